@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What every device has: a versioned state record, reset, save and load."""
+
+from __future__ import annotations
+
+import inspect
+from typing import ClassVar, Generic, TypeVar
+
+from manager.bus.record import Record, clone
+
+S = TypeVar("S", bound=Record)
+
+
+class Device(Generic[S]):
+    """A part of the machine. Subclasses name their record type; without one they cannot exist.
+
+    A guest may do anything to a device's registers: no access may raise.
+    """
+
+    STATE: ClassVar[type[Record]]
+    state: S
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not inspect.isabstract(cls) and not hasattr(cls, "STATE"):
+            raise TypeError(f"{cls.__name__} has no state record")
+
+    def reset(self) -> None:
+        """Take the state of a power-on reset, dropping the interrupt line and timers."""
+        self.load(self.power_on())
+
+    def power_on(self) -> S:
+        """The record right after power-on."""
+        return self.STATE()  # type: ignore[return-value]
+
+    def save(self) -> S:
+        """A copy of the state, good for a snapshot."""
+        return clone(self.state)
+
+    def load(self, record: S) -> None:
+        """Take over a state: afterwards the device drives its lines and timers as it says."""
+        self.state = record
+        self.settle()
+
+    def settle(self) -> None:
+        """Make lines, timers and port claims agree with `state`. Idempotent."""

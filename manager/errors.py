@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Every way vmmgr can fail, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Process exit codes; scripts rely on them (docs/exit-codes.md)."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NO_SUCH_MACHINE = 3
+    WRONG_STATE = 4
+    SNAPSHOT_MISMATCH = 5
+    GUEST_FAULT = 6
+    SNAPSHOT_CORRUPT = 7
+    FAIL_ON_MATCHED = 8
+    TIME_BUDGET = 124
+    INTERRUPTED = 130
+
+
+class VmmgrError(Exception):
+    """A failure that a user can act on: what is wrong, where, and what to do.
+
+    `message` names the place and the fault in one line; `help` is the remedy.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
+
+    def __init__(self, message: str, *, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+
+    def __str__(self) -> str:
+        return f"{self.message}\n   = help: {self.help}" if self.help else self.message
+
+
+class HostError(VmmgrError):
+    """The host refused something: a file, a socket, memory, the engine."""
+
+
+class UsageError(VmmgrError):
+    """A wrong command line or machine file."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NoSuchMachineError(VmmgrError):
+    """No machine of that name has any state."""
+
+    exit_code = ExitCode.NO_SUCH_MACHINE
+
+
+class WrongStateError(VmmgrError):
+    """The machine exists, but the command needs it running, or stopped, or suspended."""
+
+    exit_code = ExitCode.WRONG_STATE
+
+
+class SnapshotMismatchError(VmmgrError):
+    """The snapshot's device set is not the machine file's."""
+
+    exit_code = ExitCode.SNAPSHOT_MISMATCH
+
+
+class GuestFaultError(VmmgrError):
+    """The guest triple-faulted, or ran what the engine cannot execute."""
+
+    exit_code = ExitCode.GUEST_FAULT
+
+
+class SnapshotCorruptError(VmmgrError):
+    """A snapshot cannot be read, or its content does not match its own hashes."""
+
+    exit_code = ExitCode.SNAPSHOT_CORRUPT

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The graph's nodes. Built from a validated machine file, read by everything that comes after.
+
+A device's `id` is its path in the machine file ("slots.4", "slots.4.1", "lpc.com1"); parts that
+every PC has are "board.pic", "board.pit" and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """A range of I/O ports."""
+
+    base: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """One past the last port."""
+        return self.base + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class PciAddress:
+    """Where a function sits on PCI bus 0."""
+
+    slot: int
+    function: int
+
+    def __str__(self) -> str:
+        return f"{self.slot}.{self.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class PciIdentity:
+    """What the function's configuration header says it is."""
+
+    vendor: int
+    device: int
+    class_code: int
+    """24 bits: base class, subclass, programming interface."""
+    subsystem_vendor: int = 0
+    subsystem_device: int = 0
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IoBar:
+    """An I/O base address register and where it points before anybody moves it."""
+
+    index: int
+    base: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The host's side of a serial port. Wiring: never part of what the guest sees.
+
+    `type` is stdio, null, pty, file, tcp, unix or pipe; `options` are that type's own keys.
+    """
+
+    type: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNode:
+    """One device: what it is, where it sits, what it owns."""
+
+    id: str
+    type: str
+    """hostbridge, lpc, isa-uart, pci-uart, debug-exit, pic, pit, rtc, ..."""
+    parent: str | None = None
+    """The id of the device whose bus it sits on; None for the board itself."""
+    ports: tuple[PortRange, ...] = ()
+    """Fixed ports; a PCI device's movable ones are in `bars`."""
+    irq: int | None = None
+    """Its ISA interrupt, or the one its INTx pin is routed to at power-on."""
+    pin: int = 0
+    """PCI interrupt pin: 1-4 for INTA-INTD, 0 for none."""
+    pirq: int | None = None
+    """Which PIRQ (0-7 for A-H) of the LPC bridge the pin is wired to."""
+    address: PciAddress | None = None
+    pci: PciIdentity | None = None
+    bars: tuple[IoBar, ...] = ()
+    properties: Mapping[str, int | str | bool] = field(default_factory=dict)
+    """Anything else that the guest can see."""
+    backend: Backend | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KernelBoot:
+    """A kernel file: Linux bzImage or vmlinux, or a multiboot ELF, told apart by content."""
+
+    kernel: Path
+    initrd: Path | None = None
+    cmdline: str = ""
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBoot:
+    """A flat binary, loaded at `load` and entered at `entry` in 16-, 32- or 64-bit mode."""
+
+    image: Path
+    load: int
+    entry: int
+    bits: Literal[16, 32, 64]
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareBoot:
+    """A ROM that ends at 4 GiB and starts at the reset vector."""
+
+    firmware: Path
+
+
+Boot = KernelBoot | ImageBoot | FirmwareBoot
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """When `up` counts as ready."""
+
+    port: str
+    """com1..com4 or a device id."""
+    wait_for: str
+    fail_on: str | None = None
+    timeout_ns: int = 120_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A whole machine."""
+
+    name: str
+    source: Path
+    """The machine file it came from."""
+    cpu_model: str
+    memory_size: int
+    """Bytes of RAM."""
+    clock_mode: Literal["paced", "virtual"]
+    epoch: int
+    """What the RTC shows at virtual time 0: seconds since 1970-01-01T00:00:00Z."""
+    boot: Boot
+    devices: tuple[DeviceNode, ...]
+    """In a fixed order: board, PCI functions by address, LPC devices."""
+    ready: Ready | None = None
+
+    def device(self, id: str) -> DeviceNode | None:
+        """The device of that id."""
+        return next((node for node in self.devices if node.id == id), None)
+
+    def serial_ports(self) -> tuple[DeviceNode, ...]:
+        """The devices that have a backend, in graph order."""
+        return tuple(node for node in self.devices if node.backend is not None)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Graph -> running machine: assembly, the run loop, virtual time."""

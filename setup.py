@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Builds the native half of the CPU; everything else is in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+NATIVE = Path("manager/cpu/native")
+
+setup(
+    ext_modules=[
+        Extension(
+            "manager.cpu._native",
+            sources=sorted(str(path) for path in NATIVE.glob("*.c")),
+            depends=sorted(str(path) for path in NATIVE.glob("*.h")),
+            include_dirs=[str(NATIVE)],
+            extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror=implicit"],
+            libraries=["dl"],
+        )
+    ]
+)
