@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Text -> model: spans, extends, vars, schema, diagnostics. Pure but for reading machine files."""
+"""From the text of a machine file to a checked model. Nothing here knows graphs or devices."""

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the host's side of a serial port can do.
+
+Backends use no threads and never block. They watch their descriptors through the owner's selector:
+each is registered with a callback as its data, and the owner's loop is
+
+    for key, events in selector.select(timeout):
+        key.data(events)
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable
+from typing import Protocol
+
+Receive = Callable[[bytes], None]
+"""Takes what came from the host's side, for the guest."""
+
+
+class Backend(Protocol):
+    """The host's side of one serial port.
+
+    What a backend drops (output that nobody reads) is dropped aloud: the reader finds a note in
+    its place, and the machine's log has it all.
+    """
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that someone is there to read and has not taken yet.
+
+        An owner that wants nothing skipped lets the guest wait while this is above HIGH_WATER.
+        """
+
+    def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
+        """Start: watch descriptors in `selector`, give input to `receive`. Called once."""
+
+    def write(self, data: bytes) -> None:
+        """Send the guest's output: now what the host takes, the rest when it is ready."""
+
+    def hold(self, held: bool) -> None:
+        """Stop taking input while `held`: the guest has more than enough waiting."""
+
+    def poll(self) -> None:
+        """Do what is due by the host's time. Call it at least once a second."""
+
+    def describe(self) -> str:
+        """What it is and where, for people: `pty /dev/pts/3`."""
+
+    def close(self) -> None:
+        """Let go of everything, and put a terminal back as it was. May be called again."""
+
+
+HIGH_WATER = 65536
+"""Bytes of backlog above which a guest is ahead of its reader."""

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Output appended to a file."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from pathlib import Path
+
+from manager.backends.backend import Receive
+from manager.errors import HostError
+
+
+class FileBackend:
+    """Appends what the guest sends to a file; there is no input.
+
+    Raises HostError when the file cannot be opened. A write that fails later (a full disk) ends
+    the writing, and `describe` says so: the guest must not depend on the host's disk.
+    """
+
+    backlog = 0
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fault = ""
+        try:
+            self._descriptor = os.open(
+                path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
+            )
+        except OSError as error:
+            raise HostError(
+                f"cannot write {path}: {error.strerror}",
+                help="give the file backend a `path` in a directory that you can write to",
+            ) from None
+
+    def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
+        """A file needs no watching."""
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        try:
+            while data and self._descriptor >= 0:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            self.close()
+            self._fault = f", stopped: {error.strerror}"
+
+    def hold(self, held: bool) -> None:
+        """There is no input to hold."""
+
+    def poll(self) -> None:
+        """Nothing is ever due."""
+
+    def describe(self) -> str:
+        """The file, and whether writing had to stop."""
+        return f"file {self._path}{self._fault}"
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

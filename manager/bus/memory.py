@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guest RAM as a PC has it: below the VGA window, above it, and above 4 GiB."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PAGE = 4096
+VGA_WINDOW = 0xA0000
+"""Where video memory would be; nothing answers there."""
+ABOVE_VGA = 0xC0000
+LOW_LIMIT = 0xC000_0000
+"""RAM beyond 3 GiB goes above 4 GiB; the space between is for devices."""
+FOUR_GIB = 1 << 32
+ADDRESS_SPACE = 1 << 40
+"""What a CPU with 40 physical address bits can name."""
+
+
+class AddressError(ValueError):
+    """An access that is not wholly inside RAM."""
+
+
+@dataclass(frozen=True, slots=True)
+class RamRegion:
+    """`length` bytes of RAM at physical address `base`, backed by the host's `memory`."""
+
+    base: int
+    memory: mmap.mmap
+
+    @property
+    def length(self) -> int:
+        """Bytes."""
+        return len(self.memory)
+
+    @property
+    def end(self) -> int:
+        """One past the last address."""
+        return self.base + self.length
+
+
+def layout(size: int) -> list[tuple[int, int]]:
+    """(base, length) of each region of a machine with `size` bytes of RAM, ascending.
+
+    The VGA window's 128 KiB are lost, as on a real PC.
+    """
+    low = min(size, LOW_LIMIT)
+    spans = [(0, min(low, VGA_WINDOW))]
+    if low > ABOVE_VGA:
+        spans.append((ABOVE_VGA, low - ABOVE_VGA))
+    if size > LOW_LIMIT:
+        spans.append((FOUR_GIB, size - LOW_LIMIT))
+    return spans
+
+
+class Memory:
+    """All RAM of a machine, for the host's side: loaders and snapshots."""
+
+    __slots__ = ("regions",)
+
+    def __init__(self, regions: Sequence[RamRegion]) -> None:
+        self.regions = tuple(regions)
+
+    @classmethod
+    def blank(cls, size: int) -> Memory:
+        """Zeroed RAM; the host allocates pages as they are touched."""
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        return cls(
+            [RamRegion(base, mmap.mmap(-1, length, flags)) for base, length in layout(size)]
+        )
+
+    def holes(self) -> list[tuple[int, int]]:
+        """(base, length) of every stretch of the address space without RAM."""
+        found, start = [], 0
+        for region in self.regions:
+            if region.base > start:
+                found.append((start, region.base - start))
+            start = region.end
+        found.append((start, ADDRESS_SPACE - start))
+        return found
+
+    def _find(self, address: int, length: int) -> tuple[mmap.mmap, int]:
+        for region in self.regions:
+            if region.base <= address and address + length <= region.end:
+                return region.memory, address - region.base
+        raise AddressError(f"{address:#x}-{address + length - 1:#x} is not RAM")
+
+    def write(self, address: int, data: bytes | memoryview) -> None:
+        """Store `data`. Raises AddressError unless all of it lands in one region."""
+        memory, offset = self._find(address, len(data))
+        memory[offset : offset + len(data)] = data
+
+    def read(self, address: int, length: int) -> bytes:
+        """Load `length` bytes. Raises AddressError unless all of it lies in one region."""
+        memory, offset = self._find(address, length)
+        return memory[offset : offset + length]
+
+    def clear(self) -> None:
+        """Fill RAM with zeros, as after a power cycle."""
+        for region in self.regions:
+            region.memory[:] = bytes(region.length)
+
+    def below_4g(self) -> int:
+        """The end of RAM below 4 GiB."""
+        return max(region.end for region in self.regions if region.base < FOUR_GIB)

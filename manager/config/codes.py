@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Every diagnostic code and what it stands for. A code keeps its meaning for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+FIRST_WARNING = 90
+"""VM090 and above are warnings: the machine file is accepted."""
+
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "VM001": "a machine file cannot be read",
+        "VM002": "not valid TOML",
+        "VM003": "written for a newer vmmgr",
+        "VM004": "`extends` names a file that cannot be read",
+        "VM005": "`extends` goes round in a circle",
+        "VM006": "a variable is not set",
+        "VM007": "a `${` that is not a variable",
+        "VM008": "`--set` cannot be understood",
+        "VM010": "unknown key",
+        "VM011": "wrong type",
+        "VM012": "a slot is used twice",
+        "VM013": "a key is missing",
+        "VM014": "a value that is not allowed",
+        "VM015": "not a size",
+        "VM016": "not a duration",
+        "VM017": "not a regular expression",
+        "VM018": "not a slot",
+        "VM019": "unknown device",
+        "VM020": "unknown backend",
+        "VM021": "not a network address",
+        "VM022": "a backend that neither listens nor connects, or does both",
+        "VM030": "nothing to boot",
+        "VM031": "more than one way to boot",
+        "VM032": "a boot key that does not belong to this way of booting",
+        "VM033": "an address outside of memory",
+        "VM040": "a slot without function 0",
+        "VM041": "LPC devices without an LPC bridge",
+        "VM042": "more than one LPC bridge",
+        "VM043": "PCI devices without a host bridge",
+        "VM044": "more than one host bridge",
+        "VM050": "two devices claim the same I/O ports",
+        "VM051": "two devices cannot share an interrupt",
+        "VM053": "a PCI-attached and an LPC COM port claim the same ports",
+        "VM060": "two ports on stdio",
+        "VM061": "two ports on the same host file or address",
+        "VM062": "`ready` waits for a port that is not there",
+        "VM070": "a file to boot from is missing",
+        "VM071": "a file to boot from cannot be read",
+        "VM090": "a PCI-attached COM port is deprecated",
+    }
+)
+
+
+def is_warning(code: str) -> bool:
+    """Whether a diagnostic of this code leaves the machine file usable."""
+    return int(code[2:]) >= FIRST_WARNING

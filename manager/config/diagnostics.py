@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is wrong with a machine file, where, and what to do: as text, as JSON, for GitHub."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from manager.config.codes import TITLES, is_warning
+from manager.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of one line of a file."""
+
+    file: str
+    line: int
+    """From 1."""
+    column: int
+    """From 1, in characters."""
+    length: int
+    """In characters; at least 1."""
+    text: str
+    """The whole line."""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. `code` is a key of TITLES and decides between error and warning."""
+
+    code: str
+    message: str
+    primary: Span
+    secondary: tuple[Span, ...] = ()
+    help: str | None = None
+
+    @property
+    def severity(self) -> str:
+        """`error` or `warning`."""
+        return "warning" if is_warning(self.code) else "error"
+
+
+class ConfigError(UsageError):
+    """A machine file with errors. `diagnostics` holds them all; str() is the whole report."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = in_order(diagnostics)
+        super().__init__(render(self.diagnostics))
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """By file and place, so that a report does not depend on the order of the checks."""
+    unique = dict.fromkeys(diagnostics)
+    return tuple(sorted(unique, key=lambda d: (d.primary.file, d.primary.line, d.primary.column)))
+
+
+def errors(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Those that make the machine file unusable."""
+    return tuple(item for item in diagnostics if item.severity == "error")
+
+
+def render(diagnostics: Iterable[Diagnostic]) -> str:
+    """The report for a terminal, without a newline at its end."""
+    return "\n\n".join(_render(item) for item in diagnostics)
+
+
+def _render(item: Diagnostic) -> str:
+    spans = (item.primary, *item.secondary)
+    width = max(len(str(span.line)) for span in spans)
+    lines = [f"{item.severity}[{item.code}]: {item.message}"]
+    for number, span in enumerate(spans):
+        arrow, mark = ("-->", "^") if number == 0 else (":::", "-")
+        before = span.text[: span.column - 1]
+        pad = "".join("\t" if char == "\t" else " " * _columns(char) for char in before)
+        under = span.text[span.column - 1 : span.column - 1 + span.length]
+        marks = mark * max(1, sum(map(_columns, under)))
+        lines += [
+            f"{' ' * width}{arrow} {span.file}:{span.line}:{span.column}",
+            f"{' ' * width} |",
+            f"{span.line:>{width}} | {span.text}".rstrip(),
+            f"{' ' * width} | {pad}{marks} {span.label}".rstrip(),
+        ]
+    if item.help:
+        lines.append(f"{' ' * width} = help: {item.help}")
+    return "\n".join(lines)
+
+
+def _columns(char: str) -> int:
+    """Terminal columns that a character takes."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def to_json(item: Diagnostic) -> dict[str, object]:
+    """A diagnostic as JSON values; the primary span comes first."""
+    return {
+        "code": item.code,
+        "severity": item.severity,
+        "title": TITLES[item.code],
+        "message": item.message,
+        "help": item.help,
+        "spans": [
+            {
+                "file": span.file,
+                "line": span.line,
+                "column": span.column,
+                "length": span.length,
+                "label": span.label,
+            }
+            for span in (item.primary, *item.secondary)
+        ],
+    }
+
+
+def to_github(diagnostics: Sequence[Diagnostic]) -> str:
+    """Workflow commands that GitHub shows next to the line they are about."""
+    return "\n".join(_github(item) for item in diagnostics)
+
+
+def _github(item: Diagnostic) -> str:
+    span = item.primary
+    text = item.message if item.help is None else f"{item.message}\nhelp: {item.help}"
+    place = (
+        f"file={_escape(span.file, ':,')},line={span.line},endLine={span.line},"
+        f"col={span.column},endColumn={span.column + span.length},title={item.code}"
+    )
+    return f"::{item.severity} {place}::{_escape(text)}"
+
+
+def _escape(text: str, more: str = "") -> str:
+    for char in "%\r\n" + more:
+        text = text.replace(char, f"%{ord(char):02X}")
+    return text

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What pydantic found wrong, as diagnostics with places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from manager.config.diagnostics import Diagnostic
+from manager.config.scan import KeyPath
+from manager.config.schema import BACKENDS, BOOT_HELP, DEVICES, table_at
+from manager.config.source import Origins, Tree
+from manager.config.suggest import did_you_mean
+
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "bool_type": "true or false",
+    "tuple_type": "an array",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+_FOUND: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (int, "an integer"),
+    (float, "a number with a fraction"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "a table"),
+    (datetime, "a date with a time"),
+    (date, "a date"),
+    (time, "a time"),
+)
+
+
+def diagnose(details: Sequence[ErrorDetails], tree: Tree, origins: Origins) -> list[Diagnostic]:
+    """Each of pydantic's errors about `tree`, in the words of the machine file."""
+    return [_diagnose(item, _path(item["loc"], tree), tree, origins) for item in details]
+
+
+def unknown_keys(details: Sequence[ErrorDetails], tree: Tree) -> Iterator[KeyPath]:
+    """The keys that no model knows."""
+    for item in details:
+        if item["type"] == "extra_forbidden":
+            yield _path(item["loc"], tree)
+
+
+def _path(loc: tuple[int | str, ...], tree: Any) -> KeyPath:
+    """An error's location without the tags of unions, which are not in the file."""
+    path: KeyPath = ()
+    for number, key in enumerate(loc):
+        is_last = number == len(loc) - 1
+        if isinstance(tree, dict) and (key in tree or is_last) and key not in _tags(path):
+            tree = tree.get(str(key))
+            path += (key,)
+        elif isinstance(tree, list) and isinstance(key, int) and key < len(tree):
+            tree = tree[key]
+            path += (key,)
+    return path
+
+
+def _tags(path: KeyPath) -> Sequence[str]:
+    """What a location may hold right after `path` without its being a key."""
+    if len(path) == 2 and path[0] == "slots":
+        return ("hostbridge", "lpc", "uart")
+    return tuple(BACKENDS) if path[-1:] == ("backend",) else ()
+
+
+def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -> Diagnostic:
+    kind, found = item["type"], item["input"]
+    context: dict[str, Any] = item.get("ctx", {})
+    value = origins.value_span(path)
+    name = ".".join(map(str, path))
+    if kind.startswith("VM"):
+        spans = [origins.key_span((*path, key)) for key in context["at"]] or [value]
+        primary, *others = spans
+        help = context["help"] or None
+        return Diagnostic(kind, context["message"], primary, tuple(others), help)
+    if kind == "extra_forbidden":
+        model = table_at(tree, path[:-1])
+        known = [field.alias or key for key, field in model.model_fields.items()] if model else []
+        if not path[:-1]:
+            known += ["extends", "vars"]
+        help = did_you_mean(str(path[-1]), known)
+        return Diagnostic("VM010", f"unknown key `{name}`", origins.key_span(path), help=help)
+    if kind == "missing":
+        return _missing(path, origins)
+    if kind == "union_tag_not_found":
+        if isinstance(found, dict):
+            tag = "type" if path[-1] == "backend" else "device"
+            return _missing((*path, tag), origins)
+        kind = "model_type"
+    if kind == "union_tag_invalid":
+        return _unknown_tag(path, found, origins)
+    if kind == "literal_error":
+        return _not_allowed(name, found, context, value)
+    if kind in _EXPECTED:
+        expected = "a string or a table" if path[-1] == "backend" else _EXPECTED[kind]
+        message = f"`{name}` is {expected}, not {_name_of(found)}"
+        return Diagnostic("VM011", message, value)
+    return Diagnostic("VM014", f"`{name}`: {item['msg'][:1].lower()}{item['msg'][1:]}", value)
+
+
+def _missing(path: KeyPath, origins: Origins) -> Diagnostic:
+    if path == ("boot",):
+        span = origins.key_span(())
+        return Diagnostic("VM030", "the machine has nothing to boot", span, help=BOOT_HELP)
+    *table, key = path
+    help = None
+    if key == "device":
+        help = f"one of {', '.join(f'`{name}`' for name in DEVICES)}"
+    elif key == "type":
+        help = f"one of {', '.join(f'`{name}`' for name in BACKENDS)}"
+    message = f"`{'.'.join(map(str, table))}` needs `{key}`"
+    return Diagnostic("VM013", message, origins.key_span(tuple(table)), help=help)
+
+
+def _unknown_tag(path: KeyPath, found: Any, origins: Origins) -> Diagnostic:
+    if path[-1] == "backend":
+        inner = origins.value_span((*path, "type"))
+        name = str(found["type"] if isinstance(found, dict) else found)
+        return Diagnostic(
+            "VM020", f'unknown backend "{name}"', inner, help=did_you_mean(name, BACKENDS)
+        )
+    name = str(found["device"])
+    span = origins.value_span((*path, "device"))
+    return Diagnostic("VM019", f'unknown device "{name}"', span, help=did_you_mean(name, DEVICES))
+
+
+def _not_allowed(name: str, found: Any, context: dict[str, Any], span: Any) -> Diagnostic:
+    shown = f'"{found}"' if isinstance(found, str) else str(found).lower()
+    choices = [
+        part.strip("'") for part in str(context["expected"]).replace(" or ", ", ").split(", ")
+    ]
+    if isinstance(found, str):
+        help = did_you_mean(found, choices)
+    else:
+        help = f"possible here: {', '.join(f'`{choice}`' for choice in choices)}"
+    return Diagnostic("VM014", f"`{name}` cannot be {shown}", span, help=help)
+
+
+def _name_of(value: object) -> str:
+    return next((name for kind, name in _FOUND if isinstance(value, kind)), type(value).__name__)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From the text of a machine file to its model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from manager.config.diagnostics import ConfigError, Diagnostic
+from manager.config.findings import diagnose, unknown_keys
+from manager.config.layers import Layers, read_layers
+from manager.config.scan import KeyPath
+from manager.config.schema import Machine
+from manager.config.source import Origins, Source, Tree
+from manager.config.variables import apply_overrides, expand
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model, and where each part of it was written."""
+
+    model: Machine
+    source: Path
+    """The machine file, as an absolute path."""
+    origins: Origins
+    """Takes model paths such as ("slots", "4.1", "backend") to places in files."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What became of a machine file: a model, unless `diagnostics` say why not.
+
+    There can be both: with unknown keys left out, the rest may still be worth judging.
+    """
+
+    loaded: LoadedModel | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> LoadedModel:
+    """Read a machine file, what it extends, and `KEY=VALUE` overrides.
+
+    Raises ConfigError, with every error found.
+    """
+    outcome = inspect(path, overrides)
+    if outcome.loaded is None or outcome.diagnostics:
+        raise ConfigError(outcome.diagnostics)
+    return outcome.loaded
+
+
+def inspect(path: Path, overrides: Sequence[str] = ()) -> Reading:
+    """Like `load`, but errors are returned."""
+    problems: list[Diagnostic] = []
+    files = read_layers(path, problems)
+    if problems:
+        return Reading(None, tuple(problems))
+    layers = Layers(files[-1][0])
+    for source, tree in files:
+        layers.add(source, tree)
+    apply_overrides(layers, overrides)
+    expand(layers)
+    tree = {key: value for key, value in layers.tree.items() if not key.startswith("x-")}
+    tree.setdefault("name", path.stem)
+    _resolve_paths(tree, layers.origins)
+    model, found = _validate(tree, layers.origins)
+    problems = layers.problems + found
+    if model is None:
+        return Reading(None, tuple(problems))
+    absolute = files[-1][0].directory / path.name
+    return Reading(LoadedModel(model, absolute, layers.origins), tuple(problems))
+
+
+def _validate(tree: Tree, origins: Origins) -> tuple[Machine | None, list[Diagnostic]]:
+    try:
+        return Machine.model_validate(tree), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    found = diagnose(details, tree, origins)
+    known = tree
+    for path in unknown_keys(details, tree):
+        known = _without(known, path)
+    try:
+        return Machine.model_validate(known), found
+    except ValidationError:
+        return None, found
+
+
+def _without(tree: Tree, path: KeyPath) -> Tree:
+    key = str(path[0])
+    if len(path) == 1:
+        return {name: value for name, value in tree.items() if name != key}
+    return {**tree, key: _without(tree[key], path[1:])}
+
+
+_FILES = ("kernel", "initrd", "image", "firmware")
+_BACKEND_PATHS = {"file": ("path",), "pipe": ("path",), "unix": ("listen", "connect")}
+
+
+def _resolve_paths(tree: Tree, origins: Origins) -> None:
+    """Make relative paths absolute, from the directory of the file that names each."""
+    boot = tree.get("boot")
+    if isinstance(boot, dict):
+        for key in _FILES:
+            _resolve(boot, key, origins.source(("boot", key)))
+        modules = boot.get("modules")
+        if isinstance(modules, list):
+            for index, module in enumerate(modules):
+                if isinstance(module, str):
+                    directory = origins.source(("boot", "modules", index)).directory
+                    modules[index] = join_module(directory, module)
+    for section in ("slots", "lpc"):
+        tables = tree.get(section)
+        for name, table in tables.items() if isinstance(tables, dict) else ():
+            backend = table.get("backend") if isinstance(table, dict) else None
+            if isinstance(backend, dict):
+                for key in _BACKEND_PATHS.get(str(backend.get("type")), ()):
+                    _resolve(backend, key, origins.source((section, name, "backend", key)))
+
+
+def _resolve(table: Tree, key: str, source: Source) -> None:
+    if isinstance(value := table.get(key), str):
+        table[key] = str(source.directory / value)
+
+
+def split_module(text: str) -> tuple[str, str]:
+    """A multiboot module's path and what follows it; a path with spaces stands in quotes.
+
+    >>> split_module('"a b.img" root=/')
+    ('a b.img', 'root=/')
+    """
+    if text.startswith('"') and (end := text.find('"', 1)) > 0:
+        return text[1:end], text[end + 1 :].lstrip()
+    name, _, arguments = text.partition(" ")
+    return name, arguments.lstrip()
+
+
+def join_module(directory: Path, text: str) -> str:
+    """The same module with its path made absolute."""
+    name, arguments = split_module(text)
+    path = str(directory / name)
+    quoted = f'"{path}"' if " " in path else path
+    return f"{quoted} {arguments}".rstrip()

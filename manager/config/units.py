@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Sizes and durations as people write them."""
+
+from __future__ import annotations
+
+import re
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+_SIZES = {"": 1, "K": KIB, "M": MIB, "G": GIB}
+_TIMES = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_SIZE = re.compile(r"([0-9]+)([KMG]?)")
+_DURATION = re.compile(r"([0-9]+)(?:\.([0-9]{1,9}))?(ns|us|ms|s|m|h)")
+
+
+def parse_size(text: str) -> int:
+    """Bytes in a size such as "256M"; K, M and G are powers of two. Raises ValueError.
+
+    >>> parse_size("64K")
+    65536
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f'"{text}" is not a size')
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def format_size(size: int) -> str:
+    """The shortest text that `parse_size` turns into `size`.
+
+    >>> format_size(268435456)
+    '256M'
+    """
+    for suffix in "GMK":
+        if size and size % _SIZES[suffix] == 0:
+            return f"{size // _SIZES[suffix]}{suffix}"
+    return str(size)
+
+
+def show_size(size: int) -> str:
+    """A size for reading, with its unit.
+
+    >>> show_size(268435456)
+    '256 MiB'
+    """
+    text = format_size(size)
+    if text[-1] in "KMG":
+        return f"{text[:-1]} {text[-1]}iB"
+    return f"{text} byte{'' if size == 1 else 's'}"
+
+
+def parse_duration(text: str) -> int:
+    """Nanoseconds in a duration such as "120s", "1.5s" or "200ms". Raises ValueError.
+
+    >>> parse_duration("1.5s")
+    1500000000
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f'"{text}" is not a duration')
+    unit = _TIMES[match[3]]
+    fraction = match[2] or ""
+    return int(match[1]) * unit + int(fraction.ljust(9, "0")) * unit // 10**9
+
+
+def format_duration(duration: int) -> str:
+    """The shortest text, in whole units, that `parse_duration` turns into `duration` ns.
+
+    >>> format_duration(120_000_000_000)
+    '2m'
+    """
+    for suffix in ("h", "m", "s", "ms", "us"):
+        if duration and duration % _TIMES[suffix] == 0:
+            return f"{duration // _TIMES[suffix]}{suffix}"
+    return f"{duration}ns"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Names that the machine file may use."""
+
+from __future__ import annotations
+
+CPU_MODELS = (
+    "qemu64",
+    "phenom",
+    "core2duo",
+    "kvm64",
+    "qemu32",
+    "kvm32",
+    "coreduo",
+    "486",
+    "pentium",
+    "pentium2",
+    "pentium3",
+    "athlon",
+    "n270",
+    "conroe",
+    "penryn",
+    "nehalem",
+    "westmere",
+    "sandybridge",
+    "ivybridge",
+    "haswell",
+    "broadwell",
+    "skylake-client",
+    "skylake-server",
+    "cascadelake-server",
+    "cooperlake",
+    "icelake-client",
+    "icelake-server",
+    "denverton",
+    "snowridge",
+    "knightsmill",
+    "opteron-g1",
+    "opteron-g2",
+    "opteron-g3",
+    "opteron-g4",
+    "opteron-g5",
+    "epyc",
+    "dhyana",
+    "epyc-rome",
+)
+"""The CPU models that Unicorn 2.1.4 offers, in its own order (UC_CPU_X86_*)."""

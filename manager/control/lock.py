@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The lock that makes a process the owner of a machine."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from manager.errors import HostError
+
+_PATIENCE = 0.5
+"""Seconds for which a taken lock is tried again: a probe holds it for an instant."""
+
+
+class MachineLock:
+    """Held by the owner for as long as it lives; the kernel drops it when the process dies."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: Path) -> MachineLock | None:
+        """Take the lock; None when another process has it."""
+        descriptor = _open(path)
+        give_up = time.monotonic() + _PATIENCE
+        while not _try(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() > give_up:
+                os.close(descriptor)
+                return None
+            time.sleep(0.01)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Let go of the machine."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process owns the machine whose lock file is `path`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _try(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise HostError(f"{path}: cannot open the lock: {error.strerror}") from None
+
+
+def _try(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        raise HostError(f"cannot lock the machine: {error.strerror}") from None
+    return True

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where a machine's state, logs and socket are on the host."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from manager.errors import HostError, UsageError
+
+SOCKET_PATH_LIMIT = 104
+"""Paths of UNIX sockets must be shorter than this many bytes (macOS and the BSDs; Linux has 108)."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+def state_home() -> Path:
+    """The directory that holds a directory for each machine.
+
+    $VMMGR_STATE_HOME, else $XDG_STATE_HOME/vmmgr, else ~/.local/state/vmmgr.
+    """
+    if own := os.environ.get("VMMGR_STATE_HOME"):
+        return Path(own).absolute()
+    return _default_state_home()
+
+
+def _default_state_home() -> Path:
+    shared = os.environ.get("XDG_STATE_HOME", "")
+    # The XDG specification says that relative paths are to be ignored.
+    base = Path(shared) if shared.startswith("/") else Path.home() / ".local" / "state"
+    return base / "vmmgr"
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePaths:
+    """The files of one machine."""
+
+    name: str
+    directory: Path
+
+    @classmethod
+    def of(cls, name: str, home: Path | None = None) -> MachinePaths:
+        """The files of the machine `name`. Raises UsageError for what cannot be a name."""
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is not a machine name",
+                help="names are lower-case letters, digits and `-`",
+            )
+        return cls(name, (home or state_home()) / name)
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process that owns the machine."""
+        return self.directory / "machine.lock"
+
+    @property
+    def record(self) -> Path:
+        """What is known of the machine's last run."""
+        return self.directory / "machine.json"
+
+    @property
+    def owner_log(self) -> Path:
+        """What the owner says when no terminal listens."""
+        return self.directory / "owner.log"
+
+    @property
+    def snapshots(self) -> Path:
+        """The snapshot store."""
+        return self.directory / "snapshots"
+
+    def port_log(self, port: str) -> Path:
+        """Everything that the port sent."""
+        return self.directory / f"{port}.log"
+
+    def exists(self) -> bool:
+        """Whether anything is known of the machine."""
+        return self.directory.is_dir()
+
+    def make(self) -> None:
+        """Create the directory, readable for its owner only."""
+        private_directory(self.directory.parent)
+        private_directory(self.directory)
+
+    def socket(self) -> Path:
+        """A path for the control socket whose directory exists and that is short enough.
+
+        Raises HostError when every place is too long or not ours.
+        """
+        tag = _tag(self.directory)
+        own = self.directory.parent != _default_state_home()
+        file_name = f"{self.name}-{tag}.sock" if own else f"{self.name}.sock"
+        runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+        if runtime.startswith("/"):
+            candidate = Path(runtime) / "vmmgr" / file_name
+            if fits_socket(candidate) and Path(runtime).is_dir():
+                private_directory(candidate.parent)
+                return candidate
+        candidate = self.directory / "control.sock"
+        if fits_socket(candidate):
+            self.make()
+            return candidate
+        directory = Path(f"/tmp/vmmgr-{os.getuid()}")  # noqa: S108  checked to be ours below
+        private_directory(directory)
+        require_private(directory)
+        return directory / f"{tag}.sock"
+
+
+def fits_socket(path: Path) -> bool:
+    """Whether a UNIX socket can have this path."""
+    return len(os.fsencode(path)) < SOCKET_PATH_LIMIT
+
+
+def private_directory(path: Path) -> None:
+    """Make `path` a directory of mode 0700 unless it exists."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(f"{path}: cannot create the directory: {error.strerror}") from None
+
+
+def require_private(path: Path) -> None:
+    """Raise HostError unless `path` is a real directory that only this user can enter."""
+    found = path.lstat()
+    if (
+        not stat.S_ISDIR(found.st_mode)
+        or found.st_uid != os.getuid()
+        or stat.S_IMODE(found.st_mode) & 0o077
+    ):
+        raise HostError(
+            f"{path} is not a private directory of this user",
+            help="remove it, or set XDG_RUNTIME_DIR to a directory of yours",
+        )
+
+
+def machine_names(home: Path | None = None) -> list[str]:
+    """The names of all machines that have a directory, sorted."""
+    directory = home or state_home()
+    if not directory.is_dir():
+        return []
+    return sorted(
+        entry.name for entry in directory.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name)
+    )
+
+
+def _tag(directory: Path) -> str:
+    return hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The control protocol: one JSON object per line over a UNIX socket.
+
+The owner greets with {"vmmgr": {...}}. A request is {"id", "execute", "arguments"}; its answer is
+{"id", "return"} or {"id", "error": {"code", "message", "help"}}. `id` is any JSON value and comes
+back as it was; `code` is the name of an exit code ("wrong-state"), or "bad-request" or
+"unknown-command".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from manager.errors import (
+    ExitCode,
+    GuestFaultError,
+    HostError,
+    NoSuchMachineError,
+    SnapshotCorruptError,
+    SnapshotMismatchError,
+    UsageError,
+    VmmgrError,
+    WrongStateError,
+)
+
+PROTOCOL_VERSION = 1
+LINE_LIMIT = 256 * 1024
+"""The longest request, in bytes; a longer one ends the connection."""
+
+_ERRORS: tuple[type[VmmgrError], ...] = (
+    HostError,
+    UsageError,
+    NoSuchMachineError,
+    WrongStateError,
+    SnapshotMismatchError,
+    GuestFaultError,
+    SnapshotCorruptError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a client."""
+
+    id: Any
+    execute: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+class BadRequestError(Exception):
+    """A line that is no request. Carries the request's id when it had one."""
+
+    def __init__(self, message: str, id: Any = None) -> None:
+        super().__init__(message)
+        self.id = id
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One line of the protocol."""
+    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def parse_request(line: bytes) -> Request:
+    """Read a request. Raises BadRequestError."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(f"not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise BadRequestError("a request is a JSON object")
+    id = message.get("id")
+    execute = message.get("execute")
+    arguments = message.get("arguments", {})
+    if not isinstance(execute, str):
+        raise BadRequestError('`execute` must name a command: {"execute": "query-status"}', id)
+    if not isinstance(arguments, dict):
+        raise BadRequestError("`arguments` must be an object", id)
+    if extra := message.keys() - {"id", "execute", "arguments"}:
+        raise BadRequestError(f"unknown member {min(extra)!r}", id)
+    return Request(id, execute, arguments)
+
+
+def success(id: Any, result: Mapping[str, Any]) -> bytes:
+    """The answer to a request that was carried out."""
+    return encode({"id": id, "return": result})
+
+
+def failure(id: Any, code: str, message: str, help: str | None = None) -> bytes:
+    """The answer to a request that was not."""
+    return encode({"id": id, "error": {"code": code, "message": message, "help": help}})
+
+
+def code_of(error: VmmgrError) -> str:
+    """An error's code on the wire."""
+    return error.exit_code.name.lower().replace("_", "-")
+
+
+def error_from(code: Any, message: Any, help: Any) -> VmmgrError:
+    """The error that an answer or a report speaks of, with its exit code."""
+    by_code = {code_of_class(kind): kind for kind in _ERRORS}
+    kind = by_code.get(str(code), VmmgrError)
+    return kind(str(message), help=None if help is None else str(help))
+
+
+def code_of_class(kind: type[VmmgrError]) -> str:
+    """The code of an error class."""
+    return ExitCode(kind.exit_code).name.lower().replace("_", "-")

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""machine.json: what is known of a machine's last run, for whoever comes next."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from manager.errors import HostError
+
+SCHEMA = 1
+
+Phase = Literal["running", "suspending", "suspended", "stopped"]
+
+
+@dataclass(slots=True)
+class MachineRecord:
+    """One machine's last run. A phase is written before what it announces is begun."""
+
+    name: str
+    file: str
+    """The machine file's absolute path."""
+    settings: list[str] = field(default_factory=list)
+    """What `--set` gave, as KEY=VALUE."""
+    phase: Phase = "running"
+    pid: int = 0
+    process_start: int = 0
+    """When the process started, in the kernel's clock ticks since boot; tells a reused pid."""
+    started_at: float = 0.0
+    """The host's time of the start, in seconds since 1970."""
+    identity: str = ""
+    """Hash of what the guest can see."""
+    config: str = ""
+    """Hash of the whole machine file, wiring included."""
+    socket: str = ""
+    detached: bool = False
+    ports: dict[str, str] = field(default_factory=dict)
+    """Port id -> what its backend is, for people."""
+    console: str | None = None
+    """The port that is meant when none is named."""
+    fault: str | None = None
+    """Why the machine ended, when that was the guest's or the engine's fault."""
+
+    def alive(self) -> bool:
+        """Whether the process that wrote the record still exists."""
+        return self.pid > 0 and process_start(self.pid) == self.process_start
+
+
+def write_record(path: Path, record: MachineRecord) -> None:
+    """Replace the record at `path` in one step."""
+    text = json.dumps({"schema": SCHEMA, **asdict(record)}, indent=2) + "\n"
+    write_atomically(path, text.encode())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace the file at `path`: a reader sees the old or the new content, wholly."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HostError(f"{path}: cannot write: {error.strerror}") from None
+
+
+def read_record(path: Path) -> MachineRecord | None:
+    """The record at `path`, or None when there is none that can be read."""
+    try:
+        loaded: Any = json.loads(path.read_bytes())
+        known = {item.name for item in fields(MachineRecord)}
+        record = MachineRecord(**{key: value for key, value in loaded.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return record if isinstance(record.name, str) and isinstance(record.file, str) else None
+
+
+def process_start(pid: int) -> int:
+    """When the process started (kernel clock ticks since boot); -1 when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1")
+    except OSError:
+        return -1
+    # The command's name, the second field, may contain anything, so count from its last bracket.
+    rest = text.rpartition(")")[2].split()
+    return int(rest[19]) if len(rest) > 19 else -1

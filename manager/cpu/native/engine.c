@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Driving Unicorn: when it runs, when it stops, what time it is.
+ *
+ * uc_emu_start runs until the block hook ends it. Between blocks everything is exact: eip,
+ * flags and virtual time; nowhere else does a run stop.
+ */
+#include "engine.h"
+
+enum { UC_ARCH_X86 = 4, UC_MODE_64 = 8 };
+enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_HOOK_INSN_INVALID = 1 << 14 };
+enum { UC_PROT_ALL = 7 };
+enum { UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7 };
+#define UC_CTL_WRITE(type, arguments) ((type) | (arguments) << 26 | 1 << 30)
+
+struct engine *running_engine;
+
+/* ---- callbacks into Python ---- */
+
+static void keep_exception(struct engine *e)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (e->raised == NULL && value != NULL) {
+        if (traceback != NULL)
+            PyException_SetTraceback(value, traceback);
+        e->raised = Py_NewRef(value);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    e->kicked = true;
+    e->attention = 0;
+}
+
+uint32_t call_port_read(struct engine *e, uint32_t port, int size)
+{
+    PyObject *arguments[] = {PyLong_FromLong(port), PyLong_FromLong(size)};
+    PyObject *result = PyObject_Vectorcall(e->port_read, arguments, 2, NULL);
+    uint32_t value = result != NULL ? (uint32_t)PyLong_AsUnsignedLongMask(result) : 0;
+    if (PyErr_Occurred()) {
+        keep_exception(e);
+        value = UINT32_MAX;
+    }
+    Py_XDECREF(result);
+    Py_DECREF(arguments[0]);
+    Py_DECREF(arguments[1]);
+    return size == 4 ? value : value & ((1u << (8 * size)) - 1);
+}
+
+void call_port_write(struct engine *e, uint32_t port, int size, uint32_t value)
+{
+    if (size < 4)
+        value &= (1u << (8 * size)) - 1;
+    PyObject *arguments[] = {PyLong_FromLong(port), PyLong_FromLong(size),
+                             PyLong_FromUnsignedLong(value)};
+    PyObject *result = PyObject_Vectorcall(e->port_write, arguments, 3, NULL);
+    if (result == NULL)
+        keep_exception(e);
+    Py_XDECREF(result);
+    for (int i = 0; i < 3; i++)
+        Py_DECREF(arguments[i]);
+}
+
+int call_acknowledge(struct engine *e)
+{
+    PyObject *result = PyObject_CallNoArgs(e->acknowledge);
+    long vector = result != NULL ? PyLong_AsLong(result) : -1;
+    Py_XDECREF(result);
+    if (PyErr_Occurred()) {
+        keep_exception(e);
+        return -1;
+    }
+    return (int)(vector & 0xff);
+}
+
+/* ---- hooks ---- */
+
+static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint32_t size)
+{
+    if (e->smc) {
+        e->smc = false; /* attention stays 0: look again at the next block */
+        e->now += size;
+        return;
+    }
+    if ((FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) & (INTERRUPT_HARD | INTERRUPT_NMI)) &&
+        takes_interrupts(e->env)) {
+        e->attention = e->kicked ? 0 : e->deadline;
+        unicorn.loop_exit_noexc(e->cs);
+    }
+    if (e->kicked || e->now >= e->deadline) {
+        e->stopping = true;
+        unicorn.emu_stop(e->uc);
+        unicorn.loop_exit_noexc(e->cs);
+    }
+    e->attention = e->deadline;
+    e->now += size;
+}
+
+static void on_block(void *uc, uint64_t address, uint32_t size, void *opaque)
+{
+    struct engine *e = opaque;
+    (void)uc;
+    (void)address;
+    if (__builtin_expect(e->now < e->attention, 1))
+        e->now += size;
+    else
+        look_closer(e, size);
+}
+
+/* An exception or INT n on its way into the guest's IDT. May nest and jump. */
+static void on_exception(void *uc, uint32_t vector, void *opaque)
+{
+    struct engine *e = opaque;
+    (void)uc;
+    (void)vector;
+    unicorn.do_interrupt(e->cs);
+}
+
+/* #UD does not reach the hook above. */
+static bool on_invalid_instruction(void *uc, void *opaque)
+{
+    struct engine *e = opaque;
+    (void)uc;
+    unicorn.do_interrupt(e->cs);
+    return true;
+}
+
+/* An address where there is neither RAM nor a device: the bus floats high. */
+static uint64_t read_hole(void *uc, uint64_t offset, unsigned size, void *opaque)
+{
+    (void)uc;
+    (void)offset;
+    (void)size;
+    (void)opaque;
+    return UINT64_MAX;
+}
+
+static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value, void *opaque)
+{
+    (void)uc;
+    (void)offset;
+    (void)size;
+    (void)value;
+    (void)opaque;
+}
+
+/* ---- proof that the layout is what we think ---- */
+
+enum { UC_X86_REG_CR3 = 53, UC_X86_REG_RAX = 35, UC_X86_REG_RIP = 41, UC_X86_REG_MSR = 248 };
+
+static bool reads_back(struct engine *e, int reg, int offset, uint64_t pattern)
+{
+    uint64_t seen = 0;
+    uint64_t before = FIELD(uint64_t, e->env, offset);
+    FIELD(uint64_t, e->env, offset) = pattern;
+    unicorn.reg_read(e->uc, reg, &seen);
+    FIELD(uint64_t, e->env, offset) = before;
+    return seen == pattern;
+}
+
+static bool msr_reads_back(struct engine *e, uint32_t id, int offset, uint64_t pattern)
+{
+    struct {
+        uint32_t id;
+        uint64_t value;
+    } msr = {id, pattern};
+    unicorn.reg_write(e->uc, UC_X86_REG_MSR, &msr);
+    bool right = FIELD(uint64_t, e->env, offset) == pattern;
+    FIELD(uint64_t, e->env, offset) = 0;
+    return right;
+}
+
+static const char *layout_mistake(struct engine *e)
+{
+    char *class = FIELD(char *, e->cs, CS_CLASS);
+    if (FIELD(char *, e->cs, CS_ENV_PTR) != e->env)
+        return "the CPU state is elsewhere";
+    if (FIELD(void *, e->cs, CS_UC) != e->uc || FIELD(void *, e->env, ENV_UC) != e->uc)
+        return "the back pointers are elsewhere";
+    if (FIELD(void *, class, CLASS_DO_INTERRUPT) != (void *)unicorn.do_interrupt)
+        return "the CPU class is laid out otherwise";
+    if (!reads_back(e, UC_X86_REG_RAX, ENV_REGS, 0x1122334455667788) ||
+        !reads_back(e, UC_X86_REG_RIP, ENV_EIP, 0x8877665544332211))
+        return "the general registers are elsewhere";
+    if (!reads_back(e, UC_X86_REG_CR3, ENV_CR + 3 * 8, 0x123456789000))
+        return "the control registers are elsewhere";
+    if (!msr_reads_back(e, 0xc0000081, ENV_STAR, 0x1234567890abcdef) ||
+        !msr_reads_back(e, 0xc0000082, ENV_LSTAR, 0x1234567890abcdef) ||
+        !msr_reads_back(e, 0xc0000084, ENV_FMASK, 0x4700) ||
+        !msr_reads_back(e, 0xc0000102, ENV_KERNELGSBASE, 0x1234567890abcdef) ||
+        !msr_reads_back(e, 0x00000277, ENV_PAT, 0x0007040600070406))
+        return "the model-specific registers are elsewhere";
+    return NULL;
+}
+
+/* The class must hold our function, else libunicorn was bound before we were there. */
+static bool interposed(struct engine *e)
+{
+    extern bool x86_cpu_exec_interrupt_x86_64(void *, int);
+    char *class = FIELD(char *, e->cs, CS_CLASS);
+    return FIELD(void *, class, CLASS_EXEC_INTERRUPT) == (void *)x86_cpu_exec_interrupt_x86_64;
+}
+
+/* What the CPU model claims and we do not have, or what would break determinism. */
+static void correct_features(struct engine *e)
+{
+    uint64_t *features = &FIELD(uint64_t, e->env, ENV_FEATURES);
+    features[FEAT_1_EDX] &= ~(uint64_t)(1 << 7 | 1 << 9 | 1 << 12 | 1 << 14); /* MCE APIC MTRR MCA */
+    /* MONITOR x2APIC TSC-deadline RDRAND */
+    features[FEAT_1_ECX] &= ~(uint64_t)(1u << 3 | 1u << 21 | 1u << 24 | 1u << 30);
+    features[FEAT_7_0_EBX] &= ~(uint64_t)(1u << 14 | 1u << 18); /* MPX RDSEED */
+    features[FEAT_7_0_ECX] &= ~(uint64_t)(1u << 3);             /* PKU */
+    features[FEAT_8000_0001_ECX] &= ~(uint64_t)(1u << 2);       /* SVM */
+    features[FEAT_8000_0007_EDX] |= 1u << 8; /* the TSC runs at one rate, in HLT too */
+}
+
+/* ---- the Python type ---- */
+
+static int unicorn_failed(const char *what, int error)
+{
+    PyErr_Format(PyExc_RuntimeError, "%s: %s", what, unicorn.strerror(error));
+    return -1;
+}
+
+static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"cpu_model", "port_read", "port_write", "acknowledge", NULL};
+    struct engine *e = (struct engine *)self;
+    PyObject *port_read, *port_write, *acknowledge;
+    int cpu_model, error;
+    size_t hook;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iOOO", names, &cpu_model, &port_read,
+                                     &port_write, &acknowledge))
+        return -1;
+    if (unicorn.open == NULL || e->uc != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "call link() first, and make each engine once");
+        return -1;
+    }
+    e->port_read = Py_NewRef(port_read);
+    e->port_write = Py_NewRef(port_write);
+    e->acknowledge = Py_NewRef(acknowledge);
+    if ((e->mapped = PyList_New(0)) == NULL)
+        return -1;
+
+    if ((error = unicorn.open(UC_ARCH_X86, UC_MODE_64, &e->uc)) != 0)
+        return unicorn_failed("opening Unicorn", error);
+    if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_CPU_MODEL, 1), cpu_model)) != 0)
+        return unicorn_failed("choosing the CPU model", error);
+    /* An exit address would make Unicorn walk the guest's page tables after each run. */
+    if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_USE_EXITS, 1), 1)) != 0)
+        return unicorn_failed("disabling exit addresses", error);
+
+    uint64_t rip;
+    unicorn.reg_read(e->uc, UC_X86_REG_RIP, &rip); /* the first access builds the CPU */
+    e->cs = unicorn.get_cpu(e->uc, -1);
+    e->env = e->cs + CS_TO_ENV;
+    const char *mistake = layout_mistake(e);
+    if (mistake != NULL) {
+        PyErr_Format(PyExc_RuntimeError, "this Unicorn is not the one we know: %s", mistake);
+        return -1;
+    }
+    if (!interposed(e)) {
+        PyErr_SetString(PyExc_RuntimeError, "the Unicorn library was loaded before vmmgr's engine");
+        return -1;
+    }
+    correct_features(e);
+
+    if ((error = unicorn.hook_add(e->uc, &hook, UC_HOOK_BLOCK, on_block, e, 1, 0)) != 0 ||
+        (error = unicorn.hook_add(e->uc, &hook, UC_HOOK_INTR, on_exception, e, 1, 0)) != 0 ||
+        (error = unicorn.hook_add(e->uc, &hook, UC_HOOK_INSN_INVALID, on_invalid_instruction, e, 1,
+                                  0)) != 0)
+        return unicorn_failed("adding hooks", error);
+    return 0;
+}
+
+static void engine_dealloc(PyObject *self)
+{
+    struct engine *e = (struct engine *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    if (e->uc != NULL)
+        unicorn.close(e->uc);
+    Py_XDECREF(e->port_read);
+    Py_XDECREF(e->port_write);
+    Py_XDECREF(e->acknowledge);
+    Py_XDECREF(e->raised);
+    Py_XDECREF(e->mapped);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *engine_map_ram(PyObject *self, PyObject *args)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long base, offset, length;
+    PyObject *memory;
+    if (!PyArg_ParseTuple(args, "KOKK", &base, &memory, &offset, &length))
+        return NULL;
+    /* The memoryview keeps the buffer exported, hence in place, for the engine's lifetime. */
+    PyObject *view = PyMemoryView_FromObject(memory);
+    if (view == NULL)
+        return NULL;
+    Py_buffer *buffer = PyMemoryView_GET_BUFFER(view);
+    int status = -1;
+    if (buffer->readonly || offset + length > (unsigned long long)buffer->len)
+        PyErr_SetString(PyExc_ValueError, "RAM must be a writable buffer that holds the range");
+    else {
+        int error = unicorn.mem_map_ptr(e->uc, base, length, UC_PROT_ALL,
+                                        (char *)buffer->buf + offset);
+        status = error != 0 ? unicorn_failed("mapping RAM", error)
+                            : PyList_Append(e->mapped, view);
+    }
+    Py_DECREF(view);
+    if (status < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_map_hole(PyObject *self, PyObject *args)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long base, length;
+    if (!PyArg_ParseTuple(args, "KK", &base, &length))
+        return NULL;
+    int error = unicorn.mmio_map(e->uc, base, length, read_hole, NULL, write_hole, NULL);
+    if (error != 0) {
+        unicorn_failed("mapping a hole", error);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static enum stop why_stopped(struct engine *e)
+{
+    if (e->error != 0)
+        return STOP_FAULT;
+    if (e->stopping)
+        return e->kicked ? STOP_KICK : STOP_DEADLINE;
+    if (FIELD(uint32_t, e->cs, CS_HALTED))
+        return STOP_HALT;
+    return STOP_SHUTDOWN;
+}
+
+static PyObject *engine_run(PyObject *self, PyObject *deadline)
+{
+    struct engine *e = (struct engine *)self;
+    e->deadline = PyLong_AsUnsignedLongLong(deadline);
+    if (PyErr_Occurred())
+        return NULL;
+    if (running_engine != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "an engine is already running");
+        return NULL;
+    }
+    e->kicked = e->stopping = e->smc = false;
+    e->attention = 0; /* an interrupt may be waiting */
+    running_engine = e;
+    e->error = unicorn.emu_start(e->uc, FIELD(uint64_t, e->env, ENV_EIP), 0, 0, 0);
+    running_engine = NULL;
+    if (e->raised != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(e->raised), e->raised);
+        Py_CLEAR(e->raised);
+        return NULL;
+    }
+    return PyLong_FromLong(why_stopped(e));
+}
+
+static PyObject *engine_now(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(((struct engine *)self)->now);
+}
+
+static PyObject *engine_advance(PyObject *self, PyObject *time)
+{
+    unsigned long long now = PyLong_AsUnsignedLongLong(time);
+    if (PyErr_Occurred())
+        return NULL;
+    ((struct engine *)self)->now = now;
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_limit(PyObject *self, PyObject *time)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long deadline = PyLong_AsUnsignedLongLong(time);
+    if (PyErr_Occurred())
+        return NULL;
+    if (deadline < e->deadline) {
+        e->deadline = deadline;
+        e->attention = 0;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_kick(PyObject *self, PyObject *unused)
+{
+    struct engine *e = (struct engine *)self;
+    (void)unused;
+    e->kicked = true;
+    e->attention = 0;
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_set_intr(PyObject *self, PyObject *level)
+{
+    struct engine *e = (struct engine *)self;
+    int asserted = PyObject_IsTrue(level);
+    if (asserted < 0)
+        return NULL;
+    if (asserted) {
+        FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) |= INTERRUPT_HARD;
+        e->attention = 0;
+    } else {
+        FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_HARD;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_can_interrupt(PyObject *self, PyObject *unused)
+{
+    struct engine *e = (struct engine *)self;
+    (void)unused;
+    return PyBool_FromLong((FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) & INTERRUPT_HARD) &&
+                           takes_interrupts(e->env));
+}
+
+static PyObject *engine_set_a20(PyObject *self, PyObject *enabled)
+{
+    int on = PyObject_IsTrue(enabled);
+    if (on < 0)
+        return NULL;
+    unicorn.set_a20(((struct engine *)self)->cs, on);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_invalidate(PyObject *self, PyObject *args)
+{
+    unsigned long long start, end;
+    if (!PyArg_ParseTuple(args, "KK", &start, &end))
+        return NULL;
+    unicorn.invalidate(((struct engine *)self)->uc, start, end);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_peek(PyObject *self, PyObject *args)
+{
+    unsigned offset, length;
+    if (!PyArg_ParseTuple(args, "II", &offset, &length))
+        return NULL;
+    if (offset > ENV_SIZE || length > ENV_SIZE - offset) {
+        PyErr_SetString(PyExc_IndexError, "outside the CPU state");
+        return NULL;
+    }
+    return PyBytes_FromStringAndSize(((struct engine *)self)->env + offset, length);
+}
+
+static PyObject *engine_poke(PyObject *self, PyObject *args)
+{
+    unsigned offset;
+    Py_buffer data;
+    if (!PyArg_ParseTuple(args, "Iy*", &offset, &data))
+        return NULL;
+    bool fits = offset <= ENV_SIZE && data.len <= (Py_ssize_t)(ENV_SIZE - offset);
+    if (fits)
+        memcpy(((struct engine *)self)->env + offset, data.buf, data.len);
+    PyBuffer_Release(&data);
+    if (!fits) {
+        PyErr_SetString(PyExc_IndexError, "outside the CPU state");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_get_halted(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(FIELD(uint32_t, ((struct engine *)self)->cs, CS_HALTED));
+}
+
+static int engine_set_halted(PyObject *self, PyObject *value, void *unused)
+{
+    (void)unused;
+    int halted = value != NULL ? PyObject_IsTrue(value) : -1;
+    if (halted < 0)
+        return -1;
+    FIELD(uint32_t, ((struct engine *)self)->cs, CS_HALTED) = halted;
+    return 0;
+}
+
+static PyObject *engine_get_fault(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(unicorn.strerror(((struct engine *)self)->error));
+}
+
+/* Clears what no record holds, so that a used engine is as good as a new one. */
+static PyObject *engine_forget(PyObject *self, PyObject *unused)
+{
+    struct engine *e = (struct engine *)self;
+    (void)unused;
+    unicorn.update_dr7(e->env, 0); /* takes breakpoints off the engine's list */
+    memset(e->env, 0, ENV_XCR0);
+    FIELD(int32_t, e->env, ENV_OLD_EXCEPTION) = -1;
+    FIELD(uint32_t, e->env, ENV_HFLAGS2) = HF2_GIF;
+    FIELD(int32_t, e->env, ENV_DF) = 1;
+    FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) = 0;
+    FIELD(uint32_t, e->cs, CS_HALTED) = 0;
+    FIELD(int32_t, e->cs, CS_EXCEPTION_INDEX) = -1;
+    Py_RETURN_NONE;
+}
+
+/* Rebuilds what Unicorn derives from the fields that were poked. */
+static PyObject *engine_derive(PyObject *self, PyObject *unused)
+{
+    struct engine *e = (struct engine *)self;
+    (void)unused;
+    uint64_t *dr7 = &FIELD(uint64_t, e->env, ENV_DR + 7 * 8);
+    uint32_t enabled = (uint32_t)*dr7;
+    unicorn.update_cr4(e->env, (uint32_t)FIELD(uint64_t, e->env, ENV_CR + 4 * 8));
+    unicorn.update_hflags(e->env);
+    unicorn.update_fp_status(e->env);
+    unicorn.update_mxcsr_status(e->env);
+    *dr7 = 0; /* so that the update sees every breakpoint as new */
+    unicorn.update_dr7(e->env, enabled);
+    unicorn.tlb_flush(e->cs);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef engine_methods[] = {
+    {"map_ram", engine_map_ram, METH_VARARGS, "map_ram(base, buffer, offset, length)"},
+    {"map_hole", engine_map_hole, METH_VARARGS, "map_hole(base, length): reads as all ones"},
+    {"run", engine_run, METH_O, "run(deadline) -> why it stopped"},
+    {"now", engine_now, METH_NOARGS, "virtual time in ns"},
+    {"advance", engine_advance, METH_O, "advance(time): set virtual time"},
+    {"limit", engine_limit, METH_O, "limit(deadline): stop no later than this"},
+    {"kick", engine_kick, METH_NOARGS, "stop at the next block boundary"},
+    {"set_intr", engine_set_intr, METH_O, "drive the INTR pin"},
+    {"can_interrupt", engine_can_interrupt, METH_NOARGS, "INTR is high and would be taken"},
+    {"set_a20", engine_set_a20, METH_O, "open or close the A20 gate"},
+    {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM was written"},
+    {"peek", engine_peek, METH_VARARGS, "peek(offset, length) -> bytes of CPU state"},
+    {"poke", engine_poke, METH_VARARGS, "poke(offset, bytes)"},
+    {"forget", engine_forget, METH_NOARGS, "zero the CPU state"},
+    {"derive", engine_derive, METH_NOARGS, "rebuild derived state after poke()"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef engine_getset[] = {
+    {"halted", engine_get_halted, engine_set_halted, "the CPU is in HLT", NULL},
+    {"fault", engine_get_fault, NULL, "why Unicorn gave up, in its words", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_doc, "One Unicorn x86-64 engine, stopped between blocks only."},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, engine_init},
+    {Py_tp_dealloc, engine_dealloc},
+    {Py_tp_methods, engine_methods},
+    {Py_tp_getset, engine_getset},
+    {0, NULL},
+};
+
+static PyType_Spec engine_spec = {
+    .name = "manager.cpu._native.Engine",
+    .basicsize = sizeof(struct engine),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = engine_slots,
+};
+
+PyObject *engine_type(void)
+{
+    return PyType_FromSpec(&engine_spec);
+}

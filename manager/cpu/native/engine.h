@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One Unicorn engine and what we keep beside it. See engine.c and interpose.c. */
+#ifndef VMMGR_ENGINE_H
+#define VMMGR_ENGINE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "layout.h"
+
+/* Why engine_run() came back. */
+enum stop {
+    STOP_DEADLINE = 0, /* virtual time reached the deadline */
+    STOP_KICK,         /* somebody asked */
+    STOP_HALT,         /* HLT */
+    STOP_SHUTDOWN,     /* triple fault */
+    STOP_FAULT,        /* Unicorn gave up; `error` says why */
+};
+
+struct engine {
+    PyObject_HEAD
+    void *uc;
+    char *cs;
+    char *env;
+
+    /* Virtual time is the bytes of code executed. The block hook compares it with
+     * `attention`: the deadline, or 0 while anything wants a closer look. */
+    uint64_t now;
+    uint64_t attention;
+    uint64_t deadline;
+    bool kicked;
+    bool stopping; /* this run is over; only for engine_run to see why */
+    bool smc;      /* a block was cut short by its own store; never stop before the rest */
+    bool running;
+    int error;
+
+    PyObject *port_read;   /* (port, size) -> int */
+    PyObject *port_write;  /* (port, size, value) */
+    PyObject *acknowledge; /* () -> vector */
+    PyObject *raised;      /* what a callback raised: re-raised by run() */
+    PyObject *mapped;      /* list of buffers that must outlive the engine */
+};
+
+/* The engine inside uc_emu_start, for the functions that take Unicorn's places. */
+extern struct engine *running_engine;
+
+/* What we call in libunicorn; filled in by link_unicorn(). */
+struct unicorn {
+    unsigned (*version)(unsigned *major, unsigned *minor);
+    int (*open)(int arch, int mode, void **uc);
+    int (*close)(void *uc);
+    int (*ctl)(void *uc, int control, ...);
+    int (*reg_read)(void *uc, int reg, void *value);
+    int (*reg_write)(void *uc, int reg, const void *value);
+    int (*mem_map_ptr)(void *uc, uint64_t base, size_t size, uint32_t perms, void *host);
+    int (*mmio_map)(void *uc, uint64_t base, size_t size, void *read, void *read_data,
+                    void *write, void *write_data);
+    int (*hook_add)(void *uc, size_t *hook, int type, void *callback, void *data,
+                    uint64_t begin, uint64_t end, ...);
+    int (*emu_start)(void *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
+    int (*emu_stop)(void *uc);
+    const char *(*strerror)(int error);
+
+    char *(*get_cpu)(void *uc, int index);
+    void (*loop_exit_noexc)(void *cs) __attribute__((noreturn));
+    bool (*restore_state)(void *cs, uintptr_t host_pc, bool will_exit);
+    void (*do_interrupt)(void *cs);
+    void (*do_hardirq)(void *env, int vector, int is_hardware);
+    void (*raise_exception)(void *env, int vector, int error_code, uintptr_t host_pc)
+        __attribute__((noreturn));
+    uint64_t (*read_eflags)(void *env);
+    void (*write_eflags)(void *env, uint64_t value, uint32_t mask);
+    void (*update_hflags)(void *env);
+    void (*update_cr0)(void *env, uint32_t value);
+    void (*update_cr4)(void *env, uint32_t value);
+    void (*update_fp_status)(void *env);
+    void (*update_mxcsr_status)(void *env);
+    void (*update_dr7)(void *env, uint32_t value);
+    void (*set_a20)(void *cs, int enabled);
+    void (*tlb_flush)(void *cs);
+    void (*tb_flush)(void *cs);
+    void (*invalidate)(void *uc, uint64_t start, uint64_t end);
+    void (*check_io[3])(void *env, uint32_t port); /* by log2 of the size */
+
+    /* the originals behind our replacements */
+    void (*rdmsr)(void *env);
+    void (*page_written)(void *uc, void *pages, uint64_t start, int length, uintptr_t host_pc);
+};
+
+extern struct unicorn unicorn;
+
+/* Loads the shared library at `path`; false with a Python exception set. */
+bool link_unicorn(const char *path);
+
+/* Can the CPU take a maskable interrupt before its next instruction? */
+static inline bool takes_interrupts(const char *env)
+{
+    return (FIELD(uint64_t, env, ENV_EFLAGS) & EFLAGS_IF) != 0 &&
+           (FIELD(uint32_t, env, ENV_HFLAGS) & HF_INHIBIT_IRQ) == 0;
+}
+
+/* Calls into Python. A raised exception is kept for run(), and the run ends. */
+uint32_t call_port_read(struct engine *e, uint32_t port, int size);
+void call_port_write(struct engine *e, uint32_t port, int size, uint32_t value);
+int call_acknowledge(struct engine *e);
+
+#endif

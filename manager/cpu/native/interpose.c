@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The other half of the CPU.
+ *
+ * Unicorn leaves out what a PC needs and a sandbox does not: hardware
+ * interrupts, SYSCALL, I/O permission, a time-stamp counter of its own time.
+ * libunicorn is not linked -Bsymbolic, so a function defined here, in a library
+ * that was loaded with RTLD_GLOBAL first, is the one that its JIT calls.
+ *
+ * Most of these are reached from translated code and may leave by longjmp.
+ * The rule: no Python frame is ever below such a call. A callback into Python
+ * has returned before anything here can jump.
+ */
+#include "engine.h"
+
+#define JIT_PC ((uintptr_t)__builtin_return_address(0))
+#define EXPORT __attribute__((visibility("default")))
+
+enum { VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_GP = 13 };
+enum { R_RCX = 1, R_RSP = 4, R_R11 = 11 };
+enum { SEG_CS = 1, SEG_SS = 2 };
+
+/* Descriptor attributes of the flat segments that SYSCALL and SYSENTER load. */
+enum {
+    CODE64_RING0 = 0xa09b00, /* G L P S code readable accessed */
+    CODE32_RING0 = 0xc09b00, /* G D P S code readable accessed */
+    DATA_RING0 = 0xc09300,   /* G B P S data writable accessed */
+};
+
+enum { MSR_TSC = 0x10 };
+
+#define ALL_EFLAGS 0xffffffffu
+
+static uint64_t *reg(void *env, int index)
+{
+    return &FIELD(uint64_t, env, ENV_REGS + 8 * index);
+}
+
+static void load_flat(void *env, int index, uint32_t selector, uint32_t flags)
+{
+    struct segment *segment = &FIELD(struct segment, env, ENV_SEGS + index * sizeof(*segment));
+    segment->selector = selector;
+    segment->base = 0;
+    segment->limit = 0xffffffff;
+    segment->flags = flags;
+}
+
+static void enter_ring0(void *env, uint32_t cs_selector, bool code64)
+{
+    load_flat(env, SEG_CS, cs_selector & 0xfffc, code64 ? CODE64_RING0 : CODE32_RING0);
+    load_flat(env, SEG_SS, (cs_selector & 0xfffc) + 8, DATA_RING0);
+    unicorn.update_hflags(env);
+}
+
+/* ---- time ---- */
+
+/* Unicorn asks after every load and store whether to stop, and would then leave the block in
+ * the middle. We stop between blocks only, where time is exact. */
+EXPORT void helper_check_exit_request_x86_64(void *uc, uint32_t in_delay_slot)
+{
+    (void)uc;
+    (void)in_delay_slot;
+}
+
+/* RDTSC and RDTSCP: one tick per nanosecond of virtual time. */
+EXPORT uint64_t cpu_get_tsc_x86_64(void *env)
+{
+    (void)env;
+    return running_engine->now;
+}
+
+/* ---- interrupts ---- */
+
+/* The CPU loop asks this whenever a request is pending and it is between blocks. */
+EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
+{
+    struct engine *e = running_engine;
+    if ((request & INTERRUPT_NMI) && !(FIELD(uint32_t, e->env, ENV_HFLAGS2) & HF2_NMI_MASKED)) {
+        FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;
+        FIELD(uint32_t, e->env, ENV_HFLAGS2) |= HF2_NMI_MASKED;
+        unicorn.do_hardirq(e->env, VECTOR_NMI, 1);
+        return true;
+    }
+    if (!(request & INTERRUPT_HARD) || e->stopping || !takes_interrupts(e->env))
+        return false;
+    int vector = call_acknowledge(e);
+    if (vector < 0)
+        return false;
+    unicorn.do_hardirq(e->env, vector, 1);
+    return true;
+}
+
+/* ---- self-modifying code ---- */
+
+/*
+ * A store into the block that is running ends it: Unicorn translates the storing instruction
+ * alone and starts over with it. A stop just before that one-instruction block would make the
+ * next run translate a longer one, store again and charge its time twice, so ask for none.
+ */
+EXPORT void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, int length,
+                                                uintptr_t host_pc)
+{
+    struct engine *e = running_engine;
+    if (e == NULL) {
+        unicorn.page_written(uc, pages, start, length, host_pc);
+        return;
+    }
+    uint64_t attention = e->attention;
+    e->smc = true;
+    e->attention = 0;
+    unicorn.page_written(uc, pages, start, length, host_pc); /* may jump */
+    e->smc = false;
+    e->attention = attention;
+}
+
+/* ---- I/O ports ---- */
+
+/* Unicorn lets every ring do I/O. IOPL and the TSS bitmap decide on a real CPU. */
+static void check_permission(void *env, uint32_t port, int log2_size, uintptr_t host_pc)
+{
+    uint64_t eflags = FIELD(uint64_t, env, ENV_EFLAGS);
+    uint32_t cpl = FIELD(uint32_t, env, ENV_HFLAGS) & HF_CPL_MASK;
+    if (!(FIELD(uint64_t, env, ENV_CR) & CR0_PE))
+        return;
+    if (cpl <= EFLAGS_IOPL(eflags) && !(eflags & EFLAGS_VM))
+        return;
+    /* Put eip back to this instruction first: the check raises #GP from here. */
+    unicorn.restore_state(running_engine->cs, host_pc, true);
+    unicorn.check_io[log2_size](env, port & 0xffff);
+}
+
+#define PORT_READ(letter, log2_size)                                                    \
+    EXPORT uint64_t helper_in##letter##_x86_64(void *env, uint32_t port)                \
+    {                                                                                   \
+        check_permission(env, port, log2_size, JIT_PC);                                 \
+        return call_port_read(running_engine, port & 0xffff, 1 << log2_size);           \
+    }
+
+#define PORT_WRITE(letter, log2_size)                                                   \
+    EXPORT void helper_out##letter##_x86_64(void *env, uint32_t port, uint32_t value)   \
+    {                                                                                   \
+        check_permission(env, port, log2_size, JIT_PC);                                 \
+        call_port_write(running_engine, port & 0xffff, 1 << log2_size, value);          \
+    }
+
+PORT_READ(b, 0)
+PORT_READ(w, 1)
+PORT_READ(l, 2)
+PORT_WRITE(b, 0)
+PORT_WRITE(w, 1)
+PORT_WRITE(l, 2)
+
+/* ---- fast system calls (Intel SDM vol. 2, AMD APM vol. 3) ---- */
+
+EXPORT void helper_syscall_x86_64(void *env, int length)
+{
+    if (!(FIELD(uint64_t, env, ENV_EFER) & EFER_SCE))
+        unicorn.raise_exception(env, VECTOR_UD, 0, JIT_PC);
+
+    uint64_t star = FIELD(uint64_t, env, ENV_STAR);
+    uint64_t next = FIELD(uint64_t, env, ENV_EIP) + length;
+    uint32_t selector = star >> 32 & 0xffff;
+    if (!(FIELD(uint64_t, env, ENV_EFER) & EFER_LMA)) {
+        *reg(env, R_RCX) = (uint32_t)next;
+        FIELD(uint64_t, env, ENV_EFLAGS) &= ~(uint64_t)(EFLAGS_IF | EFLAGS_RF | EFLAGS_VM);
+        enter_ring0(env, selector, false);
+        FIELD(uint64_t, env, ENV_EIP) = (uint32_t)star;
+        return;
+    }
+
+    uint64_t eflags = unicorn.read_eflags(env);
+    bool from64 = FIELD(struct segment, env, ENV_SEGS + SEG_CS * sizeof(struct segment)).flags
+                  & 0x200000; /* L */
+    *reg(env, R_RCX) = next;
+    *reg(env, R_R11) = eflags & ~(uint64_t)EFLAGS_RF;
+    unicorn.write_eflags(env, eflags & ~FIELD(uint64_t, env, ENV_FMASK) & ~(uint64_t)EFLAGS_RF,
+                         ALL_EFLAGS);
+    enter_ring0(env, selector, true);
+    FIELD(uint64_t, env, ENV_EIP) = FIELD(uint64_t, env, from64 ? ENV_LSTAR : ENV_CSTAR);
+}
+
+EXPORT void helper_sysenter_x86_64(void *env, int length)
+{
+    (void)length;
+    uint32_t selector = FIELD(uint32_t, env, ENV_SYSENTER_CS);
+    bool long_mode = FIELD(uint64_t, env, ENV_EFER) & EFER_LMA;
+    if ((selector & 0xfffc) == 0)
+        unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+
+    FIELD(uint64_t, env, ENV_EFLAGS) &= ~(uint64_t)(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
+    enter_ring0(env, selector, long_mode);
+    *reg(env, R_RSP) = FIELD(uint64_t, env, ENV_SYSENTER_ESP);
+    FIELD(uint64_t, env, ENV_EIP) = FIELD(uint64_t, env, ENV_SYSENTER_EIP);
+}
+
+/* ---- model-specific registers ---- */
+
+EXPORT void helper_rdmsr_x86_64(void *env)
+{
+    if ((uint32_t)*reg(env, R_RCX) == MSR_TSC) {
+        *reg(env, 0) = (uint32_t)running_engine->now;
+        *reg(env, 2) = running_engine->now >> 32;
+        return;
+    }
+    unicorn.rdmsr(env);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where Unicorn 2.1.4 keeps what its public API does not show.
+ *
+ * Offsets in bytes into CPUX86State (`env`) and CPUState (`cs`) of the x86-64
+ * target, from the structure declarations of tag v2.1.4. engine.c proves the
+ * ones that matter against the public API before the first guest instruction
+ * and refuses any other version.
+ */
+#ifndef VMMGR_LAYOUT_H
+#define VMMGR_LAYOUT_H
+
+#include <stdint.h>
+
+#define UNICORN_VERSION 0x02010400 /* uc_version() of 2.1.4, extra byte cleared */
+
+/* env */
+enum {
+    ENV_REGS = 0x0, /* RAX RCX RDX RBX RSP RBP RSI RDI R8-R15 */
+    ENV_EIP = 0x80,
+    ENV_EFLAGS = 0x88, /* complete between runs; split into cc_* while running */
+    ENV_CC_SRC = 0x98,
+    ENV_CC_OP = 0xa8,
+    ENV_DF = 0xac,
+    ENV_HFLAGS = 0xb0,
+    ENV_HFLAGS2 = 0xb4,
+    ENV_SEGS = 0xb8, /* ES CS SS DS FS GS */
+    ENV_LDT = 0x148,
+    ENV_TR = 0x160,
+    ENV_GDT = 0x178,
+    ENV_IDT = 0x190,
+    ENV_CR = 0x1a8,
+    ENV_A20_MASK = 0x1f0,
+    ENV_EFER = 0x250,
+    ENV_FPSTT = 0x25c,
+    ENV_FPUS = 0x260,
+    ENV_FPUC = 0x262,
+    ENV_FPTAGS = 0x264,
+    ENV_FPREGS = 0x270, /* 8 slots of 16 bytes, 10 used */
+    ENV_MXCSR = 0x330,
+    ENV_XMM = 0x338, /* slots of 64 bytes, 16 used: no AVX in this engine */
+    ENV_SYSENTER_CS = 0x12c0,
+    ENV_SYSENTER_ESP = 0x12c8,
+    ENV_SYSENTER_EIP = 0x12d0,
+    ENV_STAR = 0x12d8,
+    ENV_LSTAR = 0x12e8,
+    ENV_CSTAR = 0x12f0,
+    ENV_FMASK = 0x12f8,
+    ENV_KERNELGSBASE = 0x1300,
+    ENV_TSC_AUX = 0x1320,
+    ENV_XCR0 = 0x1328,
+    ENV_PAT = 0x14a0,
+    ENV_SMBASE = 0x14a8,
+    ENV_ERROR_CODE = 0x1508,
+    ENV_EXCEPTION_IS_INT = 0x150c,
+    ENV_DR = 0x1518,
+    ENV_OLD_EXCEPTION = 0x1578,
+    ENV_FEATURES = 0x1600, /* CPUID feature words of 8 bytes */
+    ENV_UC = 0x1b58,
+    ENV_SIZE = 0x1b60, /* as far as we look */
+};
+
+/* One segment register and its hidden part. */
+struct segment {
+    uint32_t selector;
+    uint32_t pad0;
+    uint64_t base;
+    uint32_t limit;
+    uint32_t flags; /* bits 8-23 of the descriptor's second word */
+};
+
+/* cs */
+enum {
+    CS_STOPPED = 0x12,
+    CS_INTERRUPT_REQUEST = 0x1c,
+    CS_ENV_PTR = 0x128,
+    CS_HALTED = 0x8198,
+    CS_EXCEPTION_INDEX = 0x81a0,
+    CS_UC = 0x81a8,
+    CS_CLASS = 0x81b0,
+    CS_TO_ENV = 0x8a50,
+};
+
+/* CPUClass */
+enum {
+    CLASS_DO_INTERRUPT = 0x10,
+    CLASS_EXEC_INTERRUPT = 0x90,
+};
+
+/* hflags and hflags2, as target/i386/cpu.h names them */
+#define HF_CPL_MASK 0x3u
+#define HF_INHIBIT_IRQ 0x8u
+#define HF2_GIF 0x1u
+#define HF2_NMI_MASKED 0x4u
+
+#define EFLAGS_IF 0x200u
+#define EFLAGS_VM 0x20000u
+#define EFLAGS_RF 0x10000u
+#define EFLAGS_IOPL(flags) ((flags) >> 12 & 3u)
+
+#define CR0_PE 0x1u
+#define EFER_SCE 0x1u
+#define EFER_LMA 0x400u
+
+#define INTERRUPT_HARD 0x2u
+#define INTERRUPT_NMI 0x200u
+
+#define EXCP_INTERRUPT 0x10000
+
+/* Feature words whose bits we take back (indices into ENV_FEATURES). */
+enum {
+    FEAT_1_EDX = 0,
+    FEAT_1_ECX = 1,
+    FEAT_7_0_EBX = 2,
+    FEAT_7_0_ECX = 3,
+    FEAT_8000_0001_ECX = 7,
+    FEAT_8000_0007_EDX = 8,
+};
+
+#define FIELD(type, base, offset) (*(type *)((char *)(base) + (offset)))
+
+#endif

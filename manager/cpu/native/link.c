@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Finding our way into libunicorn: by name, at run time, in one place. */
+#include <dlfcn.h>
+
+#include "engine.h"
+
+struct unicorn unicorn;
+
+static bool find(void *library, const char *name, void *slot)
+{
+    void *address = dlsym(library, name);
+    if (address == NULL) {
+        PyErr_Format(PyExc_ImportError, "this Unicorn library has no function %s", name);
+        return false;
+    }
+    *(void **)slot = address;
+    return true;
+}
+
+bool link_unicorn(const char *path)
+{
+    /* A library that is already loaded has bound its own versions of what we replace. */
+    void *loaded = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+    if (loaded != NULL && unicorn.open == NULL) {
+        dlclose(loaded);
+        PyErr_SetString(PyExc_ImportError, "the Unicorn library was loaded before vmmgr's engine");
+        return false;
+    }
+    void *library = loaded != NULL ? loaded : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) {
+        PyErr_SetString(PyExc_ImportError, dlerror());
+        return false;
+    }
+
+    const struct {
+        const char *name;
+        void *slot;
+    } wanted[] = {
+        {"uc_version", &unicorn.version},
+        {"uc_open", &unicorn.open},
+        {"uc_close", &unicorn.close},
+        {"uc_ctl", &unicorn.ctl},
+        {"uc_reg_read", &unicorn.reg_read},
+        {"uc_reg_write", &unicorn.reg_write},
+        {"uc_mem_map_ptr", &unicorn.mem_map_ptr},
+        {"uc_mmio_map", &unicorn.mmio_map},
+        {"uc_hook_add", &unicorn.hook_add},
+        {"uc_emu_start", &unicorn.emu_start},
+        {"uc_emu_stop", &unicorn.emu_stop},
+        {"uc_strerror", &unicorn.strerror},
+        {"qemu_get_cpu_x86_64", &unicorn.get_cpu},
+        {"cpu_loop_exit_noexc_x86_64", &unicorn.loop_exit_noexc},
+        {"cpu_restore_state_x86_64", &unicorn.restore_state},
+        {"x86_cpu_do_interrupt_x86_64", &unicorn.do_interrupt},
+        {"do_interrupt_x86_hardirq_x86_64", &unicorn.do_hardirq},
+        {"raise_exception_err_ra_x86_64", &unicorn.raise_exception},
+        {"helper_read_eflags_x86_64", &unicorn.read_eflags},
+        {"helper_write_eflags_x86_64", &unicorn.write_eflags},
+        {"x86_update_hflags_x86_64", &unicorn.update_hflags},
+        {"cpu_x86_update_cr0_x86_64", &unicorn.update_cr0},
+        {"cpu_x86_update_cr4_x86_64", &unicorn.update_cr4},
+        {"update_fp_status_x86_64", &unicorn.update_fp_status},
+        {"update_mxcsr_status_x86_64", &unicorn.update_mxcsr_status},
+        {"cpu_x86_update_dr7_x86_64", &unicorn.update_dr7},
+        {"x86_cpu_set_a20_x86_64", &unicorn.set_a20},
+        {"tlb_flush_x86_64", &unicorn.tlb_flush},
+        {"tb_flush_x86_64", &unicorn.tb_flush},
+        {"tb_invalidate_phys_range_x86_64", &unicorn.invalidate},
+        {"helper_check_iob_x86_64", &unicorn.check_io[0]},
+        {"helper_check_iow_x86_64", &unicorn.check_io[1]},
+        {"helper_check_iol_x86_64", &unicorn.check_io[2]},
+        {"helper_rdmsr_x86_64", &unicorn.rdmsr},
+        {"tb_invalidate_phys_page_fast_x86_64", &unicorn.page_written},
+    };
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+        if (!find(library, wanted[i].name, wanted[i].slot))
+            return false;
+
+    if ((unicorn.version(NULL, NULL) & 0xffffff00) != UNICORN_VERSION) {
+        PyErr_Format(PyExc_ImportError, "Unicorn %#x is not the 2.1.4 that this engine drives",
+                     unicorn.version(NULL, NULL));
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The host bridge: the PC's way into PCI configuration space, and a function itself.
+
+Sources: PCI Local Bus Specification 3.0, section 3.2.2.3.2 (configuration mechanism 1); Intel
+82441FX datasheet for the registers that firmware expects to keep what it writes (PAM, SMRAM).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from manager.bus.pci import PciBus
+from manager.bus.pci_function import (
+    CONFIG_SIZE,
+    DEVICE_SPECIFIC,
+    PciConfigState,
+    PciFunction,
+    PciHeader,
+)
+from manager.bus.ports import BytePorts
+from manager.bus.record import Record, nested, octets, uint
+from manager.devices.device import Device
+
+CONFIG_PORTS = 0xCF8
+"""Where the configuration mechanism sits in I/O space."""
+CONFIG_PORTS_LENGTH = 8
+RESET_CONTROL = 1  # 0xCF9, in the middle of the address register, for byte accesses only
+CONFIG_DATA = 4  # 0xCFC-0xCFF
+
+ADDRESS_ENABLE = 0x80000000
+ADDRESS_BITS = 0x80FFFFFC
+
+SMRAM = 0x72
+SMRAM_SEGMENT = 0x02  # hard-wired: SMRAM sits at 0xA0000
+REGISTERS_LENGTH = CONFIG_SIZE - DEVICE_SPECIFIC
+_POWER_ON = bytes(SMRAM_SEGMENT if at == SMRAM else 0 for at in range(DEVICE_SPECIFIC, CONFIG_SIZE))
+
+
+@dataclass(slots=True)
+class HostBridgeState(Record):
+    """The host bridge: configuration header, own registers, address latch."""
+
+    TYPE = "hostbridge"
+
+    config: PciConfigState = nested(PciConfigState, "configuration header")
+    address: int = uint(32, "CONFIG_ADDRESS, the dword last written to port 0xCF8")
+    registers: bytearray = octets(
+        REGISTERS_LENGTH,
+        REGISTERS_LENGTH,
+        "configuration registers 0x40-0xFF: storage without effect",
+        _POWER_ON,
+    )
+
+
+class HostBridge(Device[HostBridgeState]):
+    """Configuration mechanism 1 for `PortBus.claim_wide(CONFIG_PORTS, CONFIG_PORTS_LENGTH, ...)`.
+
+    `reset_control`, if any, gets byte accesses to port 0xCF9 as its offset 0.
+    """
+
+    STATE = HostBridgeState
+
+    def __init__(
+        self, header: PciHeader, bus: PciBus, reset_control: BytePorts | None = None
+    ) -> None:
+        self.function = PciFunction(header, registers=self)
+        self._bus = bus
+        self._reset_control = reset_control
+        self.load(self.power_on())
+
+    def power_on(self) -> HostBridgeState:
+        """No address latched, all RAM open."""
+        return HostBridgeState(config=self.function.power_on())
+
+    def load(self, record: HostBridgeState) -> None:
+        """Take over the state."""
+        self.function.state = record.config
+        super().load(record)
+
+    def read_wide(self, offset: int, size: int) -> int:
+        """IN from 0xCF8 + `offset`."""
+        state = self.state
+        if offset >= CONFIG_DATA:
+            if state.address & ADDRESS_ENABLE and not state.address & 0xFF0000:
+                return self._bus.read(*self._target(offset), size)
+        elif offset == 0 and size == 4:
+            return state.address
+        elif offset == RESET_CONTROL and size == 1 and self._reset_control is not None:
+            return self._reset_control.read_port(0)
+        return (1 << 8 * size) - 1
+
+    def write_wide(self, offset: int, size: int, value: int) -> None:
+        """OUT to 0xCF8 + `offset`."""
+        state = self.state
+        if offset >= CONFIG_DATA:
+            if state.address & ADDRESS_ENABLE and not state.address & 0xFF0000:
+                self._bus.write(*self._target(offset), size, value)
+        elif offset == 0 and size == 4:
+            state.address = value & ADDRESS_BITS
+        elif offset == RESET_CONTROL and size == 1 and self._reset_control is not None:
+            self._reset_control.write_port(0, value)
+
+    def _target(self, offset: int) -> tuple[int, int, int]:
+        """Slot, function and register that the latch and the data port select."""
+        address = self.state.address
+        return address >> 11 & 0x1F, address >> 8 & 7, address & 0xFC | offset & 3
+
+    def read_config(self, offset: int) -> int:
+        """A register of the bridge's own."""
+        return self.state.registers[offset - DEVICE_SPECIFIC]
+
+    def write_config(self, offset: int, value: int) -> None:
+        """A register of the bridge's own."""
+        self.state.registers[offset - DEVICE_SPECIFIC] = value

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The NS16550A uart, without a bus: eight registers, a line, a channel, a clock.
+
+Source: National Semiconductor PC16550D datasheet (1995). Transmission takes no time: a byte
+written to THR is with the channel before the guest's next instruction. Reception is by flow
+control: a byte leaves the channel only when the receiver has room, so the host never causes an
+overrun. Since the wire has no noise, PE and FE never occur.
+
+>>> from manager.bus.channel import Loose
+>>> from manager.bus.clock import Clock, ManualTime
+>>> from manager.bus.lines import Wire
+>>> uart = Uart16550(Wire(print), Loose(), Clock(ManualTime()))
+>>> hex(uart.read(reg.LSR))
+'0x60'
+>>> uart.write(reg.IER, reg.IER_ETBEI)
+True
+>>> hex(uart.read(reg.IIR))
+False
+'0x2'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from manager.bus.channel import Channel
+from manager.bus.clock import Clock
+from manager.bus.lines import Line
+from manager.bus.record import NEVER, Record, flag, moment, octets, uint
+from manager.devices import uart_registers as reg
+from manager.devices.device import Device
+
+
+@dataclass(slots=True)
+class Uart16550State(Record):
+    """A uart's registers, receiver and pending interrupts."""
+
+    TYPE = "uart16550"
+
+    dll: int = uint(8, "divisor latch, low byte", 12)
+    dlm: int = uint(8, "divisor latch, high byte")
+    ier: int = uint(4, "interrupt enable register")
+    fcr: int = uint(8, "FIFO control register without its self-clearing bits")
+    lcr: int = uint(8, "line control register")
+    mcr: int = uint(5, "modem control register")
+    msr: int = uint(8, "modem status register with its delta bits", reg.MSR_CONNECTED)
+    scr: int = uint(8, "scratch register")
+    received: bytearray = octets(0, reg.FIFO_DEPTH, "characters to be read from RBR, oldest first")
+    breaks: int = uint(16, "bit n: character n of `received` is a break not yet seen in LSR")
+    overrun: bool = flag("LSR OE: a looped character was lost")
+    break_waiting: bool = flag("a break from the host waits for room in the receiver")
+    thre_pending: bool = flag("the THR-empty interrupt has not been acknowledged")
+    timeout_pending: bool = flag("the character time-out interrupt has not been acknowledged")
+    timeout_at: int = moment("when the characters in the FIFO become overdue", NEVER)
+
+
+class Uart16550(Device[Uart16550State]):
+    """A uart that any bus can carry: `read`, `write`, and a line that is its INTR pin.
+
+    `channel` is the other end of the wire; whoever fills it calls `input_ready`. `input_hz` is
+    the frequency that the divisor latch divides by 16 times its value; only the character
+    time-out depends on it.
+    """
+
+    STATE = Uart16550State
+
+    def __init__(
+        self, line: Line, channel: Channel, clock: Clock, *, input_hz: int = reg.PC_INPUT_HZ
+    ) -> None:
+        self._line = line
+        self._channel = channel
+        self._clock = clock
+        self._input_hz = input_hz
+        self._timer = clock.timer(self._timed_out)
+        self.load(self.power_on())
+
+    @property
+    def out2(self) -> bool:
+        """Whether the guest asserts the auxiliary output OUT2."""
+        return bool(self.state.mcr & reg.MCR_OUT2)
+
+    def reset(self) -> None:
+        """Power-on state; host input that still waits in the channel starts to come in."""
+        super().reset()
+        self.input_ready()
+
+    def read(self, offset: int) -> int:
+        """Read the register at `offset` (0-7; taken modulo 8)."""
+        state = self.state
+        offset &= reg.REGISTERS - 1
+        if offset == reg.LSR:
+            return self._read_lsr()
+        if offset == reg.RBR:
+            return state.dll if state.lcr & reg.LCR_DLAB else self._read_rbr()
+        if offset == reg.IIR:
+            return self._read_iir()
+        if offset == reg.IER:
+            return state.dlm if state.lcr & reg.LCR_DLAB else state.ier
+        if offset == reg.LCR:
+            return state.lcr
+        if offset == reg.MCR:
+            return state.mcr
+        if offset == reg.MSR:
+            return self._read_msr()
+        return state.scr
+
+    def write(self, offset: int, value: int) -> None:
+        """Write a byte to the register at `offset` (0-7; taken modulo 8)."""
+        state = self.state
+        offset &= reg.REGISTERS - 1
+        value &= 0xFF
+        if offset == reg.THR:
+            if state.lcr & reg.LCR_DLAB:
+                state.dll = value
+            else:
+                self._write_thr(value)
+        elif offset == reg.IER:
+            if state.lcr & reg.LCR_DLAB:
+                state.dlm = value
+            else:
+                self._write_ier(value)
+        elif offset == reg.FCR:
+            self._write_fcr(value)
+        elif offset == reg.LCR:
+            self._write_lcr(value)
+        elif offset == reg.MCR:
+            self._write_mcr(value)
+        elif offset == reg.SCR:
+            state.scr = value
+        # LSR and MSR: for factory tests only, says the datasheet.
+
+    def input_ready(self) -> None:
+        """The channel has something: take as much as there is room for."""
+        if self._pull():
+            self.settle()
+
+    def receive_break(self) -> None:
+        """The host sends a break: one character 0 with LSR BI, as soon as there is room."""
+        self.state.break_waiting = True
+        self.input_ready()
+
+    def settle(self) -> None:
+        """Drive the line and set the time-out from the state."""
+        state = self.state
+        self._line.set(self._interrupt_output())
+        wanted = NEVER
+        if (
+            state.ier & reg.IER_ERBFI
+            and state.fcr & reg.FCR_ENABLE
+            and not state.timeout_pending
+            and 0 < len(state.received) < self._trigger()
+        ):
+            wanted = state.timeout_at
+        if wanted == NEVER:
+            self._timer.disarm()
+        elif wanted != self._timer.deadline:
+            self._timer.arm(wanted)
+
+    def _interrupt_output(self) -> bool:
+        """The level that the uart's surroundings make of its INTR pin."""
+        return self._interrupt() != reg.IIR_NONE
+
+    def _interrupt(self) -> int:
+        """The enabled interrupt of the highest priority, as IIR names it."""
+        state = self.state
+        ier = state.ier
+        if ier & reg.IER_ELSI and (state.overrun or state.breaks & 1):
+            return reg.IIR_LINE_STATUS
+        if ier & reg.IER_ERBFI and state.received:
+            if len(state.received) >= self._trigger():
+                return reg.IIR_RECEIVED_DATA
+            if state.timeout_pending:
+                return reg.IIR_TIMEOUT
+        if ier & reg.IER_ETBEI and state.thre_pending:
+            return reg.IIR_THRE
+        if ier & reg.IER_EDSSI and state.msr & reg.MSR_DELTAS:
+            return reg.IIR_MODEM_STATUS
+        return reg.IIR_NONE
+
+    def _read_rbr(self) -> int:
+        state = self.state
+        if not state.received:
+            return 0
+        byte = state.received.pop(0)
+        state.breaks >>= 1
+        state.timeout_pending = False
+        self._restart_timeout()
+        self._pull()
+        self.settle()
+        return byte
+
+    def _read_iir(self) -> int:
+        state = self.state
+        interrupt = self._interrupt()
+        if interrupt == reg.IIR_THRE:
+            state.thre_pending = False
+            self.settle()
+        return interrupt | (reg.IIR_FIFOS if state.fcr & reg.FCR_ENABLE else 0)
+
+    def _read_lsr(self) -> int:
+        state = self.state
+        value = reg.LSR_THRE | reg.LSR_TEMT
+        if state.received:
+            value |= reg.LSR_DR
+        if state.breaks and state.fcr & reg.FCR_ENABLE:
+            value |= reg.LSR_FIFO_ERROR
+        if state.overrun or state.breaks & 1:
+            value |= reg.LSR_OE if state.overrun else 0
+            value |= reg.LSR_BI if state.breaks & 1 else 0
+            state.overrun = False
+            state.breaks &= ~1
+            self.settle()
+        return value
+
+    def _read_msr(self) -> int:
+        state = self.state
+        value = state.msr
+        if value & reg.MSR_DELTAS:
+            state.msr = value & ~reg.MSR_DELTAS
+            self.settle()
+        return value
+
+    def _write_thr(self, byte: int) -> None:
+        state = self.state
+        if state.mcr & reg.MCR_LOOP:
+            self._receive_looped(byte)
+        else:
+            self._channel.transmit(byte)
+        state.thre_pending = True
+        self.settle()
+
+    def _write_ier(self, value: int) -> None:
+        state = self.state
+        if value & ~state.ier & reg.IER_ETBEI:
+            # THR is always empty, and a driver starts its transmission from this interrupt.
+            state.thre_pending = True
+        state.ier = value & reg.IER_BITS
+        self.settle()
+
+    def _write_fcr(self, value: int) -> None:
+        state = self.state
+        if not value & reg.FCR_ENABLE:
+            value = 0  # the other bits count only together with the enable bit
+        if (value ^ state.fcr) & reg.FCR_ENABLE or value & reg.FCR_RESET_RECEIVER:
+            state.received.clear()
+            state.breaks = 0
+            state.timeout_pending = False
+            state.timeout_at = NEVER
+        state.fcr = value & reg.FCR_STORED
+        self._pull()
+        self.settle()
+
+    def _write_lcr(self, value: int) -> None:
+        state = self.state
+        if value & ~state.lcr & reg.LCR_BREAK and state.mcr & reg.MCR_LOOP:
+            self._receive_looped(0, is_break=True)
+        state.lcr = value
+        self.settle()
+
+    def _write_mcr(self, value: int) -> None:
+        state = self.state
+        state.mcr = value & reg.MCR_BITS
+        inputs = reg.MSR_CONNECTED
+        if value & reg.MCR_LOOP:
+            inputs = (
+                (reg.MSR_CTS if value & reg.MCR_RTS else 0)
+                | (reg.MSR_DSR if value & reg.MCR_DTR else 0)
+                | (reg.MSR_RI if value & reg.MCR_OUT1 else 0)
+                | (reg.MSR_DCD if value & reg.MCR_OUT2 else 0)
+            )
+        changed = (state.msr ^ inputs) & ~reg.MSR_DELTAS
+        changed &= ~(inputs & reg.MSR_RI)  # TERI is for the end of a ring only
+        state.msr = inputs | state.msr & reg.MSR_DELTAS | changed >> 4
+        self._pull()
+        self.settle()
+
+    def _depth(self) -> int:
+        return reg.FIFO_DEPTH if self.state.fcr & reg.FCR_ENABLE else 1
+
+    def _trigger(self) -> int:
+        fcr = self.state.fcr
+        return reg.TRIGGER_LEVELS[fcr >> 6] if fcr & reg.FCR_ENABLE else 1
+
+    def _pull(self) -> bool:
+        """Take what the host has while there is room; whether anything came."""
+        state = self.state
+        if state.mcr & reg.MCR_LOOP:
+            return False  # the receiver is cut off from the wire; the channel keeps its bytes
+        received = state.received
+        before = len(received)
+        depth = self._depth()
+        while len(received) < depth:
+            if state.break_waiting:
+                state.break_waiting = False
+                state.breaks |= 1 << len(received)
+                received.append(0)
+                continue
+            byte = self._channel.receive()
+            if byte < 0:
+                break
+            received.append(byte)
+        if len(received) == before:
+            return False
+        self._restart_timeout()
+        return True
+
+    def _receive_looped(self, byte: int, *, is_break: bool = False) -> None:
+        """Receive from the uart's own transmitter, which does not wait for room."""
+        state = self.state
+        if len(state.received) >= self._depth():
+            state.overrun = True
+            if state.fcr & reg.FCR_ENABLE:
+                return  # the FIFO keeps what it has; without it RBR is overwritten
+            state.received.clear()
+            state.breaks = 0
+        if is_break:
+            state.breaks |= 1 << len(state.received)
+        state.received.append(byte)
+        self._restart_timeout()
+
+    def _restart_timeout(self) -> None:
+        """A character came or went: the rest is overdue four character times from now."""
+        state = self.state
+        if not state.received or not state.fcr & reg.FCR_ENABLE:
+            state.timeout_at = NEVER
+        elif not state.timeout_pending:
+            divisor = state.dlm << 8 | state.dll
+            delay = reg.character_timeout(state.lcr, divisor, self._input_hz)
+            state.timeout_at = self._clock.now() + delay
+
+    def _timed_out(self) -> None:
+        self.state.timeout_pending = True
+        self.state.timeout_at = NEVER
+        self.settle()

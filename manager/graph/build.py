@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From a model to the device graph, which everything after it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from manager.config.diagnostics import ConfigError, Diagnostic, errors, in_order
+from manager.config.files import missing_files
+from manager.config.load import LoadedModel, inspect
+from manager.config.schema import LpcSlot, Machine
+from manager.graph import pci, rules
+from manager.graph.board import BOARD, COM_PORTS, UART_PORTS
+from manager.graph.nodes import (
+    Boot,
+    DeviceNode,
+    FirmwareBoot,
+    Graph,
+    ImageBoot,
+    KernelBoot,
+    PortRange,
+    Ready,
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A machine file after every check. There is no graph when there are errors."""
+
+    graph: Graph | None
+    loaded: LoadedModel | None
+    diagnostics: tuple[Diagnostic, ...]
+    """Errors and warnings, by place."""
+
+
+def build(loaded: LoadedModel) -> Graph:
+    """The graph of a model. Raises ConfigError, with every error found."""
+    graph = assemble(loaded)
+    found = errors(rules.check(loaded, graph))
+    if found:
+        raise ConfigError(found)
+    return graph
+
+
+def check(path: Path, overrides: Sequence[str] = (), *, require_files: bool = True) -> Checked:
+    """Read, build and judge a machine file; errors are returned, not raised."""
+    reading = inspect(path, overrides)
+    if reading.loaded is None:
+        return Checked(None, None, in_order(reading.diagnostics))
+    graph = assemble(reading.loaded)
+    found = [*reading.diagnostics, *rules.check(reading.loaded, graph)]
+    if require_files:
+        found += missing_files(reading.loaded)
+    usable = not errors(found)
+    return Checked(graph if usable else None, reading.loaded, in_order(found))
+
+
+def load_graph(
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    on_warning: Callable[[Diagnostic], None] | None = None,
+    require_files: bool = False,
+) -> Graph:
+    """The graph of a machine file. Raises ConfigError, with every error found.
+
+    Warnings go to `on_warning`. With `require_files`, files to boot from must be there.
+    """
+    checked = check(path, overrides, require_files=require_files)
+    if checked.graph is None:
+        raise ConfigError(checked.diagnostics)
+    for warning in checked.diagnostics if on_warning is not None else ():
+        assert on_warning is not None
+        on_warning(warning)
+    return checked.graph
+
+
+def assemble(loaded: LoadedModel) -> Graph:
+    """The graph as the model has it, before anything is judged."""
+    model = loaded.model
+    lpc = _lpc_devices(model)
+    fixed = tuple(ports for node in (*BOARD, *lpc) for ports in node.ports)
+    devices = (*BOARD, *pci.functions(model, fixed), *lpc)
+    return Graph(
+        name=model.name,
+        source=loaded.source,
+        cpu_model=model.cpu.model,
+        memory_size=model.memory.size,
+        clock_mode=model.clock.mode,
+        epoch=model.clock.epoch,
+        boot=_boot(model),
+        devices=devices,
+        ready=_ready(model, devices),
+    )
+
+
+def _lpc_devices(model: Machine) -> list[DeviceNode]:
+    parent = pci.first_of(model, LpcSlot)
+    nodes = []
+    for name, port in model.lpc.ports().items():
+        base, irq = COM_PORTS[name]
+        backend = pci.backend_of(port.backend.model_dump(exclude_none=True))
+        ports = (PortRange(base, UART_PORTS),)
+        node = DeviceNode(f"lpc.{name}", "isa-uart", parent, ports, irq, backend=backend)
+        nodes.append(node)
+    if (debug_exit := model.lpc.debug_exit) is not None:
+        ports = (PortRange(debug_exit.port, 1),)
+        nodes.append(DeviceNode("lpc.debug-exit", "debug-exit", parent, ports))
+    return nodes
+
+
+def _boot(model: Machine) -> Boot:
+    boot = model.boot
+    if boot.kernel is not None:
+        initrd = Path(boot.initrd) if boot.initrd is not None else None
+        return KernelBoot(Path(boot.kernel), initrd, boot.cmdline or "", boot.modules)
+    if boot.image is not None:
+        assert boot.load is not None and boot.entry is not None and boot.bits is not None
+        return ImageBoot(Path(boot.image), boot.load, boot.entry, boot.bits)
+    assert boot.firmware is not None
+    return FirmwareBoot(Path(boot.firmware))
+
+
+def _ready(model: Machine, devices: Sequence[DeviceNode]) -> Ready | None:
+    ready = model.ready
+    if ready is None:
+        return None
+    names = [port_name(node) for node in devices if node.backend is not None]
+    wanted = ready.port or next(iter(sorted(names)), "")
+    return Ready(wanted.removeprefix("lpc."), ready.wait_for, ready.fail_on, ready.timeout)
+
+
+def port_name(node: DeviceNode) -> str:
+    """What users call a serial port: com1..com4, or the id of a PCI uart."""
+    return node.id.removeprefix("lpc.")

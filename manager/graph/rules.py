@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the devices of one machine may not do to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from manager.config.diagnostics import Diagnostic, Span
+from manager.config.load import LoadedModel
+from manager.config.scan import KeyPath
+from manager.config.suggest import did_you_mean
+from manager.config.units import show_size
+from manager.graph.board import RESET_CONTROL
+from manager.graph.nodes import DeviceNode, Graph, ImageBoot, PortRange
+
+
+def check(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
+    """Every error and warning about the graph, in no particular order."""
+    judge = _Judge(loaded, graph)
+    return [
+        *judge.bridges(),
+        *judge.functions(),
+        *judge.ports(),
+        *judge.interrupts(),
+        *judge.endpoints(),
+        *judge.addresses(),
+        *judge.readiness(),
+        *judge.deprecated(),
+    ]
+
+
+def model_path(node: DeviceNode) -> KeyPath:
+    """Where a node of the machine file stands in the model."""
+    section, _, name = node.id.partition(".")
+    return (section, name)
+
+
+class _Judge:
+    def __init__(self, loaded: LoadedModel, graph: Graph) -> None:
+        self.origins = loaded.origins
+        self.ready_port = loaded.model.ready.port if loaded.model.ready is not None else None
+        self.graph = graph
+        self.pci = [node for node in graph.devices if node.address is not None]
+        self.lpc = [node for node in graph.devices if node.id.startswith("lpc.")]
+
+    def table(self, node: DeviceNode, label: str = "") -> Span:
+        """The heading of a device's table."""
+        return self.origins.key_span(model_path(node), label)
+
+    def key(self, node: DeviceNode, key: str, label: str = "") -> Span:
+        """The value of a key of a device, or else the heading of its table."""
+        path = (*model_path(node), key)
+        known = path in self.origins.places
+        return self.origins.value_span(path, label) if known else self.table(node, label)
+
+    def bridges(self) -> Iterator[Diagnostic]:
+        hosts = [node for node in self.pci if node.type == "hostbridge"]
+        bridges = [node for node in self.pci if node.type == "lpc"]
+        for code, name, nodes in (("VM044", "host", hosts), ("VM042", "LPC", bridges)):
+            if len(nodes) > 1:
+                first, *others = nodes
+                seconds = tuple(self.table(node, "... and another") for node in others)
+                yield Diagnostic(
+                    code,
+                    f"a machine has at most one {name} bridge",
+                    self.table(first, "one here ..."),
+                    seconds,
+                    help="keep one of them",
+                )
+        if self.pci and not hosts:
+            yield Diagnostic(
+                "VM043",
+                "a PCI bus needs a host bridge",
+                self.table(self.pci[0], "this sits on PCI bus 0"),
+                help='add `[slots.0]` with `device = "hostbridge"`',
+            )
+        if self.lpc and not bridges:
+            first, *others = self.lpc
+            yield Diagnostic(
+                "VM041",
+                "the machine has no LPC bridge for its `[lpc.*]` devices",
+                self.table(first),
+                tuple(self.table(node) for node in others),
+                help='add `[slots.31]` with `device = "lpc"`',
+            )
+
+    def functions(self) -> Iterator[Diagnostic]:
+        slots: dict[int, list[DeviceNode]] = {}
+        for node in self.pci:
+            assert node.address is not None
+            slots.setdefault(node.address.slot, []).append(node)
+        for slot, nodes in slots.items():
+            if all(node.address and node.address.function for node in nodes):
+                yield Diagnostic(
+                    "VM040",
+                    f"slot {slot} has no function 0, so no guest looks for its other functions",
+                    self.table(nodes[0]),
+                    help=f"add `[slots.{slot}]`, or renumber this one to be it",
+                )
+
+    def ports(self) -> Iterator[Diagnostic]:
+        """Overlaps between neighbours, once the ranges are in order."""
+        claims: list[tuple[PortRange, DeviceNode]] = []
+        hosts = [node for node in self.graph.devices if node.type == "hostbridge"]
+        for node in self.graph.devices:
+            if node in hosts[1:]:
+                continue  # a second host bridge is an error of its own
+            if node.type == "reset-control" and not hosts:
+                claims.append((RESET_CONTROL, node))
+            claims += [(ports, node) for ports in node.ports]
+            claims += [(PortRange(bar.base, bar.length), node) for bar in node.bars]
+        claims.sort(key=lambda claim: (claim[0].base, claim[0].end))
+        for (ports, node), (others, other) in pairwise(claims):
+            if others.base < ports.end:
+                yield self._overlap(node, other, PortRange(others.base, 1), ports, others)
+
+    def _overlap(
+        self, one: DeviceNode, two: DeviceNode, at: PortRange, ports: PortRange, others: PortRange
+    ) -> Diagnostic:
+        legacy = [node for node in (one, two) if "legacy" in node.properties]
+        if len(legacy) == 1 and "isa-uart" in (one.type, two.type):
+            lpc = two if legacy[0] is one else one
+            return Diagnostic(
+                "VM053",
+                f"{legacy[0].id} and {lpc.id} are both {legacy[0].properties['legacy']}",
+                self.key(legacy[0], "legacy", f"a PCI-attached COM port at {show(ports)}"),
+                (self.table(lpc, "the LPC bridge has it already"),),
+                help="remove `legacy`; the PCI uart then gets ports of its own",
+            )
+        spans = [
+            self.key(node, "legacy" if node in legacy else "port", show(claim))
+            for node, claim in ((one, ports), (two, others))
+            if not node.id.startswith("board.")
+        ]
+        names = " and ".join(_called(node) for node in (one, two))
+        message = f"port {at.base:#x} is claimed by {names}"
+        return Diagnostic("VM050", message, spans[0], tuple(spans[1:]), help="move one of them")
+
+    def interrupts(self) -> Iterator[Diagnostic]:
+        """ISA lines are edge-triggered and PCI pins are level-triggered: one line cannot be both.
+
+        COM ports that share a line are fine, as on any PC: OUT2 says which one drives it.
+        """
+        for node in self.pci:
+            for other in self.lpc:
+                if "legacy" not in node.properties or other.irq != node.irq:
+                    continue
+                if node.bars[0].base == other.ports[0].base:
+                    continue  # the clash of ports says it already
+                yield Diagnostic(
+                    "VM051",
+                    f"{node.id} and {other.id} cannot share IRQ {node.irq}",
+                    self.key(node, "legacy", "level-triggered, from a PCI pin"),
+                    (self.table(other, "edge-triggered, from the LPC bridge"),),
+                    help="remove `legacy`; the PCI uart then gets an interrupt of its own",
+                )
+
+    def endpoints(self) -> Iterator[Diagnostic]:
+        """Two ports on one terminal, file or listening address."""
+        users: dict[tuple[str, ...], list[DeviceNode]] = {}
+        for node in self.graph.serial_ports():
+            assert node.backend is not None
+            options = node.backend.options
+            end = options.get("path") or options.get("listen")
+            if node.backend.type == "stdio" or end is not None:
+                users.setdefault((node.backend.type, end or ""), []).append(node)
+        for (kind, end), nodes in users.items():
+            if len(nodes) > 1:
+                first, *others = nodes
+                code, what = ("VM060", "stdio") if kind == "stdio" else ("VM061", end)
+                yield Diagnostic(
+                    code,
+                    f"{len(nodes)} ports use {what}",
+                    self.key(first, "backend", "here ..."),
+                    tuple(self.key(node, "backend", "... and here") for node in others),
+                    help="give each port a backend of its own",
+                )
+
+    def addresses(self) -> Iterator[Diagnostic]:
+        boot = self.graph.boot
+        if not isinstance(boot, ImageBoot):
+            return
+        for key, address in (("load", boot.load), ("entry", boot.entry)):
+            if address >= self.graph.memory_size:
+                yield Diagnostic(
+                    "VM033",
+                    f"`{key}` is outside of memory, which ends at {self.graph.memory_size:#x}",
+                    self.origins.value_span(("boot", key)),
+                    help=f"the machine has {show_size(self.graph.memory_size)} of memory",
+                )
+
+    def readiness(self) -> Iterator[Diagnostic]:
+        ready = self.graph.ready
+        names = [node.id.removeprefix("lpc.") for node in self.graph.serial_ports()]
+        if ready is None or ready.port in names:
+            return
+        if self.ready_port is None:
+            message, span = "the machine has no serial port", self.origins.key_span(("ready",))
+        else:
+            message = f'the machine has no serial port "{self.ready_port}"'
+            span = self.origins.value_span(("ready", "port"))
+        yield Diagnostic("VM062", message, span, help=did_you_mean(ready.port, names))
+
+    def deprecated(self) -> Iterator[Diagnostic]:
+        for node in self.pci:
+            if (com := node.properties.get("legacy")) is not None:
+                yield Diagnostic(
+                    "VM090",
+                    "PCI-attached COM ports are deprecated: firmware moves their BAR, "
+                    "and some guests want an ISA console",
+                    self.key(node, "legacy"),
+                    help=f"use `[lpc.{com}]` instead",
+                )
+
+
+def show(ports: PortRange) -> str:
+    """A range of ports for reading.
+
+    >>> show(PortRange(0x3F8, 8))
+    '0x3f8-0x3ff'
+    """
+    return f"{ports.base:#x}" if ports.length == 1 else f"{ports.base:#x}-{ports.end - 1:#x}"
+
+
+_BOARD_NAMES = {
+    "pic": "the interrupt controller",
+    "pit": "the timer",
+    "rtc": "the real-time clock",
+    "keyboard": "the keyboard controller",
+    "port92": "the A20 gate",
+    "reset-control": "the reset register",
+}
+
+
+def _called(node: DeviceNode) -> str:
+    return _BOARD_NAMES.get(node.type, node.id)

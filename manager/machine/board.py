@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From the graph to live devices on their buses. One small builder per device type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from manager.bus.clock import Clock
+from manager.bus.lines import Line, WiredOr
+from manager.bus.pci import PciBus
+from manager.bus.pci_function import PciHeader
+from manager.bus.ports import PortBus
+from manager.devices.debug_exit import DebugExit
+from manager.devices.device import Device
+from manager.devices.hostbridge import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
+from manager.devices.isa_uart import IsaUart
+from manager.devices.keyboard import Keyboard
+from manager.devices.lpc import PIRQ_DISABLED, PIRQS, Lpc
+from manager.devices.pci_uart import PciUart
+from manager.devices.pic import Pic
+from manager.devices.pit import Pit
+from manager.devices.port92 import Port92
+from manager.devices.reset_control import ResetControl
+from manager.devices.rtc import Rtc
+from manager.graph.nodes import DeviceNode, Graph
+from manager.machine.serial_port import SerialPort
+
+IO_SPACE_ENABLE = 1
+NO_INTERRUPT = 0xFF
+FIRST_BUILT = (
+    "pic", "pit", "rtc", "keyboard", "port92", "reset-control", "lpc", "hostbridge",
+)  # fmt: skip
+"""What others are wired to comes first; the rest follows in graph order."""
+
+
+class A20Gate:
+    """The gate is open while either of its two controls says so."""
+
+    __slots__ = ("_controls", "_set")
+
+    def __init__(self, set_a20: Callable[[bool], None]) -> None:
+        self._set = set_a20
+        self._controls: dict[str, bool] = {}
+
+    def control(self, name: str) -> Callable[[bool], None]:
+        """A new control of the gate."""
+
+        def change(enabled: bool) -> None:
+            self._controls[name] = enabled
+            self._set(any(self._controls.values()))
+
+        return change
+
+
+class Board:
+    """All devices of a machine, wired. `intr` and the callbacks lead to the CPU and the run loop.
+
+    Device timers are made in the order of building, which depends on the graph alone: equal
+    graphs fire simultaneous timers in equal order.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        io: PortBus,
+        clock: Clock,
+        intr: Line,
+        *,
+        set_a20: Callable[[bool], None],
+        reset: Callable[[], None],
+        end: Callable[[int], None],
+    ) -> None:
+        self.graph = graph
+        self.clock = clock
+        self.io = io
+        self.pci = PciBus()
+        self.devices: dict[str, Device[Any]] = {}
+        self.ports: dict[str, SerialPort] = {}
+        self._intr = intr
+        self._a20 = A20Gate(set_a20)
+        self._reset = reset
+        self._end = end
+        self._irqs: dict[int, WiredOr] = {}
+        self._reset_control: ResetControl | None = None
+        self._lpc: Lpc | None = None
+        self.pic: Pic
+        builders = {
+            "pic": self._build_pic,
+            "pit": self._build_pit,
+            "rtc": self._build_rtc,
+            "keyboard": self._build_keyboard,
+            "port92": self._build_port92,
+            "reset-control": self._build_reset_control,
+            "lpc": self._build_lpc,
+            "hostbridge": self._build_hostbridge,
+            "isa-uart": self._build_isa_uart,
+            "pci-uart": self._build_pci_uart,
+            "debug-exit": self._build_debug_exit,
+        }
+        for node in sorted(graph.devices, key=_build_rank):
+            self.devices[node.id] = builders[node.type](node)
+        self._program_as_firmware()
+
+    def reset(self) -> None:
+        """All devices to their power-on state, then what firmware would program."""
+        for device in self.devices.values():
+            device.reset()
+        self._program_as_firmware()
+
+    def settle(self) -> None:
+        """After a restore: every device drives its lines again, the interrupt controller last."""
+        self.pci.reclaim()
+        for device in reversed(self.devices.values()):
+            device.settle()
+
+    def _program_as_firmware(self) -> None:
+        """PCI interrupts are level-triggered, and nobody but firmware would say so."""
+        routed = (node for node in self.graph.devices if node.pirq is not None)
+        level = {node.irq for node in routed if node.irq is not None}
+        for controller in range(2):
+            mask = sum(1 << (irq & 7) for irq in level if irq >> 3 == controller)
+            self.pic.elcr.write_port(controller, mask)
+
+    def _irq(self, number: int) -> Line:
+        """A new share of an ISA interrupt line."""
+        if number not in self._irqs:
+            self._irqs[number] = WiredOr(self.pic.line(number))
+        return self._irqs[number].join()
+
+    def _port(self, node: DeviceNode) -> SerialPort:
+        port = self.ports[node.id] = SerialPort(node.id)
+        return port
+
+    # -- one builder per type -------------------------------------------------------------
+
+    def _build_pic(self, _: DeviceNode) -> Pic:
+        self.pic = Pic(self._intr)
+        self.io.claim(0x20, 2, self.pic.master)
+        self.io.claim(0xA0, 2, self.pic.slave)
+        self.io.claim(0x4D0, 2, self.pic.elcr)
+        return self.pic
+
+    def _build_pit(self, _: DeviceNode) -> Pit:
+        pit = Pit(self.clock, self._irq(0))
+        self.io.claim(0x40, 4, pit)
+        self.io.claim(0x61, 1, pit.speaker_port)
+        return pit
+
+    def _build_rtc(self, _: DeviceNode) -> Rtc:
+        rtc = Rtc(self.clock, self._irq(8), self.graph.epoch, self.graph.memory_size)
+        self.io.claim(0x70, 2, rtc)
+        return rtc
+
+    def _build_keyboard(self, _: DeviceNode) -> Keyboard:
+        keyboard = Keyboard(self._a20.control("keyboard"), self._reset)
+        self.io.claim(0x60, 1, keyboard.data_port)
+        self.io.claim(0x64, 1, keyboard.command_port)
+        return keyboard
+
+    def _build_port92(self, _: DeviceNode) -> Port92:
+        port92 = Port92(self._a20.control("port92"), self._reset)
+        self.io.claim(0x92, 1, port92)
+        return port92
+
+    def _build_reset_control(self, _: DeviceNode) -> ResetControl:
+        self._reset_control = ResetControl(self._reset)
+        return self._reset_control
+
+    def _build_lpc(self, node: DeviceNode) -> Lpc:
+        routing = [PIRQ_DISABLED] * PIRQS
+        for index, letter in enumerate("abcdefgh"):
+            irq = node.properties.get(f"pirq_{letter}")
+            if isinstance(irq, int):
+                routing[index] = irq
+        self._lpc = Lpc(_header(node), self._irq, routing)
+        self._attach(node, self._lpc)
+        return self._lpc
+
+    def _build_hostbridge(self, node: DeviceNode) -> HostBridge:
+        bridge = HostBridge(_header(node), self.pci, self._reset_control)
+        self.io.claim_wide(CONFIG_PORTS, CONFIG_PORTS_LENGTH, bridge)
+        self._attach(node, bridge)
+        return bridge
+
+    def _build_isa_uart(self, node: DeviceNode) -> IsaUart:
+        port = self._port(node)
+        assert node.irq is not None
+        uart = IsaUart(self._irq(node.irq), port, self.clock)
+        port.connect(uart.input_ready)
+        self.io.claim(node.ports[0].base, node.ports[0].length, uart)
+        return uart
+
+    def _build_pci_uart(self, node: DeviceNode) -> PciUart:
+        port = self._port(node)
+        uart = PciUart(_header(node), self.io, self._intx(node), port, self.clock)
+        port.connect(uart.input_ready)
+        self._attach(node, uart)
+        return uart
+
+    def _build_debug_exit(self, node: DeviceNode) -> DebugExit:
+        exit_port = DebugExit(self._end)
+        self.io.claim_wide(node.ports[0].base, node.ports[0].length, exit_port)
+        return exit_port
+
+    def _attach(self, node: DeviceNode, device: HostBridge | Lpc | PciUart) -> None:
+        assert node.address is not None
+        self.pci.attach(node.address.slot, node.address.function, device.function)
+
+    def _intx(self, node: DeviceNode) -> Line:
+        """What a PCI interrupt pin is wired to: a PIRQ, a fixed interrupt, or nothing."""
+        if node.pirq is not None and self._lpc is not None:
+            return self._lpc.pirq(node.pirq)
+        if node.irq is not None:
+            return self._irq(node.irq)
+        return Unconnected()
+
+
+class Unconnected:
+    """A line that leads nowhere."""
+
+    __slots__ = ()
+
+    def set(self, level: bool) -> None:
+        """Nobody watches."""
+
+
+def _build_rank(node: DeviceNode) -> int:
+    return FIRST_BUILT.index(node.type) if node.type in FIRST_BUILT else len(FIRST_BUILT)
+
+
+def _header(node: DeviceNode) -> PciHeader:
+    assert node.pci is not None
+    return PciHeader(
+        node.pci,
+        bars=node.bars,
+        interrupt_pin=node.pin,
+        interrupt_line=node.irq if node.irq is not None else NO_INTERRUPT,
+        command=IO_SPACE_ENABLE if node.bars else 0,
+    )

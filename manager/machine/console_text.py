@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a person would read of a serial port's output: text without control sequences.
+
+Bytes are UTF-8 (wrong ones become U+FFFD), ECMA-48 escape sequences are dropped, and carriage
+returns before a line feed go, so that `^` and `$` of a pattern mean what they look like. How the
+bytes were cut into chunks makes no difference to the text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+WINDOW = 65536
+"""Characters that are kept; older ones are forgotten."""
+
+_LONGEST = 512
+"""The longest string (ECMA-48 OSC, DCS, ...) that is taken for one; a longer one stays as text."""
+
+_SEQUENCE = re.compile(
+    r"\x1b(?:"
+    r"\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # CSI: colours, cursor movement
+    rf"|\][^\x07\x1b]{{0,{_LONGEST}}}(?:\x07|\x1b\\)"  # OSC: window titles
+    rf"|[PX^_][^\x1b]{{0,{_LONGEST}}}\x1b\\"  # DCS, SOS, PM, APC
+    r"|[ -/]{1,8}[0-~]"  # character sets
+    r"|[0-OQ-WYZ\\`-~]"  # save cursor, reset and the like
+    r")"
+)
+_UNFINISHED = re.compile(
+    r"\x1b(?:"
+    r"\[[0-?]{0,64}[ -/]{0,8}"
+    rf"|\][^\x07\x1b]{{0,{_LONGEST}}}\x1b?"
+    rf"|[PX^_][^\x1b]{{0,{_LONGEST}}}\x1b?"
+    r"|[ -/]{0,8}"
+    r")\Z"
+)
+_LINE_END = re.compile(r"\r+\n")
+_TRAILING_RETURNS = re.compile(r"\r+\Z")
+
+
+class ConsoleText:
+    """The readable text of one port, at most WINDOW characters of it after `forget`.
+
+    >>> text = ConsoleText()
+    >>> text.add(b"\\x1b[1mlogin:\\x1b[0")
+    >>> text.add(b"m \\r")
+    >>> text.add(b"\\nroot")
+    >>> text.text
+    'login: \\nroot'
+    """
+
+    __slots__ = ("_decoder", "_returned", "_sequence", "start", "text")
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.start = 0
+        """How many characters were forgotten before `text`."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._sequence = ""
+        self._returned = False
+
+    def add(self, data: bytes) -> None:
+        """Append what the port sent."""
+        plain = self._without_sequences(self._decoder.decode(data))
+        if self._returned:
+            plain = "\r" + plain
+        self._returned = plain.endswith("\r")
+        self.text += _LINE_END.sub("\n", _TRAILING_RETURNS.sub("", plain))
+
+    def _without_sequences(self, more: str) -> str:
+        held = self._sequence + more
+        unfinished = _UNFINISHED.search(held)
+        end = unfinished.start() if unfinished else len(held)
+        self._sequence = held[end:]
+        return _SEQUENCE.sub("", held[:end])
+
+    def forget(self) -> None:
+        """Drop what is older than WINDOW characters."""
+        if (surplus := len(self.text) - WINDOW) > 0:
+            self.text = self.text[surplus:]
+            self.start += surplus
+
+    def last_lines(self, count: int) -> str:
+        """The last `count` lines, for a message."""
+        return "\n".join(self.text.rstrip("\n").split("\n")[-count:])

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A running machine: an engine, a board, and the loop that lets virtual time pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from manager.boot import loader
+from manager.bus.clock import Clock
+from manager.bus.lines import Wire
+from manager.bus.memory import Memory, RamRegion
+from manager.bus.ports import PortBus
+from manager.bus.record import Record, moment
+from manager.cpu.engine import Stop
+from manager.cpu.state import CpuState
+from manager.cpu.unicorn_engine import UnicornEngine
+from manager.errors import ExitCode
+from manager.graph.nodes import Graph
+from manager.machine.board import Board
+from manager.machine.serial_port import SerialPort, SerialPortState
+from manager.snapshot.image import Image
+from manager.snapshot.image import RamRegion as SavedRegion
+from manager.snapshot.read import Snapshot
+
+CPU_ID = "cpu"
+TIME_ID = "time"
+INPUT_SUFFIX = ".input"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why a machine is over for good, and the exit code that goes with it."""
+
+    reason: Literal["debug-exit", "power-off", "halted", "triple-fault", "engine"]
+    status: int
+    detail: str
+    """One line for people."""
+
+
+@dataclass(slots=True)
+class TimeState(Record):
+    """Virtual time: what the CPU executed, and what it slept."""
+
+    TYPE: ClassVar[str] = "time"
+
+    now: int = moment("virtual time")
+    idle: int = moment("the part of it that the CPU spent in HLT")
+
+
+class Machine:
+    """A PC. `power_on` starts one from its graph, `restore` from a snapshot.
+
+    What happens in it depends on the graph, the images it boots and the input fed to its ports;
+    not on how `run` is cut into slices.
+    """
+
+    def __init__(self, graph: Graph, memory: Memory) -> None:
+        self.graph = graph
+        self.memory = memory
+        io = PortBus()
+        self.engine = UnicornEngine(graph.cpu_model, io.read, io.write, self._acknowledge)
+        for region in memory.regions:
+            self.engine.map_ram(region.base, region.memory, 0, region.length)
+        for base, length in memory.holes():
+            self.engine.map_hole(base, length)
+        self.clock = Clock(self.engine.now, self._deadline_moved)
+        self._idle = 0
+        self._reset_requested = False
+        self._stop_requested = False
+        self._ended: Ended | None = None
+        self._board = Board(
+            graph,
+            io,
+            self.clock,
+            Wire(self.engine.set_intr),
+            set_a20=self.engine.set_a20,
+            reset=self._request_reset,
+            end=self._debug_exit,
+        )
+
+    @classmethod
+    def power_on(cls, graph: Graph) -> Machine:
+        """A machine about to execute its first instruction. Raises BootImageError."""
+        machine = cls(graph, Memory.blank(graph.memory_size))
+        machine.engine.write_state(loader.load(graph.boot, machine.memory))
+        return machine
+
+    @classmethod
+    def restore(cls, graph: Graph, snapshot: Snapshot) -> Machine:
+        """The machine that `snapshot` holds.
+
+        Raises SnapshotMismatchError when the graph is not that machine's, SnapshotCorruptError
+        when a record cannot be read; in both cases nothing has been applied.
+        """
+        from manager.machine.match import check
+
+        check(graph, snapshot)
+        memory = Memory([RamRegion(base, mapped) for base, mapped in snapshot.map_ram()])
+        machine = cls(graph, memory)
+        machine._load(snapshot)
+        return machine
+
+    @property
+    def ports(self) -> dict[str, SerialPort]:
+        """The serial ports by device id."""
+        return self._board.ports
+
+    def now(self) -> int:
+        """Virtual time in ns."""
+        return self.engine.now()
+
+    # -- the run loop ---------------------------------------------------------------------
+
+    def run(self, until: int) -> Ended | None:
+        """Let time pass until `until`, the end of the machine, or stop()."""
+        engine, clock = self.engine, self.clock
+        self._stop_requested = False
+        while self._ended is None:
+            clock.run_due()
+            if self._reset_requested:
+                self._reset()
+            now = engine.now()
+            if now >= until or self._stop_requested:
+                break
+            deadline = min(until, clock.next_deadline())
+            if engine.halted and not engine.can_interrupt():
+                self._idle += deadline - now
+                engine.advance(deadline)
+            else:
+                self._note(engine.run(deadline))
+        return self._ended
+
+    def stop(self) -> None:
+        """Make run() return at the next block; for port callbacks and timers."""
+        self._stop_requested = True
+        self.engine.kick()
+
+    def idle_until(self) -> int | None:
+        """None while the CPU is busy; in HLT the time of the next event, or NEVER."""
+        if self.engine.halted and not self.engine.can_interrupt():
+            return self.clock.next_deadline()
+        return None
+
+    def _note(self, stop: Stop) -> None:
+        if stop is Stop.HALT:
+            state = self.engine.read_state()
+            if not state.rflags & RFLAGS_IF:
+                self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
+        elif stop is Stop.SHUTDOWN:
+            state = self.engine.read_state()
+            self._end("triple-fault", ExitCode.GUEST_FAULT, f"triple fault at {_place(state)}")
+        elif stop is Stop.FAULT:
+            place = _place(self.engine.read_state())
+            detail = f"the engine cannot go on at {place}: {self.engine.fault}"
+            self._end("engine", ExitCode.GUEST_FAULT, detail)
+
+    def _end(self, reason: EndReason, status: int, detail: str) -> None:
+        if self._ended is None:
+            self._ended = Ended(reason, status, detail)
+            self.engine.kick()
+
+    def _debug_exit(self, status: int) -> None:
+        self._end("debug-exit", status, f"the guest ended the machine with status {status}")
+
+    def _request_reset(self) -> None:
+        self._reset_requested = True
+        self.engine.kick()
+
+    def _reset(self) -> None:
+        """A reset begins anew: RAM cleared, devices at power-on, the boot image loaded again."""
+        self._reset_requested = False
+        self.memory.clear()
+        self.engine.invalidate(0, self.memory.regions[-1].end)
+        self._board.reset()
+        self.engine.write_state(loader.load(self.graph.boot, self.memory))
+
+    # -- what the engine and the clock call -----------------------------------------------
+
+    def _acknowledge(self) -> int:
+        return self._board.pic.acknowledge()
+
+    def _deadline_moved(self) -> None:
+        self.engine.limit(self.clock.next_deadline())
+
+    # -- snapshots ------------------------------------------------------------------------
+
+    def image(self) -> Image:
+        """All that a snapshot holds."""
+        from manager.graph import identity
+
+        records: dict[str, Record] = {
+            CPU_ID: self.engine.read_state(),
+            TIME_ID: TimeState(self.now(), self._idle),
+        }
+        records |= {id: device.save() for id, device in self._board.devices.items()}
+        records |= {id + INPUT_SUFFIX: port.save() for id, port in self.ports.items()}
+        return Image(
+            machine=self.graph.name,
+            virtual_time=self.now(),
+            executed=self.now() - self._idle,
+            identity_hash=identity.identity_hash(self.graph),
+            full_hash=identity.full_hash(self.graph),
+            identity=identity.identity(self.graph),
+            config=identity.to_plain(self.graph),
+            records=records,
+            ram=[SavedRegion(region.base, region.memory) for region in self.memory.regions],
+        )
+
+    def _load(self, snapshot: Snapshot) -> None:
+        devices = self._board.devices
+        states = {id: snapshot.record(id, device.STATE) for id, device in devices.items()}
+        inputs = {id: snapshot.record(id + INPUT_SUFFIX, SerialPortState) for id in self.ports}
+        cpu = snapshot.record(CPU_ID, CpuState)
+        time = snapshot.record(TIME_ID, TimeState)
+
+        self._idle = time.idle
+        self.engine.advance(time.now)
+        self.engine.write_state(cpu)
+        for id, state in inputs.items():
+            self.ports[id].load(state)
+        for id, device in devices.items():
+            device.load(states[id])
+        self._board.settle()
+
+    def close(self) -> None:
+        """Let go of the host's resources."""
+
+
+EndReason = Literal["debug-exit", "power-off", "halted", "triple-fault", "engine"]
+RFLAGS_IF = 1 << 9
+
+
+def _place(state: CpuState) -> str:
+    return f"{state.cs.selector:04x}:{state.rip:x}"
+
+

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A serial port between a uart and whatever the host plugs in.
+
+Input waits here until the uart has room for it, also over a suspend; output is handed out in
+bursts. Time does not pass here and nothing is ever dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from manager.bus.record import Record, octets
+
+PENDING_LIMIT = 1 << 20
+"""Who feeds a port stops reading its source when this much is waiting."""
+RECORD_LIMIT = 16 * PENDING_LIMIT
+
+
+@dataclass(slots=True)
+class SerialPortState(Record):
+    """What the host sent and the uart has not taken yet."""
+
+    TYPE: ClassVar[str] = "serial-port"
+
+    pending: bytearray = octets(0, RECORD_LIMIT, "input on its way to the uart")
+
+
+class SerialPort:
+    """manager.bus.channel.Channel for the uart; feed() and take_output() for the host."""
+
+    __slots__ = ("_input_ready", "_output", "_taken", "id", "on_output", "state")
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.state = SerialPortState()
+        self._taken = 0
+        self._output = bytearray()
+        self._input_ready: Callable[[], None] | None = None
+        self.on_output: Callable[[], None] | None = None
+        """Called when output goes from none to some."""
+
+    def connect(self, input_ready: Callable[[], None]) -> None:
+        """Tell a uart of input through `input_ready`."""
+        self._input_ready = input_ready
+
+    # -- the uart's side ------------------------------------------------------------------
+
+    def transmit(self, byte: int) -> None:
+        """Take one byte from the guest."""
+        self._output.append(byte)
+        if len(self._output) == 1 and self.on_output is not None:
+            self.on_output()
+
+    def receive(self) -> int:
+        """The next byte for the guest, or -1."""
+        pending = self.state.pending
+        if self._taken == len(pending):
+            return -1
+        byte = pending[self._taken]
+        self._taken += 1
+        if self._taken == len(pending):
+            pending.clear()
+            self._taken = 0
+        return byte
+
+    # -- the host's side ------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """Bytes fed that the uart has not taken."""
+        return len(self.state.pending) - self._taken
+
+    def feed(self, data: bytes) -> None:
+        """Send `data` to the guest."""
+        self._compact()
+        self.state.pending += data
+        if self._input_ready is not None:
+            self._input_ready()
+
+    def take_output(self) -> bytes:
+        """All that the guest sent since the last call."""
+        output = bytes(self._output)
+        self._output.clear()
+        return output
+
+    def save(self) -> SerialPortState:
+        """A copy of the state."""
+        self._compact()
+        return SerialPortState(bytearray(self.state.pending))
+
+    def load(self, record: SerialPortState) -> None:
+        """Take over a state. The uart asks for the input when it next has room."""
+        self.state = record
+        self._taken = 0
+
+    def _compact(self) -> None:
+        del self.state.pending[: self._taken]
+        self._taken = 0
