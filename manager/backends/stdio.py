@@ -11,6 +11,7 @@ import termios
 import tty
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from manager.backends.backend import Receive
 from manager.backends.outbox import Outbox
@@ -43,7 +44,7 @@ class StdioBackend:
         self._stdin = stdin
         self._stdout = stdout
         self._outbox = Outbox(LIMIT)
-        self._saved: list[object] | None = None
+        self._saved: list[Any] | None = None
         self._input: Watch | None = None
         self._output: Watch | None = None
         self._writer = -1
@@ -102,8 +103,8 @@ class StdioBackend:
         self._input = self._output = None
         if self._writer >= 0:
             self._outbox.drain(self._writer, PATIENCE)
+            os.set_blocking(self._writer, self._blocking)
             os.close(self._writer)
-            os.set_blocking(self._stdout, self._blocking)
             self._writer = -1
             self._writing = False
         if self._saved is not None:

@@ -60,7 +60,7 @@ def size(count: int) -> str:
     """A number of bytes for people.
 
     >>> size(256 << 20), size(5000)
-    ('256 MiB', '4.9 KiB')
+    ('256 MiB', '4.883 KiB')
     """
     amount = float(count)
     for unit in ("bytes", "KiB", "MiB"):
@@ -127,7 +127,7 @@ def as_text(opened: Snapshot) -> Iterator[str]:
 
 def _fields(fields: dict[str, Plain], schema: dict[str, Plain], indent: str) -> Iterator[str]:
     described = schema.get("fields")
-    for name, value in fields.items():
+    for name, value in sorted(fields.items()):
         about = described.get(name) if isinstance(described, dict) else None
         about = about if isinstance(about, dict) else {}
         item = about.get("item")

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from manager.config.diagnostics import Diagnostic
-from manager.config.load import LoadedModel, split_module
+from manager.config.load import LoadedModel
+from manager.config.modules import split_module
 from manager.config.scan import KeyPath
 
 

@@ -111,7 +111,6 @@ class Layers:
         parent = self._parent(path)
         old = parent.get(path[-1])
         if isinstance(value, dict) and isinstance(old, dict):
-            self.origins.places[path] = (source, at)
             for key, item in value.items():
                 self._put((*path, key), item, source, (*at, key))
         else:

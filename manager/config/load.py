@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from manager.config.diagnostics import ConfigError, Diagnostic
 from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
+from manager.config.modules import join_module, split_module
 from manager.config.scan import KeyPath
 from manager.config.schema import Machine
 from manager.config.source import Origins, Source, Tree
@@ -96,7 +97,7 @@ def _without(tree: Tree, path: KeyPath) -> Tree:
 
 
 _FILES = ("kernel", "initrd", "image", "firmware")
-_BACKEND_PATHS = {"file": ("path",), "pipe": ("path",), "unix": ("listen", "connect")}
+_BACKEND_PATHS = {"file": ("path",), "pty": ("path",), "unix": ("listen", "connect")}
 
 
 def _resolve_paths(tree: Tree, origins: Origins) -> None:
@@ -110,7 +111,8 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
             for index, module in enumerate(modules):
                 if isinstance(module, str):
                     directory = origins.source(("boot", "modules", index)).directory
-                    modules[index] = join_module(directory, module)
+                    name, arguments = split_module(module)
+                    modules[index] = join_module(directory / name, arguments)
     for section in ("slots", "lpc"):
         tables = tree.get(section)
         for name, table in tables.items() if isinstance(tables, dict) else ():
@@ -123,23 +125,3 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
 def _resolve(table: Tree, key: str, source: Source) -> None:
     if isinstance(value := table.get(key), str):
         table[key] = str(source.directory / value)
-
-
-def split_module(text: str) -> tuple[str, str]:
-    """A multiboot module's path and what follows it; a path with spaces stands in quotes.
-
-    >>> split_module('"a b.img" root=/')
-    ('a b.img', 'root=/')
-    """
-    if text.startswith('"') and (end := text.find('"', 1)) > 0:
-        return text[1:end], text[end + 1 :].lstrip()
-    name, _, arguments = text.partition(" ")
-    return name, arguments.lstrip()
-
-
-def join_module(directory: Path, text: str) -> str:
-    """The same module with its path made absolute."""
-    name, arguments = split_module(text)
-    path = str(directory / name)
-    quoted = f'"{path}"' if " " in path else path
-    return f"{quoted} {arguments}".rstrip()

@@ -229,9 +229,10 @@ class NullBackend(Table):
 
 
 class PtyBackend(Table):
-    """A new pseudo-terminal."""
+    """A new pseudo-terminal; `path` becomes a link to it."""
 
     type: Literal["pty"]
+    path: str | None = None
 
 
 class FileBackend(Table):
@@ -267,15 +268,8 @@ class UnixBackend(_Socket):
     connect: str | None = None
 
 
-class PipeBackend(Table):
-    """A cable between two machines that name the same path."""
-
-    type: Literal["pipe"]
-    path: str
-
-
 AnyBackend = Annotated[
-    StdioBackend | NullBackend | PtyBackend | FileBackend | TcpBackend | UnixBackend | PipeBackend,
+    StdioBackend | NullBackend | PtyBackend | FileBackend | TcpBackend | UnixBackend,
     Field(discriminator="type"),
 ]
 Backend = Annotated[
@@ -371,7 +365,6 @@ BACKENDS: dict[str, type[Table]] = {
     "file": FileBackend,
     "tcp": TcpBackend,
     "unix": UnixBackend,
-    "pipe": PipeBackend,
 }
 SECTIONS: dict[str, type[Table]] = {
     "cpu": Cpu,

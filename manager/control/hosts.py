@@ -7,7 +7,7 @@ import selectors
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from manager.backends import make
+from manager.backends import factory
 from manager.backends.null import NullBackend
 from manager.backends.stdio import StdioBackend
 from manager.control.outcome import Outcome
@@ -45,5 +45,5 @@ def connect_backends(
         if node.backend.type == "stdio":
             backend: Backend = stdio if stdio is not None else NullBackend()
         else:
-            backend = make(node.backend)
+            backend = factory.make(node.backend)
         wiring.connect(node.id, backend, selector)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import selectors
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -107,7 +107,8 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
         if not launch.resume:
             for port in machine.ports:
                 _set_aside(home.paths.port_log(port))
-        wiring = wire(machine, home.paths.port_log)
+        wires = {id: Wire(port, home.paths.port_log(id)) for id, port in machine.ports.items()}
+        wiring = Wiring(wires, console_of(graph))
         owner = Owner(
             machine,
             wiring,
@@ -143,12 +144,6 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
         finally:
             owner.close()
         return outcome
-
-
-def wire(machine: Machine, log: Callable[[str], Path]) -> Wiring:
-    """Wires with logs, and no backends yet, for all ports of a machine."""
-    wires = {id: Wire(port, log(id)) for id, port in machine.ports.items()}
-    return Wiring(wires, console_of(machine.graph))
 
 
 def hashes_of(graph: Graph) -> tuple[str, str]:

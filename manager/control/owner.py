@@ -59,6 +59,7 @@ class Owner:
         self._paced = paced
         self._paused = paused
         self._held = False
+        self._hurried = False
         self._started = time.monotonic()
         self._host_deadline: float | None = None
         self._on_host_deadline: Callable[[], None] | None = None
@@ -70,12 +71,19 @@ class Owner:
             else ControlServer(socket, machine.graph.name, selector, self._execute)
         )
 
-    def run(self) -> Outcome:
-        """Own the machine until its end. What the ports sent has been passed on by then."""
+    def run(self, drain: str | None = None) -> Outcome:
+        """Own the machine until its end.
+
+        With `drain`, that port's backend then gets all the time it needs to pass on its backlog,
+        or until a signal comes.
+        """
         with self._signals:
             self._pace.resume()
             while self.outcome is None:
                 self._turn()
+            while drain is not None and self.wiring.wires[drain].backlog and not self._hurried:
+                for key, mask in self._selector.select(_LONGEST_SLEEP):
+                    key.data(mask)
         return self.outcome
 
     def close(self) -> None:
@@ -211,10 +219,12 @@ class Owner:
             self._on_host_deadline()
 
     def _told_to_stop(self) -> None:
+        self._hurried = self.outcome is not None
         self._say("stopping: told to by a signal")
         self.finish(Outcome("down"))
 
     def _interrupted(self) -> None:
+        self._hurried = self.outcome is not None
         self._interrupts -= 1
         if self._interrupts > 0:
             self._say("interrupt once more to power the machine off")

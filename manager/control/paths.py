@@ -13,7 +13,7 @@ from pathlib import Path
 from manager.errors import HostError, UsageError
 
 SOCKET_PATH_LIMIT = 104
-"""Paths of UNIX sockets must be shorter than this many bytes (macOS and the BSDs; Linux has 108)."""
+"""Paths of UNIX sockets must be shorter than this many bytes (on the BSDs; Linux has 108)."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -142,7 +142,9 @@ def machine_names(home: Path | None = None) -> list[str]:
     if not directory.is_dir():
         return []
     return sorted(
-        entry.name for entry in directory.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name)
+        entry.name
+        for entry in directory.iterdir()
+        if entry.is_dir() and _NAME.fullmatch(entry.name)
     )
 
 

@@ -81,7 +81,7 @@ def read_record(path: Path) -> MachineRecord | None:
 
 
 def process_start(pid: int) -> int:
-    """When the process started (kernel clock ticks since boot); -1 when there is no such process."""
+    """When the process started (clock ticks since boot); -1 when there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1")
     except OSError:

@@ -20,6 +20,7 @@ BACKLOG_LIMIT = 1024 * 1024
 PENDING_LIMIT = 64 * 1024
 """Bytes that may wait for the guest before a backend is no longer read."""
 
+
 class Wire:
     """One port and everything on its host's side."""
 
@@ -105,9 +106,7 @@ class Wiring:
             wire.pump()
             wire.balance()
 
-    def connect(
-        self, port: str, backend: Backend, selector: selectors.BaseSelector
-    ) -> None:
+    def connect(self, port: str, backend: Backend, selector: selectors.BaseSelector) -> None:
         """Plug a backend into a port; what it receives goes to the guest."""
         wire = self.wires[port]
         wire.host = backend

@@ -79,8 +79,12 @@ class Lpc(Device[LpcState]):
             for wire, routing in zip(self._wires, self.state.pirq, strict=True)
             if wire.level and not routing & PIRQ_DISABLED
         }
+        # Lower before raising, so that a level that moves is never on two interrupts.
         for irq, line in self._irqs.items():
-            line.set(irq in asserted)
+            if irq not in asserted:
+                line.set(False)
+        for irq in asserted & self._irqs.keys():
+            self._irqs[irq].set(True)
 
     def _level_changed(self, _level: bool) -> None:
         self.settle()

@@ -147,7 +147,6 @@ class Uart16550(Device[Uart16550State]):
         if (
             state.ier & reg.IER_ERBFI
             and state.fcr & reg.FCR_ENABLE
-            and not state.timeout_pending
             and 0 < len(state.received) < self._trigger()
         ):
             wanted = state.timeout_at

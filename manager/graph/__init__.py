@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The device graph: who sits on which bus and owns which port, line, BAR. Pure; no host access."""
+"""The device graph: what a machine is made of, who owns what, and what the guest can see of it."""

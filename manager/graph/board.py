@@ -17,7 +17,7 @@ BOARD = (
     DeviceNode("board.pic", "pic", ports=(PortRange(0x20, 2), PortRange(0xA0, 2))),
     DeviceNode("board.pit", "pit", ports=(PortRange(0x40, 4), PortRange(0x61, 1)), irq=0),
     DeviceNode("board.rtc", "rtc", ports=(PortRange(0x70, 2),), irq=8),
-    DeviceNode("board.keyboard", "keyboard", ports=(PortRange(0x60, 1), PortRange(0x64, 1))),
+    DeviceNode("board.keyboard", "keyboard", ports=(PortRange(0x60, 1), PortRange(0x64, 1)), irq=1),
     DeviceNode("board.port92", "port92", ports=(PortRange(0x92, 1),)),
     DeviceNode("board.reset", "reset-control", properties={"port": RESET_CONTROL.base}),
 )

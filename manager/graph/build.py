@@ -117,7 +117,9 @@ def _boot(model: Machine) -> Boot:
         initrd = Path(boot.initrd) if boot.initrd is not None else None
         return KernelBoot(Path(boot.kernel), initrd, boot.cmdline or "", boot.modules)
     if boot.image is not None:
-        assert boot.load is not None and boot.entry is not None and boot.bits is not None
+        assert boot.load is not None
+        assert boot.entry is not None
+        assert boot.bits is not None
         return ImageBoot(Path(boot.image), boot.load, boot.entry, boot.bits)
     assert boot.firmware is not None
     return FirmwareBoot(Path(boot.firmware))

@@ -39,14 +39,14 @@ _TRAILING_RETURNS = re.compile(r"\r+\Z")
 
 
 class ConsoleText:
-    """The readable text of one port, at most WINDOW characters of it after `forget`.
+    r"""The readable text of one port, at most WINDOW characters of it after `forget`.
 
     >>> text = ConsoleText()
-    >>> text.add(b"\\x1b[1mlogin:\\x1b[0")
-    >>> text.add(b"m \\r")
-    >>> text.add(b"\\nroot")
+    >>> text.add(b"\x1b[1mlogin:\x1b[0")
+    >>> text.add(b"m \r")
+    >>> text.add(b"\nroot")
     >>> text.text
-    'login: \\nroot'
+    'login: \nroot'
     """
 
     __slots__ = ("_decoder", "_returned", "_sequence", "start", "text")

@@ -91,7 +91,7 @@ class Expectation:
         "verdict",
     )
 
-    def __init__(  # noqa: PLR0913  one keyword for each command line option
+    def __init__(
         self,
         clock: Clock,
         port: Input,

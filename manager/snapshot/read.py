@@ -213,16 +213,16 @@ def _read_file(file: Path) -> bytes:
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 raise corrupt(file, "is not a regular file")
-            data = stream.read(MAX_FILE + 1)
+            if status.st_size > MAX_FILE:
+                raise corrupt(file, f"is larger than {MAX_FILE} bytes")
+            return stream.read(MAX_FILE)
     except FileNotFoundError:
         raise corrupt(file, "there is no such snapshot", help="see `vmmgr ls`") from None
     except OSError as error:
         raise corrupt(file, f"cannot be read: {error.strerror}") from error
-    if len(data) > MAX_FILE:
-        raise corrupt(file, f"is larger than {MAX_FILE} bytes")
-    return data
 
 
 def _preamble(file: Path, data: bytes) -> preamble.Preamble:

@@ -41,7 +41,9 @@ class Store:
         """
         _check_tag(tag)
         with host_failures(f"cannot write snapshots to {self.root}", _UNTOUCHED):
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self.root.is_dir():
+                self.root.mkdir(mode=0o700, parents=True)
+                sync_directory(self.root.parent)
             target = self.root / self._next_number()
             previous = self._target(tag)
         write(target, image, reuse=self._newest())
@@ -62,7 +64,8 @@ class Store:
         Raises SnapshotCorruptError if it names something that is not there.
         """
         _check_tag(tag)
-        target = self._target(tag)
+        with host_failures(f"cannot read {self.root}", "check its owner and mode"):
+            target = self._target(tag)
         if target is None:
             return None
         if not _NUMBER.fullmatch(target) or not (self.root / target).is_dir():
@@ -79,7 +82,8 @@ class Store:
 
     def tags(self) -> list[str]:
         """The names given to snapshots, `current` included."""
-        return sorted(name for name, _ in self._links())
+        with host_failures(f"cannot read {self.root}", "check its owner and mode"):
+            return sorted(name for name, _ in self._links())
 
     def discard(self, tag: str = CURRENT) -> None:
         """Forget a tag, and the snapshot if no other tag names it; a missing tag is no error."""

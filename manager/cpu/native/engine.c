@@ -5,6 +5,8 @@
  * uc_emu_start runs until the block hook ends it. Between blocks everything is exact: eip,
  * flags and virtual time; nowhere else does a run stop.
  */
+#include <stdlib.h>
+
 #include "engine.h"
 
 enum { UC_ARCH_X86 = 4, UC_MODE_64 = 8 };
@@ -287,6 +289,7 @@ static void engine_dealloc(PyObject *self)
     Py_XDECREF(e->acknowledge);
     Py_XDECREF(e->raised);
     Py_XDECREF(e->mapped);
+    free(e->has_code);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -307,10 +310,12 @@ static PyObject *engine_map_ram(PyObject *self, PyObject *args)
     if (buffer->readonly || offset + length > (unsigned long long)buffer->len)
         PyErr_SetString(PyExc_ValueError, "RAM must be a writable buffer that holds the range");
     else {
-        int error = unicorn.mem_map_ptr(e->uc, base, length, UC_PROT_ALL,
-                                        (char *)buffer->buf + offset);
-        status = error != 0 ? unicorn_failed("mapping RAM", error)
-                            : PyList_Append(e->mapped, view);
+        char *host = (char *)buffer->buf + offset;
+        int error = unicorn.mem_map_ptr(e->uc, base, length, UC_PROT_ALL, host);
+        if (error != 0)
+            unicorn_failed("mapping RAM", error);
+        else if (code_pages_add(e, base, length, host))
+            status = PyList_Append(e->mapped, view);
     }
     Py_DECREF(view);
     if (status < 0)
@@ -440,7 +445,7 @@ static PyObject *engine_invalidate(PyObject *self, PyObject *args)
     unsigned long long start, end;
     if (!PyArg_ParseTuple(args, "KK", &start, &end))
         return NULL;
-    unicorn.invalidate(((struct engine *)self)->uc, start, end);
+    code_pages_invalidate((struct engine *)self, start, end);
     Py_RETURN_NONE;
 }
 

@@ -19,6 +19,16 @@ enum stop {
     STOP_FAULT,        /* Unicorn gave up; `error` says why */
 };
 
+enum { RAM_REGIONS = 8 };
+
+/* One region of RAM: where the guest sees it, where Unicorn counts it, where it is. */
+struct ram {
+    uint64_t base;
+    uint64_t length;
+    uint64_t start;
+    void *host;
+};
+
 struct engine {
     PyObject_HEAD
     void *uc;
@@ -33,8 +43,14 @@ struct engine {
     bool kicked;
     bool stopping; /* this run is over; only for engine_run to see why */
     bool smc;      /* a block was cut short by its own store; never stop before the rest */
-    bool running;
     int error;
+
+    /* See codepages.c. */
+    struct ram ram[RAM_REGIONS];
+    int ram_count;
+    uint8_t *has_code; /* one per page, by Unicorn's RAM address */
+    uint64_t code_pages;
+    uint64_t stored_page; /* the page of the last watched store */
 
     PyObject *port_read;   /* (port, size) -> int */
     PyObject *port_write;  /* (port, size, value) */
@@ -80,13 +96,18 @@ struct unicorn {
     void (*update_dr7)(void *env, uint32_t value);
     void (*set_a20)(void *cs, int enabled);
     void (*tlb_flush)(void *cs);
-    void (*tb_flush)(void *cs);
+    void (*tlb_reset_dirty)(void *cs, uintptr_t host, uint64_t length);
+    uint64_t (*ram_address)(void *uc, void *host);
     void (*invalidate)(void *uc, uint64_t start, uint64_t end);
     void (*check_io[3])(void *env, uint32_t port); /* by log2 of the size */
 
     /* the originals behind our replacements */
     void (*rdmsr)(void *env);
+    void (*tb_flush)(void *cs);
     void (*page_written)(void *uc, void *pages, uint64_t start, int length, uintptr_t host_pc);
+    void (*tlb_set_dirty)(void *cs, uint64_t virtual);
+    void (*tlb_set_page)(void *cs, uint64_t virtual, uint64_t physical, uint32_t attributes,
+                         int protection, int mmu_index, uint64_t size);
 };
 
 extern struct unicorn unicorn;
@@ -100,6 +121,11 @@ static inline bool takes_interrupts(const char *env)
     return (FIELD(uint64_t, env, ENV_EFLAGS) & EFLAGS_IF) != 0 &&
            (FIELD(uint32_t, env, ENV_HFLAGS) & HF_INHIBIT_IRQ) == 0;
 }
+
+/* Keeps track of a new RAM region; false with a Python exception set. */
+bool code_pages_add(struct engine *e, uint64_t base, uint64_t length, void *host);
+/* The host wrote to guest-physical [physical, end): drop what was translated from it. */
+void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end);
 
 /* Calls into Python. A raised exception is kept for run(), and the run ends. */
 uint32_t call_port_read(struct engine *e, uint32_t port, int size);

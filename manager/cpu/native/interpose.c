@@ -69,6 +69,13 @@ EXPORT uint64_t cpu_get_tsc_x86_64(void *env)
     return running_engine->now;
 }
 
+/* PAUSE: Unicorn leaves and re-enters its whole CPU loop for it; going round once is enough. */
+EXPORT void helper_pause_x86_64(void *env, int length)
+{
+    FIELD(uint64_t, env, ENV_EIP) += length;
+    unicorn.loop_exit_noexc(running_engine->cs);
+}
+
 /* ---- interrupts ---- */
 
 /* The CPU loop asks this whenever a request is pending and it is between blocks. */
@@ -88,29 +95,6 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
         return false;
     unicorn.do_hardirq(e->env, vector, 1);
     return true;
-}
-
-/* ---- self-modifying code ---- */
-
-/*
- * A store into the block that is running ends it: Unicorn translates the storing instruction
- * alone and starts over with it. A stop just before that one-instruction block would make the
- * next run translate a longer one, store again and charge its time twice, so ask for none.
- */
-EXPORT void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, int length,
-                                                uintptr_t host_pc)
-{
-    struct engine *e = running_engine;
-    if (e == NULL) {
-        unicorn.page_written(uc, pages, start, length, host_pc);
-        return;
-    }
-    uint64_t attention = e->attention;
-    e->smc = true;
-    e->attention = 0;
-    unicorn.page_written(uc, pages, start, length, host_pc); /* may jump */
-    e->smc = false;
-    e->attention = attention;
 }
 
 /* ---- I/O ports ---- */

@@ -13,7 +13,18 @@ import pytest
 from blake3 import blake3
 
 from manager import snapshot
-from manager.bus.record import NEVER, Record, flag, ints, moment, nested, octets, several, text, uint
+from manager.bus.record import (
+    NEVER,
+    Record,
+    flag,
+    ints,
+    moment,
+    nested,
+    octets,
+    several,
+    text,
+    uint,
+)
 from manager.snapshot import cbor, preamble
 
 PAGE = 4096

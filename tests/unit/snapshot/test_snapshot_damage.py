@@ -114,7 +114,7 @@ def test_a_ram_file_that_is_a_link_or_a_pipe_is_refused(saved: Path) -> None:
         (0xFFFC0000, 0x3FFF, b"\0", 0, "pages 0xfffc0-0xfffc3 of guest RAM"),
     ],
 )
-def test_changed_ram_is_found_by_verify_with_its_place(  # noqa: PLR0913
+def test_changed_ram_is_found_by_verify_with_its_place(
     saved: Path, base: int, offset: int, byte: bytes, reported: int, where: str
 ) -> None:
     file = ram_file(saved, base)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def test_everything_that_was_written_is_read_back(
     assert opened.devices == {"slots.4": "sample", "lpc.com1": "sample"}
     assert opened.record("slots.4", sample_type) == image.records["slots.4"]
     assert opened.record("lpc.com1", sample_type) == image.records["lpc.com1"]
-    assert [(base, mapping[:]) for base, mapping in opened.map_ram()] == ram
+    assert [(base, bytearray(mapping)) for base, mapping in opened.map_ram()] == ram
 
 
 def test_the_same_machine_gives_the_same_bytes(tmp_path: Path, make_image: MakeImage) -> None:
@@ -85,7 +84,7 @@ def test_any_pattern_of_nonzero_pages_comes_back(
     snapshot.write(tmp_path / "s", make_image(ram=[snapshot.RamRegion(0x100000, data)]))
 
     [(base, mapping)] = snapshot.verify(tmp_path / "s").map_ram()
-    assert (base, mapping[:]) == (0x100000, data)
+    assert (base, bytearray(mapping)) == (0x100000, data)
 
 
 def test_equal_regions_share_one_file(tmp_path: Path, make_image: MakeImage) -> None:
@@ -117,7 +116,7 @@ def test_state_that_does_not_fit_its_schema_is_refused_by_name(
 
     with pytest.raises(VmmgrError, match=r"slots\.4\.ier: 256 is outside 0\.\.255"):
         snapshot.write(tmp_path / "s", make_image(records={"slots.4": broken}))
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_device_sets_are_compared_both_ways_in_one_message(saved: Path) -> None:

@@ -13,15 +13,33 @@ from manager import snapshot
 from manager.errors import HostError, SnapshotCorruptError, UsageError
 
 MakeImage = Callable[..., snapshot.Image]
-CHANGING = (
-    "mkdir open ftruncate pwrite write fchmod fsync link rename replace symlink unlink rmdir"
-).split()
+CHANGING = [
+    *("mkdir", "open", "ftruncate", "pwrite", "write", "fchmod", "fsync", "link"),
+    *("rename", "replace", "symlink", "unlink", "rmdir"),
+]
 """The calls of the os module through which a commit changes the disk."""
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> snapshot.Store:
     return snapshot.Store(tmp_path / "machine" / "snapshots")
+
+
+@pytest.fixture
+def step(make_image: MakeImage) -> Callable[[int], snapshot.Image]:
+    """The machine after `n` steps: one region of RAM has changed, the other has not."""
+
+    def stepped(n: int) -> snapshot.Image:
+        changed = bytearray(0x110000)
+        changed[0x5000:0x5004] = changed[0x108000:0x108004] = n.to_bytes(4, "big")
+        regions = [snapshot.RamRegion(0, changed), snapshot.RamRegion(0x400000, b"same" * 1024)]
+        return make_image(executed=n, ram=regions)
+
+    return stepped
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
 
 
 def executed(store: snapshot.Store) -> int:
@@ -50,6 +68,16 @@ def count_calls(patch: pytest.MonkeyPatch, act: Callable[[int, str], None]) -> l
     return counter
 
 
+def die_at(target: int) -> Callable[[int, str], None]:
+    """End the process, as a kill would, instead of call number `target`."""
+
+    def act(number: int, name: str) -> None:
+        if number == target:
+            os._exit(9)
+
+    return act
+
+
 def calls_of_a_commit(store: snapshot.Store, image: snapshot.Image) -> int:
     with pytest.MonkeyPatch.context() as patch:
         counter = count_calls(patch, lambda number, name: None)
@@ -72,7 +100,7 @@ def test_a_commit_replaces_the_current_snapshot(
     assert store.current() == second
     assert executed(store) == 2
     assert not first.exists()
-    assert sorted(os.listdir(store.root)) == [second.name, "current"]
+    assert names(store.root) == [second.name, "current"]
 
 
 def test_unchanged_ram_is_shared_not_written_again(
@@ -149,11 +177,11 @@ def test_a_full_disk_is_reported_and_changes_nothing(
     assert "No space left on device" in str(caught.value)
     assert "help: free some space; what was saved before is untouched" in str(caught.value)
     assert executed(store) == 1
-    assert sorted(os.listdir(store.root)) == ["000001", "current"]
+    assert names(store.root) == ["000001", "current"]
 
 
 def test_a_call_that_fails_once_leaves_the_previous_snapshot_or_the_whole_new_one(
-    store: snapshot.Store, make_image: MakeImage
+    store: snapshot.Store, step: Callable[[int], snapshot.Image]
 ) -> None:
     def fail_at(target: int) -> Callable[[int, str], None]:
         def act(number: int, name: str) -> None:
@@ -162,15 +190,15 @@ def test_a_call_that_fails_once_leaves_the_previous_snapshot_or_the_whole_new_on
 
         return act
 
-    store.commit(make_image(executed=1))
-    total = calls_of_a_commit(store, make_image(executed=2))
+    store.commit(step(1))
+    total = calls_of_a_commit(store, step(2))
     failures = 0
     for target in range(1, total + 1):
         before = executed(store)
         with pytest.MonkeyPatch.context() as patch:
             count_calls(patch, fail_at(target))
             try:
-                store.commit(make_image(executed=before + 1))
+                store.commit(step(before + 1))
                 expected = before + 1
             except HostError:
                 failures += 1
@@ -180,7 +208,7 @@ def test_a_call_that_fails_once_leaves_the_previous_snapshot_or_the_whole_new_on
 
 
 def test_a_disk_that_dies_during_a_commit_leaves_something_whole(
-    store: snapshot.Store, make_image: MakeImage
+    store: snapshot.Store, step: Callable[[int], snapshot.Image]
 ) -> None:
     def die_from(target: int) -> Callable[[int, str], None]:
         def act(number: int, name: str) -> None:
@@ -189,14 +217,14 @@ def test_a_disk_that_dies_during_a_commit_leaves_something_whole(
 
         return act
 
-    store.commit(make_image(executed=1))
-    total = calls_of_a_commit(store, make_image(executed=2))
+    store.commit(step(1))
+    total = calls_of_a_commit(store, step(2))
     for target in range(1, total + 1):
         before = executed(store)
         with pytest.MonkeyPatch.context() as patch:
             count_calls(patch, die_from(target))
             try:
-                store.commit(make_image(executed=before + 1))
+                store.commit(step(before + 1))
                 expected = {before + 1}
             except HostError:
                 expected = {before, before + 1}
@@ -204,18 +232,17 @@ def test_a_disk_that_dies_during_a_commit_leaves_something_whole(
 
 
 def test_a_kill_at_any_call_leaves_a_whole_snapshot_and_no_litter_after_the_next_commit(
-    store: snapshot.Store, make_image: MakeImage
+    store: snapshot.Store, step: Callable[[int], snapshot.Image]
 ) -> None:
-    store.commit(make_image(executed=1))
-    total = calls_of_a_commit(store, make_image(executed=2))
+    store.commit(step(1))
+    total = calls_of_a_commit(store, step(2))
     seen = set()
     for target in range(1, total + 1):
         before = executed(store)
         child = os.fork()
         if child == 0:
-            kill_at = lambda number, name, at=target: os._exit(9) if number == at else None  # noqa: E731
-            count_calls(pytest.MonkeyPatch(), kill_at)
-            store.commit(make_image(executed=before + 1))
+            count_calls(pytest.MonkeyPatch(), die_at(target))
+            store.commit(step(before + 1))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 9
@@ -224,5 +251,24 @@ def test_a_kill_at_any_call_leaves_a_whole_snapshot_and_no_litter_after_the_next
         seen.add(after - before)
     assert seen == {0, 1}
 
-    last = store.commit(make_image(executed=99))
-    assert sorted(os.listdir(store.root)) == [last.name, "current"]
+    last = store.commit(step(99))
+    assert names(store.root) == [last.name, "current"]
+
+
+def test_a_write_killed_at_any_call_leaves_all_of_the_directory_or_nothing(
+    tmp_path: Path, step: Callable[[int], snapshot.Image]
+) -> None:
+    status, target = 9, 0
+    while status == 9:
+        target += 1
+        directory = tmp_path / str(target)
+        child = os.fork()
+        if child == 0:
+            count_calls(pytest.MonkeyPatch(), die_at(target))
+            snapshot.write(directory, step(1))
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if directory.exists():
+            snapshot.verify(directory)
+    assert status == 0
+    assert target > 10

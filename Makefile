@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make hello   boot our own small guest; Ctrl-] ends it
+# make test    everything that must hold: style, types, licences, tests
+# make bench   the benchmarks
+# make guest   build machines/hello/hello.bin again, after a change of its source
+# make clean   remove the environment and what was built
+#
+# The first call makes a virtual environment in .venv; later ones find it ready.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+# Python sources are used where they are; only these make a new installation necessary.
+NATIVE := $(wildcard manager/cpu/native/*.c manager/cpu/native/*.h)
+BUILD_INPUTS := pyproject.toml setup.py $(NATIVE)
+RUN_READY := $(VENV)/.ready-to-run
+DEV_READY := $(VENV)/.ready-to-develop
+
+.PHONY: hello test style types licences unit bench guest clean
+
+hello: $(RUN_READY)
+	@$(BIN)/vmmgr up machines/hello.toml
+
+test: style types licences unit
+
+style: $(DEV_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_READY)
+	$(BIN)/mypy
+
+licences: $(DEV_READY)
+	$(BIN)/reuse lint --quiet || $(BIN)/reuse lint --lines
+
+unit: $(DEV_READY)
+	$(BIN)/python -m pytest -n $(JOBS)
+
+bench: $(DEV_READY)
+	$(BIN)/python -m benchmarks
+
+guest:
+	$(MAKE) -C machines/hello
+
+clean:
+	rm -rf $(VENV) build vmmgr.egg-info manager/cpu/_native*.so
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vmmgr needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+
+# Order-only: venv's python is a link whose date says nothing.
+$(RUN_READY): $(BUILD_INPUTS) | $(BIN)/python
+	@echo "preparing $(VENV), this once"
+	$(PIP) --editable .
+	@touch $@
+
+$(DEV_READY): $(BUILD_INPUTS) | $(BIN)/python
+	@echo "preparing $(VENV) with the tools for development, this once"
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(RUN_READY)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What several verbs read from the command line: names, files, text, durations, patterns."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from manager.errors import UsageError
+
+if TYPE_CHECKING:
+    from manager.control.home import Situation
+    from manager.graph.nodes import Graph
+
+T = TypeVar("T")
+
+_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
+_ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "\\": b"\\"}
+
+
+def unescape(text: str) -> bytes:
+    r"""The bytes that TEXT stands for: UTF-8, with `\n`, `\r`, `\t`, `\\` and `\xNN` interpreted.
+
+    Raises ValueError for any other escape.
+
+    >>> unescape(r"root\n\xff")
+    b'root\n\xff'
+    """
+    data = b""
+    end = 0
+    for match in _ESCAPE.finditer(text):
+        data += text[end : match.start()].encode("utf-8", "surrogateescape")
+        if match[1] is not None:
+            data += bytes([int(match[1], 16)])
+        elif match[2] in _ESCAPES:
+            data += _ESCAPES[match[2]]
+        else:
+            raise ValueError(f"{match[0]!r} is no escape; a backslash itself is written \\\\")
+        end = match.end()
+    return data + text[end:].encode("utf-8", "surrogateescape")
+
+
+def escaped_text(text: str) -> bytes:
+    """Argparse type of TEXT."""
+    return _argument(unescape, text)
+
+
+def duration(text: str) -> int:
+    """Argparse type of a duration such as `90s` or `2m`, in ns."""
+    from manager.config.units import parse_duration
+
+    return _argument(parse_duration, text)
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Argparse type of a regular expression."""
+    from manager.machine.expectation import compile_pattern
+
+    return _argument(compile_pattern, text)
+
+
+def _argument(read: Callable[[str], T], text: str) -> T:
+    try:
+        return read(text)
+    except (ValueError, re.error) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`."""
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="set a variable or a key of the machine file; may be given again",
+    )
+
+
+def load(file: Path, settings: Sequence[str] = (), *, require_files: bool = False) -> Graph:
+    """The graph of a machine file; warnings are printed. Raises UsageError for a wrong file."""
+    from manager.config.diagnostics import Diagnostic, render
+    from manager.graph.build import load_graph
+
+    def warn(warning: Diagnostic) -> None:
+        print(render([warning]), file=sys.stderr)
+
+    return load_graph(file, settings, on_warning=warn, require_files=require_files)
+
+
+def is_file(name: str) -> bool:
+    """Whether NAME is meant as a machine file's path rather than a machine's name."""
+    return "/" in name or name.endswith(".toml")
+
+
+def find(name: str) -> Situation:
+    """The machine that NAME or the path of a machine file means.
+
+    Raises NoSuchMachineError when nothing is known of it.
+    """
+    from manager.control.home import look_at_all, look_existing
+
+    if not is_file(name):
+        return look_existing(name)
+    file = Path(name).absolute()
+    for situation in look_at_all():
+        if situation.record is not None and Path(situation.record.file) == file:
+            return situation
+    if not file.exists():
+        raise UsageError(f"there is no file {name}")
+    return look_existing(load(file).name)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Talking to the process that owns a running machine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.control.client import Client
+from manager.control.home import Situation, look
+from manager.errors import HostError, WrongStateError
+
+if TYPE_CHECKING:
+    from manager.control.paths import MachinePaths
+
+_STARTING = 10.0
+"""Seconds that a machine gets to open its socket once it holds its lock."""
+_ENDING = 30.0
+"""Seconds that it gets to end once it said that it will."""
+
+
+def connect(situation: Situation, timeout: float | None = 60.0) -> Client:
+    """A connection to the owner. Raises WrongStateError when the machine is not running."""
+    if situation.state != "running":
+        raise WrongStateError(
+            f"{situation.name} is not running; it is {situation.state}", help=_remedy(situation)
+        )
+    give_up = time.monotonic() + _STARTING
+    while True:
+        record = situation.record
+        try:
+            if record is None or not record.alive():
+                raise HostError(f"{situation.name}: its process is just starting or ending")
+            return Client.connect(Path(record.socket), timeout)
+        except HostError:
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(0.05)
+        situation = look(situation.paths)
+        if situation.state != "running":
+            raise WrongStateError(f"{situation.name} is {situation.state} by now")
+
+
+def await_end(paths: MachinePaths) -> None:
+    """Wait until the owner, which said that it ends, is gone. Raises HostError when it stays."""
+    from manager.control.lock import is_locked
+
+    give_up = time.monotonic() + _ENDING
+    while is_locked(paths.lock):
+        if time.monotonic() > give_up:
+            raise HostError(f"{paths.name}: its process does not end")
+        time.sleep(0.005)
+
+
+def _remedy(situation: Situation) -> str:
+    if situation.saved is not None:
+        return f"go on with it by `vmmgr resume {situation.name}`"
+    return "boot it with `vmmgr up FILE`"

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr config`: a machine file with `extends`, variables and defaults filled in."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from manager.errors import ExitCode
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `config` to the command line."""
+    parser = subparsers.add_parser("config", help="print the effective machine file")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a machine file")
+    parser.add_argument(
+        "--hash", action="store_true", help="print the identity hash and the full hash instead"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key or variable"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the canonical TOML, or JSON, or the hashes; raises ConfigError."""
+    from manager.config import emit
+    from manager.config.diagnostics import ConfigError, render
+    from manager.graph.build import check
+    from manager.graph.identity import full_hash, identity_hash
+
+    checked = check(args.file, args.set, require_files=False)
+    if checked.graph is None or checked.loaded is None:
+        raise ConfigError(checked.diagnostics)
+    if checked.diagnostics:
+        print(render(checked.diagnostics), file=sys.stderr)
+    hashes = {"identity": identity_hash(checked.graph), "full": full_hash(checked.graph)}
+    model = checked.loaded.model
+    if args.hash and args.json:
+        print(json.dumps({"schema": 1, **hashes}, indent=2))
+    elif args.hash:
+        print("\n".join(f"{name} {digest}" for name, digest in hashes.items()))
+    elif args.json:
+        print(json.dumps({"schema": 1, "config": emit.to_json(model), **hashes}, indent=2))
+    else:
+        print(emit.to_toml(model), end="")
+    return ExitCode.OK

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line: finds the verb, imports its module alone, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import manager
+from manager.errors import ExitCode, VmmgrError
+
+VERBS: dict[str, tuple[str, str]] = {
+    "up": ("manager.cli.up", "boot a machine, or resume it when it is suspended"),
+    "run": ("manager.cli.run", "run a machine that keeps no state, for tests and CI"),
+    "suspend": ("manager.cli.suspend", "save a running machine and end its process"),
+    "resume": ("manager.cli.resume", "go on with a suspended machine"),
+    "down": ("manager.cli.down", "power a running machine off"),
+    "discard": ("manager.cli.discard", "drop the suspended state of a machine"),
+    "wait": ("manager.cli.wait", "wait until a machine is in a state"),
+    "ls": ("manager.cli.ls", "list the machines"),
+    "status": ("manager.cli.status", "show what a machine is doing"),
+    "logs": ("manager.cli.logs", "print what a serial port sent"),
+    "send": ("manager.cli.send", "send text to a serial port"),
+    "validate": ("manager.cli.validate", "check machine files"),
+    "config": ("manager.cli.config", "print a machine file with everything resolved"),
+    "plan": ("manager.cli.plan", "print who gets which slot, port and interrupt"),
+    "snapshot": ("manager.cli.snapshot", "look into snapshots and check them"),
+}
+"""Verb -> (module, summary). A module has `register(subparsers)` and `run(args) -> int`."""
+
+
+def entry() -> None:
+    """The `vmmgr` command."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carry out one command line; returns the exit code and prints errors to standard error."""
+    try:
+        status = _dispatch(argv)
+        sys.stdout.flush()
+    except VmmgrError as error:
+        print(_shown(error), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough. Keep the interpreter from saying so at its end.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return ExitCode.FAILURE
+    except Exception as error:
+        if os.environ.get("VMMGR_DEBUG"):
+            raise
+        print(
+            f"internal error: {type(error).__name__}: {error}; please report it with the output "
+            "of the same command under VMMGR_DEBUG=1",
+            file=sys.stderr,
+        )
+        return ExitCode.FAILURE
+    return status
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    verb = next((word for word in argv if not word.startswith("-")), None)
+    parser = argparse.ArgumentParser(
+        prog="vmmgr",
+        description="Runs virtual machines that TOML files declare.",
+        epilog="`vmmgr VERB --help` tells more about a verb.",
+    )
+    parser.add_argument("--version", action="version", version=f"vmmgr {manager.__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="VERB", required=True)
+    if verb in VERBS:
+        module = importlib.import_module(VERBS[verb][0])
+        module.register(subparsers)
+    else:
+        for name, (_, summary) in VERBS.items():
+            subparsers.add_parser(name, help=summary)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else ExitCode.USAGE
+    run = getattr(args, "run", None) or module.run
+    status: int = run(args)
+    return status
+
+
+def _shown(error: VmmgrError) -> str:
+    """The text of an error. Machine-file errors bring a report of their own."""
+    report = str(error)
+    return report if report.startswith(("error[", "warning[")) else f"error: {report}"

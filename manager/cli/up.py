@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr up`: boot a machine, or resume it when it is suspended."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.cli.arguments import add_settings, duration, pattern
+from manager.errors import UsageError, WrongStateError
+
+if TYPE_CHECKING:
+    from manager.control.home import Situation
+    from manager.control.launch import Readiness
+    from manager.graph.nodes import Graph
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "up",
+        help="boot a machine, or resume it when it is suspended",
+        description="Boots the machine that FILE declares, or resumes it when it is suspended; "
+        "a machine that runs already is left alone. In the foreground, Ctrl-] powers it off.",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument("-d", "--detach", action="store_true", help="run it in the background")
+    parser.add_argument(
+        "--wait-for",
+        metavar="RE",
+        type=pattern,
+        help="it is ready once its output matches; with -d, `[ready]` of FILE is the default",
+    )
+    parser.add_argument(
+        "--fail-on", metavar="RE", type=pattern, help="it has failed once its output matches"
+    )
+    parser.add_argument(
+        "--timeout", metavar="DUR", type=duration, help="how long to wait, by the host's clock"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="drop a suspended state and boot afresh"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask before dropping it")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    from manager.cli.arguments import load
+    from manager.cli.audience import in_background, in_foreground
+    from manager.control.home import look
+    from manager.control.launch import Launch
+    from manager.control.paths import MachinePaths
+
+    graph = load(args.file, args.settings)
+    readiness = _readiness(args, graph)
+    paths = MachinePaths.of(graph.name)
+    situation = look(paths)
+    if situation.state == "running":
+        return _running_already(situation, args.fresh)
+    resume = situation.saved is not None and not args.fresh
+    if args.dry_run:
+        _announce(graph, situation, resume)
+        return 0
+    if situation.saved is not None and args.fresh and not args.yes:
+        _confirm(situation)
+    launch = Launch(
+        graph,
+        settings=args.settings,
+        resume=resume,
+        fresh=args.fresh,
+        detached=args.detach,
+        readiness=readiness,
+    )
+    if situation.state == "crashed":
+        print(f"vmmgr: {graph.name} had crashed: {situation.note}", file=sys.stderr)
+    if resume:
+        print(f"vmmgr: resuming {graph.name}; `--fresh` would boot it afresh", file=sys.stderr)
+    if not args.detach:
+        return in_foreground(launch)
+    paths.make()
+    return in_background(launch, paths.owner_log, "resumed" if resume else "is up")
+
+
+def _running_already(situation: Situation, fresh: bool) -> int:
+    record = situation.record
+    text = f"{situation.name} is already running" + (f", pid {record.pid}" if record else "")
+    if fresh:
+        raise WrongStateError(text, help=f"power it off with `vmmgr down {situation.name}`")
+    print(text, file=sys.stderr)
+    return 0
+
+
+def _readiness(args: argparse.Namespace, graph: Graph) -> Readiness | None:
+    from manager.control.launch import Readiness
+    from manager.machine.expectation import compile_pattern
+
+    declared = graph.ready if args.detach or args.wait_for or args.fail_on else None
+    wait_for = args.wait_for
+    if wait_for is None:
+        if declared is None:
+            if args.fail_on or args.timeout is not None:
+                raise UsageError("--fail-on and --timeout need --wait-for, or `[ready]` and -d")
+            return None
+        wait_for = compile_pattern(declared.wait_for)
+    fail_on = args.fail_on
+    if fail_on is None and declared is not None and declared.fail_on is not None:
+        fail_on = compile_pattern(declared.fail_on)
+    timeout = args.timeout
+    if timeout is None and declared is not None:
+        timeout = declared.timeout_ns
+    return Readiness(
+        wait_for,
+        fail_on,
+        None if timeout is None else timeout / 1e9,
+        declared.port if declared is not None else None,
+    )
+
+
+def _confirm(situation: Situation) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{situation.name} has a suspended state, which --fresh drops",
+            help="add -y if that is meant",
+        )
+    print(f"Drop the suspended state of {situation.name}? [y/N] ", end="", file=sys.stderr)
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was done")
+
+
+def _announce(graph: Graph, situation: Situation, resume: bool) -> None:
+    if resume and situation.saved is not None:
+        print(f"would resume {graph.name} from {situation.saved.path}")
+        return
+    if situation.saved is not None:
+        print(f"would drop the suspended state {situation.saved.path}")
+    print(f"would boot {graph.name} with {graph.memory_size >> 20} MiB of RAM")
+    for node in graph.serial_ports():
+        assert node.backend is not None
+        print(f"  {node.id}: {node.backend.type}")

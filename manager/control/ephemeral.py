@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A machine that keeps no state: powered on, run to a verdict or its end, forgotten."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from manager.backends import factory
+from manager.backends.null import NullBackend
+from manager.backends.stdio import StdioBackend
+from manager.control.outcome import Outcome
+from manager.control.owner import Owner
+from manager.control.wiring import Wire, Wiring, console_of, resolve_port
+from manager.errors import ExitCode
+
+if TYPE_CHECKING:
+    from manager.backends.backend import Backend
+    from manager.graph.nodes import Graph
+    from manager.machine.expectation import Step, Verdict
+    from manager.machine.machine import Machine
+
+_STATUS = {
+    "matched": ExitCode.OK,
+    "failed": ExitCode.FAIL_ON_MATCHED,
+    "budget": ExitCode.TIME_BUDGET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What to wait for and to answer, on which port, for how long."""
+
+    steps: Sequence[Step] = ()
+    fail_on: re.Pattern[str] | None = None
+    budget: int | None = None
+    """ns of virtual time."""
+    port: str | None = None
+    """The port whose output goes to standard output and is searched; the console unless named."""
+
+
+def run_ephemeral(graph: Graph, script: Script, *, paced: bool) -> Outcome:
+    """Power a machine on and run it. Its port prints to standard output.
+
+    Standard input goes to the port only from a terminal, and only without steps. Other ports keep
+    the backends of the machine file.
+    """
+    from manager.machine.machine import Machine
+
+    machine = Machine.power_on(graph)
+    try:
+        return _run(machine, script, paced=paced)
+    finally:
+        machine.close()
+
+
+def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
+    wires = {id: Wire(port, None) for id, port in machine.ports.items()}
+    wiring = Wiring(wires, console_of(machine.graph))
+    needed = script.port is not None or script.steps or script.fail_on is not None
+    console = resolve_port(wires, script.port, wiring.console) if needed or wiring.console else None
+    with selectors.DefaultSelector() as selector:
+        owner = Owner(machine, wiring, selector, paced=paced)
+        try:
+            for node in machine.graph.serial_ports():
+                assert node.backend is not None
+                if node.id == console:
+                    backend = _stdout(owner, interactive=not script.steps)
+                elif node.backend.type == "stdio":
+                    backend = NullBackend()
+                else:
+                    backend = factory.make(node.backend)
+                wiring.connect(node.id, backend, selector)
+            _expect(owner, script, console)
+            return owner.run(drain=console)
+        finally:
+            owner.close()
+
+
+def _stdout(owner: Owner, *, interactive: bool) -> Backend:
+    if interactive and sys.stdin is not None and sys.stdin.isatty():
+        return StdioBackend(on_escape=lambda: owner.finish(Outcome("down")))
+    return StdioBackend(stdin=os.open(os.devnull, os.O_RDONLY))
+
+
+def _expect(owner: Owner, script: Script, console: str | None) -> None:
+    from manager.machine.expectation import Expectation
+
+    wire = owner.wiring.wires.get(console) if console is not None else None
+
+    def finished(verdict: Verdict) -> None:
+        status = _STATUS[verdict.outcome]
+        owner.finish(Outcome("verdict", status, verdict.detail, verdict.outcome))
+
+    expectation = Expectation(
+        owner.machine.clock,
+        wire.port if wire is not None else _Nothing(),
+        script.steps,
+        finished=finished,
+        collect=owner.wiring.pump,
+        fail_on=script.fail_on,
+        budget=script.budget,
+    )
+    if wire is not None and (script.steps or script.fail_on is not None):
+        wire.listeners.append(expectation.heard)
+        wire.port.on_output = expectation.sending
+    expectation.start()
+
+
+class _Nothing:
+    """The input of a machine without ports."""
+
+    def feed(self, data: bytes) -> None:
+        """There is nobody to feed."""

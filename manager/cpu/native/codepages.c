@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which pages of RAM hold translated code.
+ *
+ * QEMU lets a store go straight to RAM unless code was translated from that page. Unicorn lost the
+ * rule: it watches pages by the virtual address they run at, so that a store through another
+ * mapping goes unseen, and it sends every store to an executable page, seen or not, down its slow
+ * path. Here the rule is back, by physical page: a TLB entry lets stores through directly if and
+ * only if nothing was translated from the page it maps.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { PAGE_BITS = 12, PAGE_SIZE = 1 << PAGE_BITS };
+enum { PROT_STORE = 2 };
+
+bool code_pages_add(struct engine *e, uint64_t base, uint64_t length, void *host)
+{
+    if (e->ram_count == RAM_REGIONS) {
+        PyErr_SetString(PyExc_ValueError, "too many RAM regions");
+        return false;
+    }
+    uint64_t start = unicorn.ram_address(e->uc, host);
+    uint64_t pages = (start + length) >> PAGE_BITS;
+    if (pages > e->code_pages) {
+        uint8_t *grown = realloc(e->has_code, pages);
+        if (grown == NULL) {
+            PyErr_NoMemory();
+            return false;
+        }
+        memset(grown + e->code_pages, 0, pages - e->code_pages);
+        e->has_code = grown;
+        e->code_pages = pages;
+    }
+    e->ram[e->ram_count++] = (struct ram){base, length, start, host};
+    return true;
+}
+
+/* RAM by Unicorn's own numbering ("ram address"), which starts a new range for each region. */
+static const struct ram *ram_at(const struct engine *e, uint64_t physical)
+{
+    for (int i = 0; i < e->ram_count; i++)
+        if (physical - e->ram[i].base < e->ram[i].length)
+            return &e->ram[i];
+    return NULL;
+}
+
+void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end)
+{
+    while (physical < end) {
+        const struct ram *ram = ram_at(e, physical);
+        uint64_t next = (physical | (PAGE_SIZE - 1)) + 1;
+        if (ram != NULL) {
+            uint64_t start = physical - ram->base + ram->start;
+            if (e->has_code[start >> PAGE_BITS])
+                unicorn.invalidate(e->uc, start, start + (next < end ? next : end) - physical);
+        }
+        physical = next;
+    }
+}
+
+/* The first code was translated from a page: stores to it must be seen, whatever their mapping. */
+EXPORT void tlb_protect_code_x86_64(void *uc, uint64_t ram_address)
+{
+    struct engine *e = running_engine;
+    (void)uc;
+    for (int i = 0; i < e->ram_count; i++) {
+        const struct ram *ram = &e->ram[i];
+        if (ram_address - ram->start < ram->length) {
+            e->has_code[ram_address >> PAGE_BITS] = 1;
+            uintptr_t host = (uintptr_t)ram->host + ((ram_address - ram->start) & -(uint64_t)PAGE_SIZE);
+            unicorn.tlb_reset_dirty(e->cs, host, PAGE_SIZE);
+            return;
+        }
+    }
+}
+
+/* The last code of a page is gone. */
+EXPORT void tlb_unprotect_code_x86_64(void *uc, uint64_t ram_address)
+{
+    struct engine *e = running_engine;
+    (void)uc;
+    if (e != NULL && ram_address >> PAGE_BITS < e->code_pages)
+        e->has_code[ram_address >> PAGE_BITS] = 0;
+}
+
+/* Unicorn's own watch by virtual address: not needed any more, and it walks the TLB each time. */
+EXPORT void tlb_reset_dirty_by_vaddr_x86_64(void *cs, uint64_t start, uint64_t length)
+{
+    (void)cs;
+    (void)start;
+    (void)length;
+}
+
+EXPORT void tb_flush_x86_64(void *cs)
+{
+    struct engine *e = running_engine;
+    unicorn.tb_flush(cs);
+    if (e != NULL)
+        memset(e->has_code, 0, e->code_pages);
+}
+
+/*
+ * A store to a page that may hold code. A store into the block that is running ends it: Unicorn
+ * translates the storing instruction alone and starts over with it. A stop just before that
+ * one-instruction block would make the next run translate a longer one, store again and charge
+ * its time twice, so ask for none.
+ */
+EXPORT void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, int length,
+                                                uintptr_t host_pc)
+{
+    struct engine *e = running_engine;
+    e->stored_page = start >> PAGE_BITS;
+    if (!e->has_code[e->stored_page])
+        return;
+    uint64_t attention = e->attention;
+    e->smc = true;
+    e->attention = 0;
+    unicorn.page_written(uc, pages, start, length, host_pc); /* may jump */
+    e->smc = false;
+    e->attention = attention;
+}
+
+/* After such a store: may the next ones go straight to RAM? */
+EXPORT void tlb_set_dirty_x86_64(void *cs, uint64_t virtual)
+{
+    struct engine *e = running_engine;
+    if (!e->has_code[e->stored_page])
+        unicorn.tlb_set_dirty(cs, virtual);
+}
+
+/* A new TLB entry starts out watched; let stores through at once where nothing needs watching. */
+EXPORT void tlb_set_page_with_attrs_x86_64(void *cs, uint64_t virtual, uint64_t physical,
+                                           uint32_t attributes, int protection, int mmu_index,
+                                           uint64_t size)
+{
+    struct engine *e = running_engine;
+    unicorn.tlb_set_page(cs, virtual, physical, attributes, protection, mmu_index, size);
+    if (e == NULL || !(protection & PROT_STORE))
+        return;
+    const struct ram *ram = ram_at(e, physical);
+    if (ram != NULL && !e->has_code[(physical - ram->base + ram->start) >> PAGE_BITS])
+        unicorn.tlb_set_dirty(cs, virtual);
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the guest can see of a machine, and the two hashes.
+
+A snapshot fits a machine file when their identities are equal. Names, backends, paths, the clock's
+mode and `ready` are the host's business and are not part of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.config.modules import join_module, split_module
+from manager.graph.differences import Difference, differences
+from manager.graph.nodes import Backend, Boot, DeviceNode, Graph, ImageBoot, KernelBoot
+from manager.graph.plain import from_plain, plain_value, to_plain
+
+if TYPE_CHECKING:
+    from manager.bus.record import Plain
+
+__all__ = [
+    "Difference",
+    "differences",
+    "from_plain",
+    "full_hash",
+    "identity",
+    "identity_hash",
+    "to_plain",
+]
+
+ARCHITECTURE = "x86_64-pc"
+
+
+def identity(graph: Graph) -> dict[str, Plain]:
+    """Everything that the guest can see."""
+    return {
+        "architecture": ARCHITECTURE,
+        "cpu": {"model": graph.cpu_model},
+        "memory": {"size": graph.memory_size},
+        "clock": {"epoch": graph.epoch},
+        "boot": _boot(graph.boot),
+        "devices": {node.id: _device(node) for node in graph.devices},
+    }
+
+
+def _boot(boot: Boot) -> dict[str, Plain]:
+    """How the machine starts; what is in the files is not for a graph to know."""
+    if isinstance(boot, KernelBoot):
+        return {
+            "kind": "kernel",
+            "cmdline": boot.cmdline,
+            "initrd": boot.initrd is not None,
+            "modules": [_module(module) for module in boot.modules],
+        }
+    if isinstance(boot, ImageBoot):
+        return {"kind": "image", "load": boot.load, "entry": boot.entry, "bits": boot.bits}
+    return {"kind": "firmware"}
+
+
+def _module(module: str) -> str:
+    """A multiboot module without its directory."""
+    path, arguments = split_module(module)
+    return join_module(Path(path).name, arguments)
+
+
+def _device(node: DeviceNode) -> dict[str, Plain]:
+    """A device's facts; those it does not have are left out, so new kinds change no old hash."""
+    facts: dict[str, Plain] = {
+        "type": node.type,
+        "parent": node.parent,
+        "address": str(node.address) if node.address is not None else None,
+        "ports": plain_value(node.ports),
+        "irq": node.irq,
+        "pin": node.pin or None,
+        "pirq": node.pirq,
+        "pci": plain_value(node.pci),
+        "bars": plain_value(node.bars),
+        "properties": plain_value(node.properties),
+    }
+    absent: tuple[Plain, ...] = (None, [], {})
+    return {name: fact for name, fact in facts.items() if fact not in absent}
+
+
+def identity_hash(graph: Graph) -> str:
+    """BLAKE3 of the identity, in hex."""
+    return _hash(identity(graph))
+
+
+def full_hash(graph: Graph) -> str:
+    """BLAKE3 of the whole graph, in hex.
+
+    Paths count from the directory of the machine file, so that a project may be moved.
+    """
+    plain = to_plain(_relative(graph))
+    del plain["source"]
+    return _hash(plain)
+
+
+def _relative(graph: Graph) -> Graph:
+    here = graph.source.parent
+    devices = tuple(_device_near(node, here) for node in graph.devices)
+    return replace(graph, devices=devices, boot=_boot_near(graph.boot, here))
+
+
+def _boot_near(boot: Boot, here: Path) -> Boot:
+    if isinstance(boot, KernelBoot):
+        modules = (split_module(module) for module in boot.modules)
+        return replace(
+            boot,
+            kernel=_near(boot.kernel, here),
+            initrd=_near(boot.initrd, here) if boot.initrd is not None else None,
+            modules=tuple(join_module(_near(path, here), rest) for path, rest in modules),
+        )
+    if isinstance(boot, ImageBoot):
+        return replace(boot, image=_near(boot.image, here))
+    return replace(boot, firmware=_near(boot.firmware, here))
+
+
+def _device_near(node: DeviceNode, here: Path) -> DeviceNode:
+    if node.backend is None or node.backend.type not in ("file", "pty", "unix"):
+        return node
+    options = {key: str(_near(item, here)) for key, item in node.backend.options.items()}
+    return replace(node, backend=Backend(node.backend.type, options))
+
+
+def _near(path: Path | str, here: Path) -> Path:
+    return Path(os.path.relpath(path, here))
+
+
+def _hash(value: Plain) -> str:
+    import blake3
+    import cbor2
+
+    return blake3.blake3(cbor2.dumps(value, canonical=True)).hexdigest()
