@@ -77,8 +77,10 @@ def _render(item: Diagnostic) -> str:
         pad = "".join("\t" if char == "\t" else " " * _columns(char) for char in before)
         under = span.text[span.column - 1 : span.column - 1 + span.length]
         marks = mark * max(1, sum(map(_columns, under)))
+        lines.append(f"{' ' * width}{arrow} {span.file}:{span.line}:{span.column}")
+        if not span.text:
+            continue
         lines += [
-            f"{' ' * width}{arrow} {span.file}:{span.line}:{span.column}",
             f"{' ' * width} |",
             f"{span.line:>{width}} | {span.text}".rstrip(),
             f"{' ' * width} | {pad}{marks} {span.label}".rstrip(),

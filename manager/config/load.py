@@ -67,7 +67,8 @@ def inspect(path: Path, overrides: Sequence[str] = ()) -> Reading:
     tree.setdefault("name", path.stem)
     _resolve_paths(tree, layers.origins)
     model, found = _validate(tree, layers.origins)
-    problems = layers.problems + found
+    blamed = {problem.primary for problem in layers.problems}
+    problems = layers.problems + [item for item in found if item.primary not in blamed]
     if model is None:
         return Reading(None, tuple(problems))
     absolute = files[-1][0].directory / path.name

@@ -145,4 +145,7 @@ def _syntax_error(source: Source, report: str) -> Diagnostic:
     if match and match[1]:
         lines = source.text.split("\n")
         offset = sum(len(line) + 1 for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
-    return Diagnostic("VM002", message[:1].lower() + message[1:], source.span(Region(offset, 0)))
+    unquoted = message.startswith("Expected newline") and source.text[offset : offset + 1].isalnum()
+    help = "text needs quotation marks" if unquoted else None
+    span = source.span(Region(offset, offset + 1))
+    return Diagnostic("VM002", message[:1].lower() + message[1:], span, help=help)

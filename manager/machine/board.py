@@ -8,6 +8,7 @@ from typing import Any
 
 from manager.bus.clock import Clock
 from manager.bus.lines import Line, WiredOr
+from manager.bus.memory import LOW_LIMIT
 from manager.bus.pci import PciBus
 from manager.bus.pci_function import PciHeader
 from manager.bus.ports import PortBus
@@ -103,8 +104,11 @@ class Board:
         self._program_as_firmware()
 
     def reset(self) -> None:
-        """All devices to their power-on state, then what firmware would program."""
-        for device in self.devices.values():
+        """All devices to their power-on state, then what firmware would program.
+
+        The interrupt controller last, so that it forgets what the others' lines did.
+        """
+        for device in reversed(self.devices.values()):
             device.reset()
         self._program_as_firmware()
 
@@ -148,13 +152,14 @@ class Board:
         return pit
 
     def _build_rtc(self, _: DeviceNode) -> Rtc:
-        rtc = Rtc(self.clock, self._irq(8), self.graph.epoch, self.graph.memory_size)
+        high = max(0, self.graph.memory_size - LOW_LIMIT)
+        rtc = Rtc(self.clock, self._irq(8), self.graph.epoch, self.graph.memory_size, high)
         self.io.claim(0x70, 2, rtc)
         return rtc
 
     def _build_keyboard(self, _: DeviceNode) -> Keyboard:
-        keyboard = Keyboard(self._a20.control("keyboard"), self._reset)
-        self.io.claim(0x60, 1, keyboard.data_port)
+        keyboard = Keyboard(self._irq(1), self._a20.control("keyboard"), self._reset)
+        self.io.claim(0x60, 1, keyboard)
         self.io.claim(0x64, 1, keyboard.command_port)
         return keyboard
 

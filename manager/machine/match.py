@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Does a snapshot fit a machine file? Asked before anything is restored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from manager.bus.memory import layout
+from manager.errors import SnapshotMismatchError
+from manager.graph.differences import differences
+from manager.graph.identity import identity, identity_hash
+from manager.graph.nodes import Graph
+from manager.snapshot.read import Snapshot
+
+
+def check(graph: Graph, snapshot: Snapshot) -> None:
+    """Raises SnapshotMismatchError, naming every difference, unless the snapshot fits `graph`."""
+    saved = snapshot.manifest.identity
+    current = identity(graph)
+    assert isinstance(saved, Mapping)
+    lines = [str(difference) for difference in differences(saved, current)]
+    regions = [(region.base, region.length) for region in snapshot.manifest.ram]
+    if not lines and regions != layout(graph.memory_size):
+        lines.append("memory: the snapshot's RAM is laid out otherwise")
+    if not lines:
+        return
+    listed = "\n".join(f"  - {line}" for line in lines)
+    raise SnapshotMismatchError(
+        f"{graph.source}: the suspended machine is not the one in the machine file\n{listed}\n"
+        f"  identity in the snapshot: {snapshot.header.identity_hash}\n"
+        f"  identity of the file:     {identity_hash(graph)}",
+        help="undo these changes to resume it, or drop the suspended state: "
+        f"vmmgr discard {graph.name}",
+    )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A bare CPU with RAM and a port to talk through: for tests of the engine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from manager.boot import modes
+from manager.bus.memory import Memory
+from manager.cpu.engine import Stop
+from manager.cpu.state import CpuState
+from manager.cpu.unicorn_engine import UnicornEngine
+from support.assembler import assemble
+
+LOAD = 0x8000
+DONE = 0xF4
+"""A write to this port ends the guest."""
+SAY = 0xE9
+"""Values written to this port are collected in `said`."""
+ENTER = {16: lambda memory, entry: modes.real_mode(entry), 32: modes.protected_mode,
+         64: modes.long_mode}  # fmt: skip
+
+
+class Guest:
+    """An engine, 4 MiB of RAM, and a program at 0x8000."""
+
+    def __init__(
+        self, source: str, bits: int = 64, *, memory: Memory | None = None, state: CpuState | None = None
+    ) -> None:
+        self.said: list[int] = []
+        self.reads: list[int] = []
+        self.done = False
+        self.vector = 0x20
+        self.on_read: Callable[[int], int] = lambda port: 0xFF
+        self.on_write: Callable[[int, int], None] = lambda port, value: None
+        self.engine = UnicornEngine("qemu64", self._read, self._write, self._acknowledge)
+        self.memory = memory or Memory.blank(4 << 20)
+        for region in self.memory.regions:
+            self.engine.map_ram(region.base, region.memory, 0, region.length)
+        for base, length in self.memory.holes():
+            self.engine.map_hole(base, length)
+        if state is None:
+            self.memory.write(LOAD, assemble(source, LOAD, bits))
+            state = ENTER[bits](self.memory, LOAD)
+        self.engine.write_state(state)
+
+    def run(self, limit: int = 10_000_000, slice_: int | None = None) -> Stop:
+        """Run until the guest writes DONE, stops by itself, or `limit` ns have passed."""
+        end = self.engine.now() + limit
+        while True:
+            stop = self.engine.run(min(end, self.engine.now() + (slice_ or limit)))
+            if self.done or stop not in (Stop.DEADLINE, Stop.KICK) or self.engine.now() >= end:
+                return stop
+
+    def _read(self, port: int, size: int) -> int:
+        self.reads.append(port)
+        return self.on_read(port)
+
+    def _write(self, port: int, size: int, value: int) -> None:
+        if port == DONE:
+            self.done = True
+            self.engine.kick()
+        elif port == SAY:
+            self.said.append(value)
+        else:
+            self.on_write(port, value)
+
+    def _acknowledge(self) -> int:
+        self.engine.set_intr(False)
+        return self.vector

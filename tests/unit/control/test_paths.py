@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where state, logs and sockets go."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from manager.control import paths
+from manager.control.paths import MachinePaths, machine_names, require_private, state_home
+from manager.errors import HostError, UsageError
+
+
+def test_own_state_home_wins_over_xdg(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
+    monkeypatch.setenv("VMMGR_STATE_HOME", str(tmp_path))
+
+    assert state_home() == tmp_path
+
+
+def test_xdg_state_home_gets_a_directory_of_ours(monkeypatch) -> None:
+    monkeypatch.delenv("VMMGR_STATE_HOME", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", "/var/me")
+
+    assert str(state_home()) == "/var/me/vmmgr"
+
+
+@pytest.mark.parametrize("shared", ["", "relative"])
+def test_home_is_the_default(monkeypatch, shared) -> None:
+    monkeypatch.delenv("VMMGR_STATE_HOME", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", shared)
+    monkeypatch.setenv("HOME", "/home/me")
+
+    assert str(state_home()) == "/home/me/.local/state/vmmgr"
+
+
+@pytest.mark.parametrize("name", ["", "Demo", "../x", "a/b", "-a", "a\n"])
+def test_what_is_no_name_is_refused(name) -> None:
+    with pytest.raises(UsageError):
+        MachinePaths.of(name)
+
+
+def test_directories_are_private(state_home) -> None:
+    machine = MachinePaths.of("demo")
+
+    machine.make()
+
+    assert stat.S_IMODE(state_home.stat().st_mode) == 0o700
+    assert stat.S_IMODE(machine.directory.stat().st_mode) == 0o700
+    assert machine_names() == ["demo"]
+
+
+def test_sockets_go_to_the_runtime_directory(monkeypatch, tmp_path, state_home) -> None:
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+
+    socket = MachinePaths.of("demo").socket()
+
+    assert socket.parent == runtime / "vmmgr"
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+
+
+def test_machines_of_one_name_in_two_homes_have_two_sockets(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    sockets = {MachinePaths.of("demo", tmp_path / home).socket() for home in ("a", "b")}
+
+    assert len(sockets) == 2
+
+
+def test_without_a_runtime_directory_the_socket_is_with_the_state(monkeypatch, tmp_path) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    machine = MachinePaths.of("demo", tmp_path)
+
+    assert machine.socket() == tmp_path / "demo" / "control.sock"
+
+
+def test_a_path_that_is_too_long_moves_to_tmp(monkeypatch, tmp_path) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    machine = MachinePaths.of("demo", tmp_path / ("x" * 100))
+
+    socket = machine.socket()
+
+    assert len(os.fsencode(socket)) < paths.SOCKET_PATH_LIMIT
+    assert str(socket.parent) == f"/tmp/vmmgr-{os.getuid()}"
+
+
+def test_a_directory_that_others_can_enter_is_refused(tmp_path) -> None:
+    tmp_path.chmod(0o755)
+
+    with pytest.raises(HostError):
+        require_private(tmp_path)
+
+
+def test_a_link_in_place_of_the_private_directory_is_refused(tmp_path) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("real")
+
+    with pytest.raises(HostError):
+        require_private(tmp_path / "link")
