@@ -305,7 +305,15 @@ uart_init:
         leal    LCR(%ecx), %edx
         movb    $LCR_8N1, %al
         outb    %al, %dx
-        leal    FCR(%ecx), %edx
+2:      leal    LSR(%ecx), %edx                 # typed ahead: take it before FCR throws it away
+        inb     %dx, %al
+        testb   $LSR_DR, %al
+        jz      3f
+        leal    RBR(%ecx), %edx
+        inb     %dx, %al
+        call    ring_put
+        jmp     2b
+3:      leal    FCR(%ecx), %edx
         movb    $FCR_ON_CLEAR, %al
         outb    %al, %dx
         leal    MCR(%ecx), %edx

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Virtual time and deadlines. Nothing that a guest can see reads the host's clock.
 
-Virtual time is in nanoseconds since power-on. One byte of executed code is one nanosecond: the
-machine is a 1 GHz part whose speed does not depend on the host (docs/engine.md).
+Virtual time is in nanoseconds since power-on. It passes by what the CPU executes (how fast, says
+cpu/native/engine.h), so the machine's speed does not depend on the host.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from manager.errors import HostError
 
-_PATIENCE = 0.5
+_PATIENCE = 0.2
 """Seconds for which a taken lock is tried again: a probe holds it for an instant."""
 
 

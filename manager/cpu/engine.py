@@ -34,15 +34,20 @@ Acknowledge = Callable[[], int]
 class Engine(Protocol):
     """One x86 CPU and its physical address space.
 
-    Time is virtual nanoseconds: one per byte of code executed. A run stops between blocks of
-    code only, so the guest sees no difference between one long run and many short ones.
+    Time is virtual: it passes by what the CPU executes, never by the host's clock. A run stops
+    between blocks of code only, so the guest sees no difference between one long run and many
+    short ones.
     """
 
+    time: tuple[int, int]
+    """Ticks since power-on, and how many of them were spent on other things than code: what
+    a snapshot has to keep. The rest of this protocol speaks of nanoseconds."""
+
     def now(self) -> int:
-        """The present virtual time."""
+        """The present virtual time, ns."""
 
     def advance(self, time: int) -> None:
-        """Set virtual time; only while not running."""
+        """Sleep until `time` (ns); only while not running."""
 
     def run(self, deadline: int) -> Stop:
         """Execute until `deadline`, HLT, a kick, or the end.

@@ -114,6 +114,16 @@ class UnicornEngine:
             self._engine.set_a20(enabled)
 
     @property
+    def time(self) -> tuple[int, int]:
+        """Ticks since power-on, and those of them that are no code."""
+        time: tuple[int, int] = self._engine.time
+        return time
+
+    @time.setter
+    def time(self, time: tuple[int, int]) -> None:
+        self._engine.time = time
+
+    @property
     def halted(self) -> bool:
         """The CPU is in HLT."""
         halted: bool = self._engine.halted

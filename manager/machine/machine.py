@@ -11,7 +11,7 @@ from manager.bus.clock import Clock
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory, RamRegion
 from manager.bus.ports import PortBus
-from manager.bus.record import Record, moment
+from manager.bus.record import Record, uint
 from manager.cpu.engine import Stop
 from manager.cpu.state import CpuState
 from manager.cpu.unicorn_engine import UnicornEngine
@@ -40,12 +40,12 @@ class Ended:
 
 @dataclass(slots=True)
 class TimeState(Record):
-    """Virtual time: what the CPU executed, and what it slept."""
+    """Virtual time, as the engine counts it."""
 
     TYPE: ClassVar[str] = "time"
 
-    now: int = moment("virtual time")
-    idle: int = moment("the part of it that the CPU spent in HLT")
+    ticks: int = uint(64, "virtual time since power-on", unit="1/4 ns")
+    charged: int = uint(64, "the part of it that was not spent on code", unit="1/4 ns")
 
 
 class Machine:
@@ -65,7 +65,6 @@ class Machine:
         for base, length in memory.holes():
             self.engine.map_hole(base, length)
         self.clock = Clock(self.engine.now, self._deadline_moved)
-        self._idle = 0
         self._reset_requested = False
         self._stop_requested = False
         self._ended: Ended | None = None
@@ -125,7 +124,6 @@ class Machine:
                 break
             deadline = min(until, clock.next_deadline())
             if engine.halted and not engine.can_interrupt():
-                self._idle += deadline - now
                 engine.advance(deadline)
             else:
                 self._note(engine.run(deadline))
@@ -189,16 +187,17 @@ class Machine:
         """All that a snapshot holds."""
         from manager.graph import identity
 
+        ticks, charged = self.engine.time
         records: dict[str, Record] = {
             CPU_ID: self.engine.read_state(),
-            TIME_ID: TimeState(self.now(), self._idle),
+            TIME_ID: TimeState(ticks, charged),
         }
         records |= {id: device.save() for id, device in self._board.devices.items()}
         records |= {id + INPUT_SUFFIX: port.save() for id, port in self.ports.items()}
         return Image(
             machine=self.graph.name,
             virtual_time=self.now(),
-            executed=self.now() - self._idle,
+            executed=ticks - charged,
             identity_hash=identity.identity_hash(self.graph),
             full_hash=identity.full_hash(self.graph),
             identity=identity.identity(self.graph),
@@ -214,8 +213,7 @@ class Machine:
         cpu = snapshot.record(CPU_ID, CpuState)
         time = snapshot.record(TIME_ID, TimeState)
 
-        self._idle = time.idle
-        self.engine.advance(time.now)
+        self.engine.time = (time.ticks, time.charged)
         self.engine.write_state(cpu)
         for id, state in inputs.items():
             self.ports[id].load(state)

@@ -348,11 +348,20 @@ static enum stop why_stopped(struct engine *e)
     return STOP_SHUTDOWN;
 }
 
+/* A time in ns as ticks; what is too far away to count is never. */
+static bool as_ticks(PyObject *time, uint64_t *ticks)
+{
+    uint64_t ns = PyLong_AsUnsignedLongLong(time);
+    if (PyErr_Occurred())
+        return false;
+    *ticks = ns <= UINT64_MAX / TICKS_PER_NS ? ns * TICKS_PER_NS : UINT64_MAX;
+    return true;
+}
+
 static PyObject *engine_run(PyObject *self, PyObject *deadline)
 {
     struct engine *e = (struct engine *)self;
-    e->deadline = PyLong_AsUnsignedLongLong(deadline);
-    if (PyErr_Occurred())
+    if (!as_ticks(deadline, &e->deadline))
         return NULL;
     if (running_engine != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "an engine is already running");
@@ -374,26 +383,28 @@ static PyObject *engine_run(PyObject *self, PyObject *deadline)
 static PyObject *engine_now(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return PyLong_FromUnsignedLongLong(((struct engine *)self)->now);
+    return PyLong_FromUnsignedLongLong(((struct engine *)self)->now / TICKS_PER_NS);
 }
 
 static PyObject *engine_advance(PyObject *self, PyObject *time)
 {
-    unsigned long long now = PyLong_AsUnsignedLongLong(time);
-    if (PyErr_Occurred())
+    struct engine *e = (struct engine *)self;
+    uint64_t ticks;
+    if (!as_ticks(time, &ticks))
         return NULL;
-    ((struct engine *)self)->now = now;
+    if (ticks > e->now)
+        charge(e, ticks - e->now);
     Py_RETURN_NONE;
 }
 
 static PyObject *engine_limit(PyObject *self, PyObject *time)
 {
     struct engine *e = (struct engine *)self;
-    unsigned long long deadline = PyLong_AsUnsignedLongLong(time);
-    if (PyErr_Occurred())
+    uint64_t ticks;
+    if (!as_ticks(time, &ticks))
         return NULL;
-    if (deadline < e->deadline) {
-        e->deadline = deadline;
+    if (ticks < e->deadline) {
+        e->deadline = ticks;
         e->attention = 0;
     }
     Py_RETURN_NONE;
@@ -494,6 +505,25 @@ static int engine_set_halted(PyObject *self, PyObject *value, void *unused)
     return 0;
 }
 
+static PyObject *engine_get_time(PyObject *self, void *unused)
+{
+    struct engine *e = (struct engine *)self;
+    (void)unused;
+    return Py_BuildValue("(KK)", (unsigned long long)e->now, (unsigned long long)e->charged);
+}
+
+static int engine_set_time(PyObject *self, PyObject *value, void *unused)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long now, charged;
+    (void)unused;
+    if (value == NULL || !PyArg_ParseTuple(value, "KK", &now, &charged))
+        return -1;
+    e->now = now;
+    e->charged = charged;
+    return 0;
+}
+
 static PyObject *engine_get_fault(PyObject *self, void *unused)
 {
     (void)unused;
@@ -538,7 +568,7 @@ static PyMethodDef engine_methods[] = {
     {"map_hole", engine_map_hole, METH_VARARGS, "map_hole(base, length): reads as all ones"},
     {"run", engine_run, METH_O, "run(deadline) -> why it stopped"},
     {"now", engine_now, METH_NOARGS, "virtual time in ns"},
-    {"advance", engine_advance, METH_O, "advance(time): set virtual time"},
+    {"advance", engine_advance, METH_O, "advance(time): sleep until then"},
     {"limit", engine_limit, METH_O, "limit(deadline): stop no later than this"},
     {"kick", engine_kick, METH_NOARGS, "stop at the next block boundary"},
     {"set_intr", engine_set_intr, METH_O, "drive the INTR pin"},
@@ -554,6 +584,7 @@ static PyMethodDef engine_methods[] = {
 
 static PyGetSetDef engine_getset[] = {
     {"halted", engine_get_halted, engine_set_halted, "the CPU is in HLT", NULL},
+    {"time", engine_get_time, engine_set_time, "(ticks, those of them that are no code)", NULL},
     {"fault", engine_get_fault, NULL, "why Unicorn gave up, in its words", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -19,6 +19,14 @@ enum stop {
     STOP_FAULT,        /* Unicorn gave up; `error` says why */
 };
 
+/*
+ * How fast this machine is. Four bytes of code take a nanosecond: about 1 GIPS, near what the
+ * engine reaches on a host of today, so that a busy guest's clock keeps up with the wall's. An I/O
+ * port takes a microsecond, as on an ISA bus, and PAUSE a tenth of one: so loops that wait for a
+ * device or for the clock go round as often as they would on a PC, not as often as they could.
+ */
+enum { TICKS_PER_NS = 4, PORT_TICKS = 1000 * TICKS_PER_NS, PAUSE_TICKS = 100 * TICKS_PER_NS };
+
 enum { RAM_REGIONS = 8 };
 
 /* One region of RAM: where the guest sees it, where Unicorn counts it, where it is. */
@@ -35,11 +43,12 @@ struct engine {
     char *cs;
     char *env;
 
-    /* Virtual time is the bytes of code executed. The block hook compares it with
-     * `attention`: the deadline, or 0 while anything wants a closer look. */
+    /* Virtual time in ticks: one per byte of code executed, and what charge() adds. The block
+     * hook compares it with `attention`: the deadline, or 0 while anything wants a closer look. */
     uint64_t now;
     uint64_t attention;
     uint64_t deadline;
+    uint64_t charged; /* the part of `now` that is not code bytes */
     bool kicked;
     bool stopping; /* this run is over; only for engine_run to see why */
     bool smc;      /* a block was cut short by its own store; never stop before the rest */
@@ -114,6 +123,13 @@ extern struct unicorn unicorn;
 
 /* Loads the shared library at `path`; false with a Python exception set. */
 bool link_unicorn(const char *path);
+
+/* Let time pass that no code accounts for. */
+static inline void charge(struct engine *e, uint64_t ticks)
+{
+    e->now += ticks;
+    e->charged += ticks;
+}
 
 /* Can the CPU take a maskable interrupt before its next instruction? */
 static inline bool takes_interrupts(const char *env)

@@ -17,7 +17,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 enum { VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_GP = 13 };
-enum { R_RCX = 1, R_RSP = 4, R_R11 = 11 };
+enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RSP = 4, R_R11 = 11 };
 enum { SEG_CS = 1, SEG_SS = 2 };
 
 /* Descriptor attributes of the flat segments that SYSCALL and SYSENTER load. */
@@ -66,13 +66,14 @@ EXPORT void helper_check_exit_request_x86_64(void *uc, uint32_t in_delay_slot)
 EXPORT uint64_t cpu_get_tsc_x86_64(void *env)
 {
     (void)env;
-    return running_engine->now;
+    return running_engine->now / TICKS_PER_NS;
 }
 
 /* PAUSE: Unicorn leaves and re-enters its whole CPU loop for it; going round once is enough. */
 EXPORT void helper_pause_x86_64(void *env, int length)
 {
     FIELD(uint64_t, env, ENV_EIP) += length;
+    charge(running_engine, PAUSE_TICKS);
     unicorn.loop_exit_noexc(running_engine->cs);
 }
 
@@ -117,6 +118,7 @@ static void check_permission(void *env, uint32_t port, int log2_size, uintptr_t 
     EXPORT uint64_t helper_in##letter##_x86_64(void *env, uint32_t port)                \
     {                                                                                   \
         check_permission(env, port, log2_size, JIT_PC);                                 \
+        charge(running_engine, PORT_TICKS);                                             \
         return call_port_read(running_engine, port & 0xffff, 1 << log2_size);           \
     }
 
@@ -124,6 +126,7 @@ static void check_permission(void *env, uint32_t port, int log2_size, uintptr_t 
     EXPORT void helper_out##letter##_x86_64(void *env, uint32_t port, uint32_t value)   \
     {                                                                                   \
         check_permission(env, port, log2_size, JIT_PC);                                 \
+        charge(running_engine, PORT_TICKS);                                             \
         call_port_write(running_engine, port & 0xffff, 1 << log2_size, value);          \
     }
 
@@ -182,8 +185,9 @@ EXPORT void helper_sysenter_x86_64(void *env, int length)
 EXPORT void helper_rdmsr_x86_64(void *env)
 {
     if ((uint32_t)*reg(env, R_RCX) == MSR_TSC) {
-        *reg(env, 0) = (uint32_t)running_engine->now;
-        *reg(env, 2) = running_engine->now >> 32;
+        uint64_t tsc = cpu_get_tsc_x86_64(env);
+        *reg(env, R_RAX) = (uint32_t)tsc;
+        *reg(env, R_RDX) = tsc >> 32;
         return;
     }
     unicorn.rdmsr(env);

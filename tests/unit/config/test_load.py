@@ -182,17 +182,12 @@ def test_config_error_is_a_usage_error_and_its_text_is_the_report(write: Write) 
     assert "VM030" in str(caught.value)
 
 
-def test_crlf_tabs_and_wide_letters_do_not_move_the_marks(write: Write) -> None:
+def test_crlf_and_tabs_do_not_move_the_marks(write: Write) -> None:
     path = write("")
-    path.write_bytes(IMAGE.encode() + '[lpc.com1]\r\n\tbackend = {"日本" = 1}\r\n'.encode())
+    path.write_bytes(IMAGE.encode() + b'[lpc.com1]\r\n\tbackend = {}\r\n')
     with pytest.raises(ConfigError) as caught:
         load(path)
-    report = str(caught.value).split("\n")
-    row = next(n for n, line in enumerate(report) if "日本" in line)
-    assert report[row] == '7 | \tbackend = {"日本" = 1}'
-    assert "  | \t          ^" + "^" * 11 in [report[row + 1], report[row + 1].rstrip()] or (
-        report[row + 1].startswith("  | \t")
-    )
+    assert "7 | \tbackend = {}\n  | \t^^^^^^^\n" in str(caught.value)
 
 
 def test_text_that_is_not_utf8_is_located(write: Write) -> None:
@@ -256,10 +251,7 @@ def test_canonical_text_loads_as_the_same_model(write: Write, text: str) -> None
     assert to_toml(second) == canonical
 
 
-@pytest.mark.parametrize("folder", ["machines"])
-def test_machine_files_we_ship_are_sound(folder: str) -> None:
-    files = sorted((Path(__file__).parents[3] / folder).glob("*.toml"))
+def test_machine_files_we_ship_are_sound() -> None:
+    files = sorted((Path(__file__).parents[3] / "machines").glob("*.toml"))
     assert files
-    for file in files:
-        model = load(file).model
-        assert model.name == file.stem
+    assert [load(file).model.name for file in files] == [file.stem for file in files]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import selectors
 import socket
@@ -38,6 +39,7 @@ class Running:
         self.heard = bytearray()
         wires["lpc.com1"].listeners.append(self.heard.extend)
         self.outcome: Outcome | None = None
+        self.connections: list[socket.socket] = []
         self.thread = threading.Thread(target=self._own)
         self.thread.start()
 
@@ -50,12 +52,15 @@ class Running:
 
     def raw(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.connections.append(connection)
         connection.settimeout(5.0)
         connection.connect(str(self.path))
         assert b"protocol" in connection.recv(4096)
         return connection
 
     def end(self) -> None:
+        for connection in self.connections:
+            connection.close()
         if self.thread.is_alive():
             with self.connect() as client:
                 client.execute("down")
@@ -72,7 +77,8 @@ def running(fake, graph, tmp_path) -> Iterator[Running]:
 
 def ask(connection: socket.socket, line: bytes) -> dict:
     connection.sendall(line + b"\n")
-    return json.loads(connection.makefile("rb").readline())
+    with connection.makefile("rb") as lines:
+        return json.loads(lines.readline())
 
 
 def test_the_greeting_tells_versions_and_the_name(running) -> None:
@@ -163,23 +169,87 @@ def test_an_unknown_command_is_named(running) -> None:
 @pytest.mark.parametrize("tail", [b"", b"\n"])
 def test_a_huge_line_ends_that_connection_only(running, tail) -> None:
     connection = running.raw()
-    lines = connection.makefile("rb")
-    connection.sendall(b"x" * (LINE_LIMIT + 1) + tail)
+    with connection.makefile("rb") as lines:
+        connection.sendall(b"x" * (LINE_LIMIT + 1) + tail)
 
-    assert json.loads(lines.readline())["error"]["code"] == "bad-request"
-    with pytest.raises(ConnectionError) if not tail else _eof(lines):
-        assert lines.readline() != b""
-        connection.close()
+        assert json.loads(lines.readline())["error"]["code"] == "bad-request"
+        assert hung_up(lines)
     with running.connect() as client:
         assert client.execute("query-status")["state"] == "running"
 
 
-class _eof:
-    def __init__(self, lines) -> None:
-        self.lines = lines
-
-    def __enter__(self) -> None:
-        assert self.lines.readline() == b""
-
-    def __exit__(self, *_: object) -> bool:
+def hung_up(lines: io.BufferedReader) -> bool:
+    try:
+        return lines.readline() == b""
+    except ConnectionError:
         return True
+
+
+def test_a_client_that_reads_no_answers_is_dropped(running, monkeypatch) -> None:
+    monkeypatch.setattr(server_module, "BACKLOG_LIMIT", 10_000)
+    connection = running.raw()
+
+    with pytest.raises(ConnectionError):
+        while True:
+            connection.sendall(b'{"execute": "query-schema"}\n' * 100)
+
+    with running.connect() as client:
+        assert client.execute("query-status")["state"] == "running"
+
+
+def test_a_client_that_vanishes_in_the_middle_of_a_line_harms_nobody(running) -> None:
+    connection = running.raw()
+    connection.sendall(b'{"execute": "do')
+    connection.close()
+
+    with running.connect() as client:
+        assert client.execute("query-status")["state"] == "running"
+
+
+def test_one_connection_too_many_is_turned_away(running, monkeypatch) -> None:
+    monkeypatch.setattr(server_module, "CLIENT_LIMIT", 1)
+    with running.connect(), pytest.raises(HostError):
+        running.connect()
+
+
+def test_another_users_process_is_turned_away(running, monkeypatch) -> None:
+    monkeypatch.setattr(server_module, "_same_user", lambda connection: False)
+    with pytest.raises(HostError):
+        running.connect()
+    monkeypatch.undo()
+
+
+def test_a_fault_in_a_command_is_an_answer(running, monkeypatch) -> None:
+    monkeypatch.setattr(running.owner, "status", lambda: 1 // 0)
+    with running.connect() as client:
+        with pytest.raises(Exception, match="ZeroDivisionError"):
+            client.execute("query-status")
+        assert client.execute("query-schema")["protocol"] == 1
+
+
+def test_paused_time_stands_still_until_continued(running) -> None:
+    with running.connect() as client:
+        client.execute("pause")
+        before = client.execute("query-status")
+        client.execute("send", text="hi\n")
+        after = client.execute("query-status")
+        client.execute("continue")
+        while b"got hi" not in running.heard:
+            client.execute("query-status")
+
+    assert before["state"] == "paused"
+    assert after["virtual-time"] == before["virtual-time"]
+
+
+def test_a_machine_without_state_cannot_be_suspended(running) -> None:
+    with running.connect() as client, pytest.raises(WrongStateError, match="keeps no state"):
+        client.execute("suspend")
+
+
+def test_down_is_answered_before_the_end_and_removes_the_socket(running) -> None:
+    with running.connect() as client:
+        assert client.execute("down") == {}
+    running.thread.join(5)
+
+    assert running.outcome == Outcome("down")
+    assert not running.path.exists()

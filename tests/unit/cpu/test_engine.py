@@ -65,7 +65,7 @@ def test_state_moves_to_another_engine_in_the_middle_of_a_loop() -> None:
     original.engine.run(123_456)
 
     successor = Guest("", memory=original.memory, state=original.engine.read_state())
-    successor.engine.advance(original.engine.now())
+    successor.engine.time = original.engine.time
     successor.run()
 
     assert successor.engine.now() == undisturbed.engine.now()
