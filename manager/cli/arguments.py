@@ -107,9 +107,9 @@ def find(name: str) -> Situation:
 
     if not is_file(name):
         return look_existing(name)
-    file = Path(name).absolute()
+    file = Path(name).resolve()
     for situation in look_at_all():
-        if situation.record is not None and Path(situation.record.file) == file:
+        if situation.record is not None and Path(situation.record.file).resolve() == file:
             return situation
     if not file.exists():
         raise UsageError(f"there is no file {name}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +40,7 @@ class Foreground:
 
     def say(self, text: str) -> None:
         """One line; the terminal may be in raw mode."""
-        end = "\r\n" if sys.stdin.isatty() and sys.stderr.isatty() else "\n"
-        print(f"vmmgr: {text}", file=sys.stderr, end=end, flush=True)
+        _tell(f"vmmgr: {text}", "\r\n" if sys.stdin.isatty() and sys.stderr.isatty() else "\n")
 
 
 class Background:
@@ -80,7 +80,7 @@ def in_foreground(launch: Launch) -> int:
     from manager.control.launch import own
 
     outcome = own(launch, Foreground(launch.graph.name))
-    print(f"vmmgr: {_farewell(launch.graph.name, outcome)}", file=sys.stderr)
+    _tell(f"vmmgr: {_farewell(launch.graph.name, outcome)}")
     return outcome.status
 
 
@@ -119,6 +119,11 @@ def in_background(launch: Launch, log: Path, verb: str) -> int:
         )
         return ExitCode.FAILURE
     raise HostError(f"{name}: its process died while starting", help=f"see {log}")
+
+
+def _tell(text: str, end: str = "\n") -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(text, file=sys.stderr, end=end, flush=True)
 
 
 def _farewell(name: str, outcome: Outcome) -> str:

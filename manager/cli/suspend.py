@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import find
     from manager.cli.clients import await_end, connect
+    from manager.cli.snapshot import size
 
     situation = find(args.name)
     with connect(situation, timeout=None) as client:
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(
             f"{situation.name} suspended in {result['seconds'] * 1000:.0f} ms, "
-            f"{result['size'] / 1048576:.1f} MiB on disk; "
+            f"{size(result['size'])} on disk; "
             f"resume it with `vmmgr resume {situation.name}`",
             file=sys.stderr,
         )

@@ -197,9 +197,9 @@ def _extended(
     source: Source, tree: Tree, problems: list[Diagnostic]
 ) -> Sequence[tuple[KeyPath, str]]:
     value = tree.pop("extends", [])
-    if isinstance(value, str):
+    if isinstance(value, str) and "\0" not in value:
         return [(("extends",), value)]
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if isinstance(value, list) and all(isinstance(i, str) and "\0" not in i for i in value):
         return [(("extends", index), item) for index, item in enumerate(value)]
     span = source.value_span(("extends",))
     problems.append(Diagnostic("VM011", "`extends` is a path or an array of paths", span))

@@ -2,133 +2,27 @@
 """The machine file as pydantic models: strict, frozen, no unknown keys.
 
 The models know what a value may be; what devices do to each other is the graph's to judge.
-Custom errors have a diagnostic code as their type, the message and the remedy in their context.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    model_validator,
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from manager.config import values
+from manager.config.units import MIB
+from manager.config.values import (
+    Address,
+    Duration,
+    FilePath,
+    GuestAddress,
+    IoPort,
+    Name,
+    Pattern,
+    fault,
 )
-from pydantic_core import PydanticCustomError
-
-from manager.config import units
-from manager.config.units import GIB, MIB
 from manager.config.words import CPU_MODELS
-
-NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-MAX_MEMORY = 3 * GIB
-"""RAM is one piece below the PCI hole."""
-PAGE = 4096
-DEFAULT_EPOCH = 1_704_067_200
-"""2024-01-01T00:00:00Z."""
-
-
-def fault(code: str, message: str, help: str = "", at: tuple[str, ...] = ()) -> PydanticCustomError:
-    """An error that carries its diagnostic; `at` are the keys of this table to point to."""
-    return PydanticCustomError(
-        code,
-        "{message}",
-        {"message": message, "help": help, "at": at},
-    )
-
-
-def _name(text: str) -> str:
-    if NAME.fullmatch(text) is None:
-        rule = "a name is made of a-z, 0-9 and -, and begins with a letter or a digit"
-        raise fault("VM014", f'"{text}" is not a name for a machine', f"{rule}; set `name`")
-    return text
-
-
-def _size(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return units.parse_size(value)
-    except ValueError as error:
-        help = 'write a number and K, M or G, such as "256M", or a number of bytes'
-        raise fault("VM015", str(error), help) from None
-
-
-def _memory(size: int) -> int:
-    if not MIB <= size <= MAX_MEMORY:
-        allowed = f"from {units.show_size(MIB)} to {units.show_size(MAX_MEMORY)}"
-        raise fault("VM014", f"a machine cannot have {units.show_size(size)} of memory", allowed)
-    if size % PAGE:
-        raise fault("VM014", f"{size} bytes are not a whole number of 4 KiB pages")
-    return size
-
-
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        raise fault("VM016", "a duration is a string with a unit", 'such as "120s" or "500ms"')
-    try:
-        return units.parse_duration(value)
-    except ValueError as error:
-        help = 'write a number and ns, us, ms, s, m or h, such as "120s"'
-        raise fault("VM016", str(error), help) from None
-
-
-def _epoch(value: object) -> object:
-    if not isinstance(value, datetime):
-        example = "such as 2024-01-01T00:00:00Z, without quotation marks"
-        raise fault("VM011", "`epoch` is a date with a time", example)
-    if value.tzinfo is None:
-        raise fault("VM014", "`epoch` does not say which time zone it is in", "add Z for UTC")
-    if value.microsecond or not 1970 <= value.astimezone(UTC).year <= 2099:
-        raise fault("VM014", "the clock cannot show this", "whole seconds, years 1970 to 2099")
-    return int(value.timestamp())
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise fault("VM017", f"not a regular expression: {error}") from None
-    return text
-
-
-_HOST_PORT = re.compile(r"(?:[^\s:\[\]/]*|\[[0-9A-Fa-f:.%a-z]+\]):([0-9]{1,5})")
-
-
-def _address(text: str) -> str:
-    match = _HOST_PORT.fullmatch(text)
-    if match is None or int(match[1]) > 0xFFFF:
-        help = 'write "HOST:PORT", such as "127.0.0.1:4555" or "[::1]:4555"'
-        raise fault("VM021", f'"{text}" is not a network address', help)
-    return text
-
-
-def _io_port(port: int) -> int:
-    if not 0 <= port <= 0xFFFF:
-        raise fault("VM014", f"{port} is not an I/O port", "I/O ports are 0 to 0xffff")
-    return port
-
-
-def _guest_address(address: int) -> int:
-    if not 0 <= address < MAX_MEMORY:
-        raise fault("VM033", f"{address:#x} is outside of any memory a machine can have")
-    return address
-
-
-Text = Annotated[str, Strict()]
-Size = Annotated[int, BeforeValidator(_size)]
-Duration = Annotated[int, BeforeValidator(_duration)]
-"""Nanoseconds."""
-Pattern = Annotated[str, AfterValidator(_pattern)]
-Address = Annotated[str, AfterValidator(_address)]
-IoPort = Annotated[int, AfterValidator(_io_port)]
-GuestAddress = Annotated[int, AfterValidator(_guest_address)]
 
 
 class Table(BaseModel):
@@ -151,7 +45,7 @@ class Cpu(Table):
 class Memory(Table):
     """RAM."""
 
-    size: Annotated[Size, AfterValidator(_memory)] = 64 * MIB
+    size: values.Memory = 64 * MIB
     """Bytes."""
 
 
@@ -159,23 +53,23 @@ class Clock(Table):
     """Virtual time."""
 
     mode: Literal["paced", "virtual"] = "paced"
-    epoch: Annotated[int, BeforeValidator(_epoch)] = DEFAULT_EPOCH
+    epoch: values.Epoch = values.DEFAULT_EPOCH
     """Seconds since 1970-01-01T00:00:00Z that the RTC shows at virtual time 0."""
 
 
 class Boot(Table):
     """What the machine starts with: exactly one of kernel, image and firmware."""
 
-    kernel: str | None = None
-    initrd: str | None = None
+    kernel: FilePath | None = None
+    initrd: FilePath | None = None
     cmdline: str | None = None
-    modules: Annotated[tuple[Text, ...], Field(strict=False)] = ()
+    modules: Annotated[tuple[FilePath, ...], Field(strict=False)] = ()
     """Multiboot modules: a path, then what the kernel is told about it."""
-    image: str | None = None
+    image: FilePath | None = None
     load: GuestAddress | None = None
     entry: GuestAddress | None = None
     bits: Literal[16, 32, 64] | None = None
-    firmware: str | None = None
+    firmware: FilePath | None = None
     help: str | None = None
     """What to do when one of the files is missing."""
 
@@ -232,14 +126,14 @@ class PtyBackend(Table):
     """A new pseudo-terminal; `path` becomes a link to it."""
 
     type: Literal["pty"]
-    path: str | None = None
+    path: FilePath | None = None
 
 
 class FileBackend(Table):
     """A file that output is appended to."""
 
     type: Literal["file"]
-    path: str
+    path: FilePath
 
 
 class _Socket(Table):
@@ -264,8 +158,8 @@ class UnixBackend(_Socket):
     """A UNIX stream socket: `listen` at or `connect` to a path."""
 
     type: Literal["unix"]
-    listen: str | None = None
-    connect: str | None = None
+    listen: FilePath | None = None
+    connect: FilePath | None = None
 
 
 AnyBackend = Annotated[
@@ -343,7 +237,7 @@ class Machine(Table):
     """A machine file, after `extends`, variables and `--set`."""
 
     format: Literal[1] = Field(default=1, alias="schema")
-    name: Annotated[str, AfterValidator(_name)]
+    name: Name
     cpu: Cpu = Cpu()
     memory: Memory = Memory()
     clock: Clock = Clock()

@@ -131,11 +131,11 @@ def read(path: Path, blame: Span | None = None) -> tuple[Source, Tree] | Diagnos
     source = Source(name, directory, text)
     try:
         tree = tomli.loads(text)
+        return replace(source, entries=scan(text)), tree
     except tomli.TOMLDecodeError as error:
         return _syntax_error(source, str(error))
     except RecursionError:
         return Diagnostic("VM002", "arrays or tables are nested too deeply", source.key_span(()))
-    return replace(source, entries=scan(text)), tree
 
 
 def _syntax_error(source: Source, report: str) -> Diagnostic:

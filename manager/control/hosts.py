@@ -30,6 +30,14 @@ def terminal(owner: Owner, say: Callable[[str], None]) -> Backend:
     return StdioBackend(on_escape=escaped)
 
 
+class Detached(NullBackend):
+    """Standard input and output of a machine in the background."""
+
+    def describe(self) -> str:
+        """What it is."""
+        return "stdio, detached"
+
+
 def connect_backends(
     wiring: Wiring,
     graph: Graph,
@@ -43,7 +51,7 @@ def connect_backends(
     for node in graph.serial_ports():
         assert node.backend is not None
         if node.backend.type == "stdio":
-            backend: Backend = stdio if stdio is not None else NullBackend()
+            backend: Backend = stdio if stdio is not None else Detached()
         else:
             backend = factory.make(node.backend)
         wiring.connect(node.id, backend, selector)

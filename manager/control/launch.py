@@ -123,6 +123,8 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
         try:
             stdio = None if launch.detached else terminal(owner, audience.say)
             connect_backends(wiring, graph, selector, stdio)
+            if launch.readiness is not None:
+                _await_ready(launch, owner, audience)
             home.begin(
                 graph,
                 settings=launch.settings,
@@ -133,8 +135,6 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
                 hashes=hashes_of(graph),
             )
             audience.up()
-            if launch.readiness is not None:
-                _await_ready(launch, owner, audience)
             try:
                 outcome = owner.run()
             except VmmgrError as error:
@@ -154,13 +154,16 @@ def hashes_of(graph: Graph) -> tuple[str, str]:
 
 
 def _settle(home: Home, outcome: Outcome) -> None:
-    """Write down how it ended. A suspend has done so itself."""
+    """Write down how it ended; a suspend has done so itself.
+
+    The last suspended state goes only when the guest or the user meant the machine to be over.
+    """
     if outcome.kind == "fault":
         home.faulted(outcome.detail)
-    elif outcome.kind == "quit":
-        home.set_stopped()
-    elif outcome.kind != "suspended":
+    elif outcome.kind in ("ended", "down"):
         home.stopped()
+    elif outcome.kind != "suspended":
+        home.set_stopped()
 
 
 def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:

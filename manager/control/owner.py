@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager.control.commands import COMMANDS, Call
 from manager.control.outcome import Kind, Outcome
-from manager.control.pacing import GRAIN, Paced, Virtual
+from manager.control.pacing import Paced, Virtual
 from manager.control.server import ControlServer, Session
 from manager.control.signals import Signals
 from manager.errors import ExitCode, WrongStateError
@@ -179,11 +180,7 @@ class Owner:
         self._check_host_deadline()
         self._update_hold()
         if self.outcome is None and not self._held:
-            fed = self.wiring.take_fed()
             target = self._pace.until()
-            if target is None and fed:
-                # Let the guest's uart look at its input, which may wake the CPU.
-                target = self.machine.now() + GRAIN
             if target is not None:
                 self._run_to(target)
         self.wiring.pump()
@@ -218,10 +215,11 @@ class Owner:
             assert self._on_host_deadline is not None
             self._on_host_deadline()
 
-    def _told_to_stop(self) -> None:
+    def _told_to_stop(self, number: int) -> None:
         self._hurried = self.outcome is not None
-        self._say("stopping: told to by a signal")
-        self.finish(Outcome("down"))
+        self._say(f"stopping: {signal.Signals(number).name}")
+        # A terminal that went away is nobody's wish to lose the suspended state.
+        self.finish(Outcome("quit" if number == signal.SIGHUP else "down"))
 
     def _interrupted(self) -> None:
         self._hurried = self.outcome is not None

@@ -15,7 +15,7 @@ _STOP = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """While entered: SIGTERM and SIGHUP call `stop`, SIGINT calls `interrupt`, SIGPIPE is ignored.
+    """While entered: SIGTERM and SIGHUP call `stop` with their number, SIGINT `interrupt`.
 
     Off the main thread, where Python cannot set handlers, it does nothing.
     """
@@ -23,7 +23,7 @@ class Signals:
     def __init__(
         self,
         selector: selectors.BaseSelector,
-        stop: Callable[[], None],
+        stop: Callable[[int], None],
         interrupt: Callable[[], None],
     ) -> None:
         self._selector = selector
@@ -70,7 +70,7 @@ class Signals:
             return
         for number in numbers:
             if number in _STOP:
-                self._stop()
+                self._stop(number)
             elif number == signal.SIGINT:
                 self._interrupt()
 

@@ -82,7 +82,6 @@ class Wiring:
     def __init__(self, wires: Mapping[str, Wire], console: str | None) -> None:
         self.wires = wires
         self.console = console
-        self._fed = False
 
     def wire(self, port: str | None) -> Wire:
         """The wire of a port, the console's unless named. Raises UsageError."""
@@ -92,13 +91,7 @@ class Wiring:
         """Send `data` to the guest through a port; returns the port's id."""
         wire = self.wire(port)
         wire.port.feed(data)
-        self._fed = True
         return wire.port.id
-
-    def take_fed(self) -> bool:
-        """Whether anything was sent to the guest since last asked."""
-        fed, self._fed = self._fed, False
-        return fed
 
     def pump(self) -> None:
         """Pass on what the guest sent on any port."""

@@ -23,12 +23,35 @@ class Stop(Enum):
     """The engine cannot execute what the guest asks for."""
 
 
-PortRead = Callable[[int, int], int]
-"""(port, size in bytes) -> value."""
-PortWrite = Callable[[int, int, int], None]
-"""(port, size in bytes, value)."""
-Acknowledge = Callable[[], int]
-"""The interrupt controller's answer to INTA: the vector."""
+class Platform(Protocol):
+    """What a CPU asks of the machine around it. Sizes are 1, 2 or 4 bytes."""
+
+    def read_port(self, port: int, size: int) -> int:
+        """IN."""
+
+    def write_port(self, port: int, size: int, value: int) -> None:
+        """OUT."""
+
+    def acknowledge(self) -> int:
+        """The interrupt controller's answer to INTA: the vector."""
+
+    def read_msr(self, number: int) -> int:
+        """RDMSR of a register that the local APIC has."""
+
+    def write_msr(self, number: int, value: int) -> None:
+        """WRMSR to a register that the local APIC has."""
+
+    def read_cr8(self) -> int:
+        """The task priority, 0-15."""
+
+    def write_cr8(self, value: int) -> None:
+        """Set the task priority, 0-15."""
+
+
+MmioRead = Callable[[int, int], int]
+"""(offset, size in bytes) -> value."""
+MmioWrite = Callable[[int, int, int], None]
+"""(offset, size in bytes, value)."""
 
 
 class Engine(Protocol):
@@ -52,7 +75,7 @@ class Engine(Protocol):
     def run(self, deadline: int) -> Stop:
         """Execute until `deadline`, HLT, a kick, or the end.
 
-        Raises whatever a port or acknowledge callback raised.
+        Raises whatever the platform raised.
         """
 
     def limit(self, deadline: int) -> None:
@@ -64,14 +87,20 @@ class Engine(Protocol):
     def set_intr(self, level: bool) -> None:
         """Drive the INTR pin."""
 
+    def nmi(self) -> None:
+        """Pulse the NMI pin."""
+
     def can_interrupt(self) -> bool:
-        """INTR is high and the CPU would take it."""
+        """An interrupt is waiting and the CPU would take it."""
 
     def set_a20(self, enabled: bool) -> None:
         """Open or close the A20 gate."""
 
     def map_ram(self, base: int, memory: mmap, offset: int, length: int) -> None:
         """Make `memory[offset:offset + length]` the RAM at physical address `base`."""
+
+    def map_mmio(self, base: int, length: int, read: MmioRead, write: MmioWrite) -> None:
+        """Put a device's registers at physical addresses [base, base + length), whole pages."""
 
     def map_hole(self, base: int, length: int) -> None:
         """Physical addresses where nothing answers: all ones."""

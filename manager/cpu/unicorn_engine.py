@@ -17,7 +17,7 @@ from mmap import mmap
 from pathlib import Path
 from types import ModuleType
 
-from manager.cpu.engine import Acknowledge, PortRead, PortWrite, Stop
+from manager.cpu.engine import Platform, Stop
 from manager.cpu.models import MODELS
 from manager.cpu.state import CpuState, Fpu, Msrs, Segment, Table
 from manager.errors import HostError
@@ -69,12 +69,10 @@ def _native() -> ModuleType:
 class UnicornEngine:
     """manager.cpu.engine.Engine on Unicorn. See that protocol for what the methods do."""
 
-    def __init__(
-        self, model: str, port_read: PortRead, port_write: PortWrite, acknowledge: Acknowledge
-    ) -> None:
+    def __init__(self, model: str, platform: Platform) -> None:
         native = self._layout = _native()
         try:
-            engine = native.Engine(MODELS[model], port_read, port_write, acknowledge)
+            engine = native.Engine(MODELS[model], platform)
         except RuntimeError as error:
             raise HostError(
                 f"cannot use the CPU engine: {error}",
@@ -94,7 +92,9 @@ class UnicornEngine:
         self.limit = engine.limit
         self.kick = engine.kick
         self.set_intr = engine.set_intr
+        self.nmi = engine.nmi
         self.can_interrupt = engine.can_interrupt
+        self.map_mmio = engine.map_mmio
         self.map_hole = engine.map_hole
         self.invalidate = engine.invalidate
         self._a20 = True

@@ -129,11 +129,6 @@ def _ready(model: Machine, devices: Sequence[DeviceNode]) -> Ready | None:
     ready = model.ready
     if ready is None:
         return None
-    names = [port_name(node) for node in devices if node.backend is not None]
+    names = [node.port_name for node in devices if node.backend is not None]
     wanted = ready.port or next(iter(sorted(names)), "")
     return Ready(wanted.removeprefix("lpc."), ready.wait_for, ready.fail_on, ready.timeout)
-
-
-def port_name(node: DeviceNode) -> str:
-    """What users call a serial port: com1..com4, or the id of a PCI uart."""
-    return node.id.removeprefix("lpc.")

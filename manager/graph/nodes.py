@@ -94,6 +94,11 @@ class DeviceNode:
     """Anything else that the guest can see."""
     backend: Backend | None = None
 
+    @property
+    def port_name(self) -> str:
+        """What users call it when it is a serial port: com1..com4, or the id of a PCI uart."""
+        return self.id.removeprefix("lpc.")
+
 
 @dataclass(frozen=True, slots=True)
 class KernelBoot:

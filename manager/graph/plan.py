@@ -97,7 +97,7 @@ def _consoles(graph: Graph) -> Iterator[str]:
     for node in graph.serial_ports():
         assert node.backend is not None
         options = (f"{key} {item}" for key, item in node.backend.options.items())
-        rows.append([node.id.removeprefix("lpc."), " ".join([node.backend.type, *options])])
+        rows.append([node.port_name, " ".join([node.backend.type, *options])])
     if rows:
         yield from _table(["console", "backend"], rows)
 

@@ -192,7 +192,7 @@ class _Judge:
 
     def readiness(self) -> Iterator[Diagnostic]:
         ready = self.graph.ready
-        names = [node.id.removeprefix("lpc.") for node in self.graph.serial_ports()]
+        names = [node.port_name for node in self.graph.serial_ports()]
         if ready is None or ready.port in names:
             return
         if self.ready_port is None:

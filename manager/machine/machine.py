@@ -59,7 +59,9 @@ class Machine:
         self.graph = graph
         self.memory = memory
         io = PortBus()
-        self.engine = UnicornEngine(graph.cpu_model, io.read, io.write, self._acknowledge)
+        self.read_port = io.read
+        self.write_port = io.write
+        self.engine = UnicornEngine(graph.cpu_model, self)
         for region in memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
         for base, length in memory.holes():
@@ -175,8 +177,23 @@ class Machine:
 
     # -- what the engine and the clock call -----------------------------------------------
 
-    def _acknowledge(self) -> int:
+    def acknowledge(self) -> int:
+        """INTA: the vector of the interrupt that is waiting."""
         return self._board.pic.acknowledge()
+
+    def read_msr(self, number: int) -> int:
+        """RDMSR of a local APIC register."""
+        return 0
+
+    def write_msr(self, number: int, value: int) -> None:
+        """WRMSR to a local APIC register."""
+
+    def read_cr8(self) -> int:
+        """The task priority."""
+        return 0
+
+    def write_cr8(self, value: int) -> None:
+        """Set the task priority."""
 
     def _deadline_moved(self) -> None:
         self.engine.limit(self.clock.next_deadline())

@@ -31,9 +31,11 @@ class Guest:
         self.reads: list[int] = []
         self.done = False
         self.vector = 0x20
+        self.msrs: dict[int, int] = {}
+        self.cr8 = 0
         self.on_read: Callable[[int], int] = lambda port: 0xFF
         self.on_write: Callable[[int, int], None] = lambda port, value: None
-        self.engine = UnicornEngine("qemu64", self._read, self._write, self._acknowledge)
+        self.engine = UnicornEngine("qemu64", self)
         self.memory = memory or Memory.blank(4 << 20)
         for region in self.memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
@@ -52,11 +54,11 @@ class Guest:
             if self.done or stop not in (Stop.DEADLINE, Stop.KICK) or self.engine.now() >= end:
                 return stop
 
-    def _read(self, port: int, size: int) -> int:
+    def read_port(self, port: int, size: int) -> int:
         self.reads.append(port)
         return self.on_read(port)
 
-    def _write(self, port: int, size: int, value: int) -> None:
+    def write_port(self, port: int, size: int, value: int) -> None:
         if port == DONE:
             self.done = True
             self.engine.kick()
@@ -65,6 +67,18 @@ class Guest:
         else:
             self.on_write(port, value)
 
-    def _acknowledge(self) -> int:
+    def acknowledge(self) -> int:
         self.engine.set_intr(False)
         return self.vector
+
+    def read_msr(self, number: int) -> int:
+        return self.msrs.get(number, 0)
+
+    def write_msr(self, number: int, value: int) -> None:
+        self.msrs[number] = value
+
+    def read_cr8(self) -> int:
+        return self.cr8
+
+    def write_cr8(self, value: int) -> None:
+        self.cr8 = value

@@ -36,46 +36,31 @@ static void keep_exception(struct engine *e)
     e->attention = 0;
 }
 
-uint32_t call_port_read(struct engine *e, uint32_t port, int size)
+uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *arguments)
 {
-    PyObject *arguments[] = {PyLong_FromLong(port), PyLong_FromLong(size)};
-    PyObject *result = PyObject_Vectorcall(e->port_read, arguments, 2, NULL);
-    uint32_t value = result != NULL ? (uint32_t)PyLong_AsUnsignedLongMask(result) : 0;
-    if (PyErr_Occurred()) {
-        keep_exception(e);
-        value = UINT32_MAX;
-    }
-    Py_XDECREF(result);
-    Py_DECREF(arguments[0]);
-    Py_DECREF(arguments[1]);
-    return size == 4 ? value : value & ((1u << (8 * size)) - 1);
-}
-
-void call_port_write(struct engine *e, uint32_t port, int size, uint32_t value)
-{
-    if (size < 4)
-        value &= (1u << (8 * size)) - 1;
-    PyObject *arguments[] = {PyLong_FromLong(port), PyLong_FromLong(size),
-                             PyLong_FromUnsignedLong(value)};
-    PyObject *result = PyObject_Vectorcall(e->port_write, arguments, 3, NULL);
-    if (result == NULL)
-        keep_exception(e);
-    Py_XDECREF(result);
-    for (int i = 0; i < 3; i++)
-        Py_DECREF(arguments[i]);
-}
-
-int call_acknowledge(struct engine *e)
-{
-    PyObject *result = PyObject_CallNoArgs(e->acknowledge);
-    long vector = result != NULL ? PyLong_AsLong(result) : -1;
+    PyObject *boxed[3];
+    for (size_t i = 0; i < count; i++)
+        boxed[i] = PyLong_FromUnsignedLongLong(arguments[i]);
+    PyObject *result = PyObject_Vectorcall(method, boxed, count, NULL);
+    for (size_t i = 0; i < count; i++)
+        Py_DECREF(boxed[i]);
+    uint64_t value = 0;
+    if (result != NULL && result != Py_None)
+        value = PyLong_AsUnsignedLongLongMask(result);
     Py_XDECREF(result);
     if (PyErr_Occurred()) {
         keep_exception(e);
-        return -1;
+        return UINT64_MAX;
     }
-    return (int)(vector & 0xff);
+    return value;
 }
+
+static const char *const call_names[CALLS] = {
+    [CALL_READ_PORT] = "read_port",     [CALL_WRITE_PORT] = "write_port",
+    [CALL_ACKNOWLEDGE] = "acknowledge", [CALL_READ_MSR] = "read_msr",
+    [CALL_WRITE_MSR] = "write_msr",     [CALL_READ_CR8] = "read_cr8",
+    [CALL_WRITE_CR8] = "write_cr8",
+};
 
 /* ---- hooks ---- */
 
@@ -86,8 +71,7 @@ static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint32
         e->now += size;
         return;
     }
-    if ((FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) & (INTERRUPT_HARD | INTERRUPT_NMI)) &&
-        takes_interrupts(e->env)) {
+    if (takes_interrupt(e)) {
         e->attention = e->kicked ? 0 : e->deadline;
         unicorn.loop_exit_noexc(e->cs);
     }
@@ -146,6 +130,27 @@ static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value,
     (void)size;
     (void)value;
     (void)opaque;
+}
+
+/* A device in memory. Unicorn keeps `opaque`, a tuple (engine, read, write). */
+enum { MMIO_ENGINE, MMIO_READ, MMIO_WRITE };
+
+static uint64_t read_mmio(void *uc, uint64_t offset, unsigned size, void *opaque)
+{
+    struct engine *e = (struct engine *)PyTuple_GET_ITEM((PyObject *)opaque, MMIO_ENGINE);
+    (void)uc;
+    charge(e, MMIO_TICKS);
+    return ask(e, PyTuple_GET_ITEM((PyObject *)opaque, MMIO_READ), 2,
+               (uint64_t[]){offset, size});
+}
+
+static void write_mmio(void *uc, uint64_t offset, unsigned size, uint64_t value, void *opaque)
+{
+    struct engine *e = (struct engine *)PyTuple_GET_ITEM((PyObject *)opaque, MMIO_ENGINE);
+    (void)uc;
+    charge(e, MMIO_TICKS);
+    ask(e, PyTuple_GET_ITEM((PyObject *)opaque, MMIO_WRITE), 3,
+        (uint64_t[]){offset, size, value});
 }
 
 /* ---- proof that the layout is what we think ---- */
@@ -228,22 +233,21 @@ static int unicorn_failed(const char *what, int error)
 
 static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cpu_model", "port_read", "port_write", "acknowledge", NULL};
+    static char *names[] = {"cpu_model", "platform", NULL};
     struct engine *e = (struct engine *)self;
-    PyObject *port_read, *port_write, *acknowledge;
+    PyObject *platform;
     int cpu_model, error;
     size_t hook;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iOOO", names, &cpu_model, &port_read,
-                                     &port_write, &acknowledge))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iO", names, &cpu_model, &platform))
         return -1;
     if (unicorn.open == NULL || e->uc != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "call link() first, and make each engine once");
         return -1;
     }
-    e->port_read = Py_NewRef(port_read);
-    e->port_write = Py_NewRef(port_write);
-    e->acknowledge = Py_NewRef(acknowledge);
+    for (int i = 0; i < CALLS; i++)
+        if ((e->calls[i] = PyObject_GetAttrString(platform, call_names[i])) == NULL)
+            return -1;
     if ((e->mapped = PyList_New(0)) == NULL)
         return -1;
 
@@ -278,17 +282,39 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
+/* The platform holds the engine and the engine the platform's methods: a cycle for the
+ * collector. RAM stays mapped, so `mapped` goes last, when Unicorn is closed. */
+static int engine_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct engine *e = (struct engine *)self;
+    Py_VISIT(Py_TYPE(self));
+    for (int i = 0; i < CALLS; i++)
+        Py_VISIT(e->calls[i]);
+    Py_VISIT(e->raised);
+    Py_VISIT(e->mapped);
+    return 0;
+}
+
+static int engine_clear(PyObject *self)
+{
+    struct engine *e = (struct engine *)self;
+    for (int i = 0; i < CALLS; i++)
+        Py_CLEAR(e->calls[i]);
+    Py_CLEAR(e->raised);
+    if (e->uc != NULL) {
+        unicorn.close(e->uc);
+        e->uc = NULL;
+    }
+    Py_CLEAR(e->mapped);
+    return 0;
+}
+
 static void engine_dealloc(PyObject *self)
 {
     struct engine *e = (struct engine *)self;
     PyTypeObject *type = Py_TYPE(self);
-    if (e->uc != NULL)
-        unicorn.close(e->uc);
-    Py_XDECREF(e->port_read);
-    Py_XDECREF(e->port_write);
-    Py_XDECREF(e->acknowledge);
-    Py_XDECREF(e->raised);
-    Py_XDECREF(e->mapped);
+    PyObject_GC_UnTrack(self);
+    engine_clear(self);
     free(e->has_code);
     type->tp_free(self);
     Py_DECREF(type);
@@ -334,6 +360,25 @@ static PyObject *engine_map_hole(PyObject *self, PyObject *args)
         unicorn_failed("mapping a hole", error);
         return NULL;
     }
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_map_mmio(PyObject *self, PyObject *args)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long base, length;
+    PyObject *read, *write;
+    if (!PyArg_ParseTuple(args, "KKOO", &base, &length, &read, &write))
+        return NULL;
+    PyObject *device = PyTuple_Pack(3, self, read, write);
+    if (device == NULL)
+        return NULL;
+    int error = unicorn.mmio_map(e->uc, base, length, read_mmio, device, write_mmio, device);
+    int status = error != 0 ? unicorn_failed("mapping a device", error)
+                            : PyList_Append(e->mapped, device);
+    Py_DECREF(device);
+    if (status < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -438,8 +483,16 @@ static PyObject *engine_can_interrupt(PyObject *self, PyObject *unused)
 {
     struct engine *e = (struct engine *)self;
     (void)unused;
-    return PyBool_FromLong((FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) & INTERRUPT_HARD) &&
-                           takes_interrupts(e->env));
+    return PyBool_FromLong(takes_interrupt(e));
+}
+
+static PyObject *engine_nmi(PyObject *self, PyObject *unused)
+{
+    struct engine *e = (struct engine *)self;
+    (void)unused;
+    FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) |= INTERRUPT_NMI;
+    e->attention = 0;
+    Py_RETURN_NONE;
 }
 
 static PyObject *engine_set_a20(PyObject *self, PyObject *enabled)
@@ -565,6 +618,7 @@ static PyObject *engine_derive(PyObject *self, PyObject *unused)
 
 static PyMethodDef engine_methods[] = {
     {"map_ram", engine_map_ram, METH_VARARGS, "map_ram(base, buffer, offset, length)"},
+    {"map_mmio", engine_map_mmio, METH_VARARGS, "map_mmio(base, length, read, write)"},
     {"map_hole", engine_map_hole, METH_VARARGS, "map_hole(base, length): reads as all ones"},
     {"run", engine_run, METH_O, "run(deadline) -> why it stopped"},
     {"now", engine_now, METH_NOARGS, "virtual time in ns"},
@@ -572,7 +626,8 @@ static PyMethodDef engine_methods[] = {
     {"limit", engine_limit, METH_O, "limit(deadline): stop no later than this"},
     {"kick", engine_kick, METH_NOARGS, "stop at the next block boundary"},
     {"set_intr", engine_set_intr, METH_O, "drive the INTR pin"},
-    {"can_interrupt", engine_can_interrupt, METH_NOARGS, "INTR is high and would be taken"},
+    {"nmi", engine_nmi, METH_NOARGS, "pulse the NMI pin"},
+    {"can_interrupt", engine_can_interrupt, METH_NOARGS, "an interrupt waits and would be taken"},
     {"set_a20", engine_set_a20, METH_O, "open or close the A20 gate"},
     {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM was written"},
     {"peek", engine_peek, METH_VARARGS, "peek(offset, length) -> bytes of CPU state"},
@@ -594,6 +649,8 @@ static PyType_Slot engine_slots[] = {
     {Py_tp_new, PyType_GenericNew},
     {Py_tp_init, engine_init},
     {Py_tp_dealloc, engine_dealloc},
+    {Py_tp_traverse, engine_traverse},
+    {Py_tp_clear, engine_clear},
     {Py_tp_methods, engine_methods},
     {Py_tp_getset, engine_getset},
     {0, NULL},
@@ -602,7 +659,7 @@ static PyType_Slot engine_slots[] = {
 static PyType_Spec engine_spec = {
     .name = "manager.cpu._native.Engine",
     .basicsize = sizeof(struct engine),
-    .flags = Py_TPFLAGS_DEFAULT,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = engine_slots,
 };
 

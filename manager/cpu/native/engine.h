@@ -22,10 +22,23 @@ enum stop {
 /*
  * How fast this machine is. Four bytes of code take a nanosecond: about 1 GIPS, near what the
  * engine reaches on a host of today, so that a busy guest's clock keeps up with the wall's. An I/O
- * port takes a microsecond, as on an ISA bus, and PAUSE a tenth of one: so loops that wait for a
+ * port takes a microsecond, as on an ISA bus, a device in memory and PAUSE a tenth of one: so loops that wait for a
  * device or for the clock go round as often as they would on a PC, not as often as they could.
  */
-enum { TICKS_PER_NS = 4, PORT_TICKS = 1000 * TICKS_PER_NS, PAUSE_TICKS = 100 * TICKS_PER_NS };
+enum { TICKS_PER_NS = 4, PORT_TICKS = 1000 * TICKS_PER_NS };
+enum { MMIO_TICKS = 100 * TICKS_PER_NS, PAUSE_TICKS = 100 * TICKS_PER_NS };
+
+/* What the CPU asks of the machine around it: methods of the platform, in this order. */
+enum call {
+    CALL_READ_PORT,   /* (port, size) -> value */
+    CALL_WRITE_PORT,  /* (port, size, value) */
+    CALL_ACKNOWLEDGE, /* () -> vector */
+    CALL_READ_MSR,    /* (number) -> value */
+    CALL_WRITE_MSR,   /* (number, value) */
+    CALL_READ_CR8,    /* () -> value */
+    CALL_WRITE_CR8,   /* (value) */
+    CALLS,
+};
 
 enum { RAM_REGIONS = 8 };
 
@@ -61,11 +74,9 @@ struct engine {
     uint64_t code_pages;
     uint64_t stored_page; /* the page of the last watched store */
 
-    PyObject *port_read;   /* (port, size) -> int */
-    PyObject *port_write;  /* (port, size, value) */
-    PyObject *acknowledge; /* () -> vector */
-    PyObject *raised;      /* what a callback raised: re-raised by run() */
-    PyObject *mapped;      /* list of buffers that must outlive the engine */
+    PyObject *calls[CALLS]; /* bound methods of the platform, see call_names */
+    PyObject *raised;       /* what a callback raised: re-raised by run() */
+    PyObject *mapped;       /* list of objects that must outlive the engine */
 };
 
 /* The engine inside uc_emu_start, for the functions that take Unicorn's places. */
@@ -112,6 +123,9 @@ struct unicorn {
 
     /* the originals behind our replacements */
     void (*rdmsr)(void *env);
+    void (*wrmsr)(void *env);
+    uint64_t (*read_cr)(void *env, int number);
+    void (*write_cr)(void *env, int number, uint64_t value);
     void (*tb_flush)(void *cs);
     void (*page_written)(void *uc, void *pages, uint64_t start, int length, uintptr_t host_pc);
     void (*tlb_set_dirty)(void *cs, uint64_t virtual);
@@ -131,11 +145,22 @@ static inline void charge(struct engine *e, uint64_t ticks)
     e->charged += ticks;
 }
 
-/* Can the CPU take a maskable interrupt before its next instruction? */
-static inline bool takes_interrupts(const char *env)
+/* Is an interrupt waiting that the CPU would take before its next instruction? */
+static inline bool takes_nmi(const struct engine *e, uint32_t request)
 {
-    return (FIELD(uint64_t, env, ENV_EFLAGS) & EFLAGS_IF) != 0 &&
-           (FIELD(uint32_t, env, ENV_HFLAGS) & HF_INHIBIT_IRQ) == 0;
+    return (request & INTERRUPT_NMI) && !(FIELD(uint32_t, e->env, ENV_HFLAGS2) & HF2_NMI_MASKED);
+}
+
+static inline bool takes_intr(const struct engine *e, uint32_t request)
+{
+    return (request & INTERRUPT_HARD) && (FIELD(uint64_t, e->env, ENV_EFLAGS) & EFLAGS_IF) &&
+           !(FIELD(uint32_t, e->env, ENV_HFLAGS) & HF_INHIBIT_IRQ);
+}
+
+static inline bool takes_interrupt(const struct engine *e)
+{
+    uint32_t request = FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST);
+    return takes_nmi(e, request) || takes_intr(e, request);
 }
 
 /* Keeps track of a new RAM region; false with a Python exception set. */
@@ -143,9 +168,28 @@ bool code_pages_add(struct engine *e, uint64_t base, uint64_t length, void *host
 /* The host wrote to guest-physical [physical, end): drop what was translated from it. */
 void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end);
 
-/* Calls into Python. A raised exception is kept for run(), and the run ends. */
-uint32_t call_port_read(struct engine *e, uint32_t port, int size);
-void call_port_write(struct engine *e, uint32_t port, int size, uint32_t value);
-int call_acknowledge(struct engine *e);
+/* Calls `method` with up to three unsigned arguments. A raised exception is kept for run(), the
+ * run ends, and the answer is all ones. */
+uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *arguments);
+
+static inline uint64_t ask0(struct engine *e, enum call call)
+{
+    return ask(e, e->calls[call], 0, NULL);
+}
+
+static inline uint64_t ask1(struct engine *e, enum call call, uint64_t a)
+{
+    return ask(e, e->calls[call], 1, &a);
+}
+
+static inline uint64_t ask2(struct engine *e, enum call call, uint64_t a, uint64_t b)
+{
+    return ask(e, e->calls[call], 2, (uint64_t[]){a, b});
+}
+
+static inline uint64_t ask3(struct engine *e, enum call call, uint64_t a, uint64_t b, uint64_t c)
+{
+    return ask(e, e->calls[call], 3, (uint64_t[]){a, b, c});
+}
 
 #endif

@@ -83,16 +83,16 @@ EXPORT void helper_pause_x86_64(void *env, int length)
 EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
 {
     struct engine *e = running_engine;
-    if ((request & INTERRUPT_NMI) && !(FIELD(uint32_t, e->env, ENV_HFLAGS2) & HF2_NMI_MASKED)) {
+    if (takes_nmi(e, request)) {
         FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;
         FIELD(uint32_t, e->env, ENV_HFLAGS2) |= HF2_NMI_MASKED;
         unicorn.do_hardirq(e->env, VECTOR_NMI, 1);
         return true;
     }
-    if (!(request & INTERRUPT_HARD) || e->stopping || !takes_interrupts(e->env))
+    if (e->stopping || !takes_intr(e, (uint32_t)request))
         return false;
-    int vector = call_acknowledge(e);
-    if (vector < 0)
+    int vector = ask0(e, CALL_ACKNOWLEDGE) & 0xff;
+    if (e->raised != NULL)
         return false;
     unicorn.do_hardirq(e->env, vector, 1);
     return true;
@@ -114,28 +114,35 @@ static void check_permission(void *env, uint32_t port, int log2_size, uintptr_t 
     unicorn.check_io[log2_size](env, port & 0xffff);
 }
 
-#define PORT_READ(letter, log2_size)                                                    \
+static uint64_t read_port(void *env, uint32_t port, int log2_size, uintptr_t host_pc)
+{
+    check_permission(env, port, log2_size, host_pc);
+    charge(running_engine, PORT_TICKS);
+    uint64_t value = ask2(running_engine, CALL_READ_PORT, port & 0xffff, 1 << log2_size);
+    return value & (UINT32_MAX >> (32 - (8 << log2_size)));
+}
+
+static void write_port(void *env, uint32_t port, int log2_size, uint32_t value, uintptr_t host_pc)
+{
+    check_permission(env, port, log2_size, host_pc);
+    charge(running_engine, PORT_TICKS);
+    value &= UINT32_MAX >> (32 - (8 << log2_size));
+    ask3(running_engine, CALL_WRITE_PORT, port & 0xffff, 1 << log2_size, value);
+}
+
+#define PORT(letter, log2_size)                                                         \
     EXPORT uint64_t helper_in##letter##_x86_64(void *env, uint32_t port)                \
     {                                                                                   \
-        check_permission(env, port, log2_size, JIT_PC);                                 \
-        charge(running_engine, PORT_TICKS);                                             \
-        return call_port_read(running_engine, port & 0xffff, 1 << log2_size);           \
-    }
-
-#define PORT_WRITE(letter, log2_size)                                                   \
+        return read_port(env, port, log2_size, JIT_PC);                                 \
+    }                                                                                   \
     EXPORT void helper_out##letter##_x86_64(void *env, uint32_t port, uint32_t value)   \
     {                                                                                   \
-        check_permission(env, port, log2_size, JIT_PC);                                 \
-        charge(running_engine, PORT_TICKS);                                             \
-        call_port_write(running_engine, port & 0xffff, 1 << log2_size, value);          \
+        write_port(env, port, log2_size, value, JIT_PC);                                \
     }
 
-PORT_READ(b, 0)
-PORT_READ(w, 1)
-PORT_READ(l, 2)
-PORT_WRITE(b, 0)
-PORT_WRITE(w, 1)
-PORT_WRITE(l, 2)
+PORT(b, 0)
+PORT(w, 1)
+PORT(l, 2)
 
 /* ---- fast system calls (Intel SDM vol. 2, AMD APM vol. 3) ---- */
 
@@ -182,13 +189,90 @@ EXPORT void helper_sysenter_x86_64(void *env, int length)
 
 /* ---- model-specific registers ---- */
 
+/* Who answers for a register. What is in no range does not exist: #GP, as on a real CPU. */
+enum keeper { NOBODY, ZERO, UNICORN, PLATFORM };
+
+static const struct msr_range {
+    uint32_t first, last;
+    enum keeper keeper;
+} msr_ranges[] = {
+    {0x0000001b, 0x0000001b, PLATFORM}, /* APIC_BASE */
+    {0x00000017, 0x00000017, ZERO},     /* PLATFORM_ID */
+    {0x0000008b, 0x0000008b, ZERO},     /* microcode revision */
+    {0x00000174, 0x00000176, UNICORN},  /* SYSENTER */
+    {0x00000179, 0x00000179, ZERO},     /* MCG_CAP: no banks */
+    {0x00000198, 0x00000198, UNICORN},  /* PERF_STATUS */
+    {0x000001a0, 0x000001a0, UNICORN},  /* MISC_ENABLE */
+    {0x00000277, 0x00000277, UNICORN},  /* PAT */
+    {0x000006e0, 0x000006e0, PLATFORM}, /* TSC_DEADLINE */
+    {0xc0000080, 0xc0000084, UNICORN},  /* EFER STAR LSTAR CSTAR FMASK */
+    {0xc0000100, 0xc0000103, UNICORN},  /* FS, GS and kernel GS base, TSC_AUX */
+    {0xc0010000, 0xc0010007, ZERO},     /* K7 performance counters */
+    {0xc0010010, 0xc0010010, ZERO},     /* SYSCFG */
+    {0xc0010015, 0xc0010015, ZERO},     /* HWCR */
+    {0xc001001f, 0xc001001f, ZERO},     /* NB_CFG */
+    {0xc0010055, 0xc0010055, ZERO},     /* interrupt pending */
+    {0xc0010112, 0xc0010113, ZERO},     /* TSEG */
+    {0xc0010140, 0xc0010141, ZERO},     /* OSVW */
+    {0xc0011020, 0xc001102f, ZERO},     /* core configuration */
+};
+
+static enum keeper keeper_of(uint32_t number)
+{
+    for (size_t i = 0; i < sizeof(msr_ranges) / sizeof(*msr_ranges); i++)
+        if (number - msr_ranges[i].first <= msr_ranges[i].last - msr_ranges[i].first)
+            return msr_ranges[i].keeper;
+    return NOBODY;
+}
+
 EXPORT void helper_rdmsr_x86_64(void *env)
 {
-    if ((uint32_t)*reg(env, R_RCX) == MSR_TSC) {
-        uint64_t tsc = cpu_get_tsc_x86_64(env);
-        *reg(env, R_RAX) = (uint32_t)tsc;
-        *reg(env, R_RDX) = tsc >> 32;
+    uint32_t number = (uint32_t)*reg(env, R_RCX);
+    enum keeper keeper = keeper_of(number);
+    uint64_t value = 0;
+    if (number == MSR_TSC)
+        value = cpu_get_tsc_x86_64(env);
+    else if (keeper == UNICORN) {
+        unicorn.rdmsr(env);
         return;
+    } else if (keeper == PLATFORM)
+        value = ask1(running_engine, CALL_READ_MSR, number);
+    else if (keeper == NOBODY)
+        unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    *reg(env, R_RAX) = (uint32_t)value;
+    *reg(env, R_RDX) = value >> 32;
+}
+
+EXPORT void helper_wrmsr_x86_64(void *env)
+{
+    uint32_t number = (uint32_t)*reg(env, R_RCX);
+    uint64_t value = (uint32_t)*reg(env, R_RAX) | *reg(env, R_RDX) << 32;
+    switch (keeper_of(number)) {
+    case UNICORN:
+        unicorn.wrmsr(env);
+        break;
+    case PLATFORM:
+        ask2(running_engine, CALL_WRITE_MSR, number, value);
+        break;
+    case ZERO:
+        break;
+    case NOBODY:
+        if (number != MSR_TSC) /* the TSC cannot be set: it is virtual time */
+            unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
     }
-    unicorn.rdmsr(env);
+}
+
+/* ---- CR8, the task priority ---- */
+
+EXPORT uint64_t helper_read_crN_x86_64(void *env, int number)
+{
+    return number == 8 ? ask0(running_engine, CALL_READ_CR8) : unicorn.read_cr(env, number);
+}
+
+EXPORT void helper_write_crN_x86_64(void *env, int number, uint64_t value)
+{
+    if (number == 8)
+        ask1(running_engine, CALL_WRITE_CR8, value & 0xf);
+    else
+        unicorn.write_cr(env, number, value);
 }

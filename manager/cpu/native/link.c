@@ -74,6 +74,9 @@ bool link_unicorn(const char *path)
         {"helper_check_iow_x86_64", &unicorn.check_io[1]},
         {"helper_check_iol_x86_64", &unicorn.check_io[2]},
         {"helper_rdmsr_x86_64", &unicorn.rdmsr},
+        {"helper_wrmsr_x86_64", &unicorn.wrmsr},
+        {"helper_read_crN_x86_64", &unicorn.read_cr},
+        {"helper_write_crN_x86_64", &unicorn.write_cr},
         {"tb_invalidate_phys_page_fast_x86_64", &unicorn.page_written},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)

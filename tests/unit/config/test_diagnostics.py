@@ -83,7 +83,7 @@ def test_sizes_survive_their_text(size: int) -> None:
     assert parse_size(format_size(size)) == size
 
 
-@pytest.mark.parametrize("text", ["", "M", "1.5M", "-1M", "1 M", "1MiB", "0x10", "١M"])
+@pytest.mark.parametrize("text", ["", "M", "1.5M", "-1M", "1 M", "1MiB", "0x10", "\u0661M"])
 def test_what_is_not_a_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a size"):
         parse_size(text)

@@ -57,7 +57,8 @@ def keys(draw: Callable[..., Any], name: str) -> str:
         forms.append(f"'{name}'")
     if name and all(char.isascii() and (char.isalnum() or char in "-_") for char in name):
         forms.append(name)
-    return draw(st.sampled_from(forms))
+    form: str = draw(st.sampled_from(forms))
+    return form
 
 
 BLANKS = st.sampled_from(["", " ", "\t "])
@@ -70,7 +71,8 @@ def values(draw: Callable[..., Any], depth: int = 2) -> str:
     if kind == "text":
         return basic(draw(TEXTS))
     if kind == "scalar" or depth == 0:
-        return draw(SCALARS)
+        scalar: str = draw(SCALARS)
+        return scalar
     if kind == "array":
         items = draw(st.lists(values(depth - 1), max_size=3))
         body = ",".join(f"{draw(BREAKS)}{item}{draw(BREAKS)}" for item in items)

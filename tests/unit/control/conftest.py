@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ import pytest
 from manager.bus.clock import Clock, ManualTime
 from manager.bus.record import NEVER, Record, moment, octets
 from manager.graph.nodes import Backend, DeviceNode, Graph, ImageBoot, Ready
-from manager.machine.serial_port import SerialPort
+from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.snapshot import Image, RamRegion, Snapshot
 
 MS = 1_000_000
@@ -69,6 +69,8 @@ class FakeMachine:
         machine = cls(graph, ((state.now, b"resumed\r\n"),))
         machine.time.value = state.now
         machine.line = bytes(state.line)
+        for id, port in machine.ports.items():
+            port.load(snapshot.record(id, SerialPortState))
         return machine
 
     def now(self) -> int:
@@ -132,7 +134,10 @@ class FakeMachine:
             full_hash="1" * 64,
             identity={},
             config={},
-            records={"cpu": FakeState(self.now(), bytearray(self.line))},
+            records={
+                "cpu": FakeState(self.now(), bytearray(self.line)),
+                **{id: port.save() for id, port in self.ports.items()},
+            },
             ram=[RamRegion(0, bytes(8192))],
         )
 
@@ -168,14 +173,13 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def no_cpu(monkeypatch: pytest.MonkeyPatch, state_home: Path) -> Iterator[None]:
+def no_cpu(monkeypatch: pytest.MonkeyPatch, state_home: Path) -> None:
     """Every machine that is brought up, here or in a forked process, is a FakeMachine."""
     module = types.ModuleType("manager.machine.machine")
     module.Machine = FakeMachine  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "manager.machine.machine", module)
     monkeypatch.setattr(FakeMachine, "restore_error", None)
     monkeypatch.setattr(FakeMachine, "image_error", None)
-    yield
 
 
 @pytest.fixture

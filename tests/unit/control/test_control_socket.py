@@ -190,8 +190,7 @@ def test_a_client_that_reads_no_answers_is_dropped(running, monkeypatch) -> None
     connection = running.raw()
 
     with pytest.raises(ConnectionError):
-        while True:
-            connection.sendall(b'{"execute": "query-schema"}\n' * 100)
+        connection.sendall(b'{"execute": "query-schema"}\n' * 100_000)
 
     with running.connect() as client:
         assert client.execute("query-status")["state"] == "running"

@@ -135,7 +135,8 @@ def test_patterns_may_cross_lines_that_came_at_different_times(fake, graph, patt
 
 def test_text_does_not_depend_on_how_bytes_were_cut() -> None:
     data = (
-        "\x1b[2J\x1b[1;32mgrün\x1b[0m\r\n\x1b]0;title\x07a\r\r\n50%\r60%\x1b(B\x1b7 \x1bP1$r\x1b\\z\r"
+        "\x1b[2J\x1b[1;32mgrün\x1b[0m\r\n\x1b]0;title\x07a\r\r\n"
+        "50%\r60%\x1b(B\x1b7 \x1bP1$r\x1b\\z\r"
     ).encode()
     whole = ConsoleText()
     whole.add(data)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import selectors
+from pathlib import Path
 
 import pytest
 
@@ -72,12 +73,11 @@ def test_output_goes_to_log_backend_and_listeners(machine, slow, tmp_path) -> No
 
     wiring.pump()
 
+    wiring.close()
     assert (tmp_path / "com1.log").read_bytes() == slow.kept == heard == b"booting\r\n"
 
 
 def test_a_full_disk_does_not_stop_the_port(machine) -> None:
-    from pathlib import Path
-
     wire = Wire(machine.ports["lpc.com1"], Path("/dev/full"))
     machine.run(3_000_000)
 

@@ -66,7 +66,9 @@ class TestCommands:
         assert err.startswith("warning[VM090]")
         shown, hashes = out.split("\nidentity  ")
         assert len(hashes.split()[0]) == 64
-        assert shown == """\
+        assert (
+            shown
+            == """\
 machine   demo (demo.toml)
 cpu       qemu64
 memory    64 MiB
@@ -100,6 +102,7 @@ slots.4  null
 slots.5  pty
 com1     tcp listen 127.0.0.1:4555
 """
+        )
 
     def test_plan_as_json_has_the_graph(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert vmmgr("plan", "demo.toml", "--json", "--set", "memory.size=1M") == 0

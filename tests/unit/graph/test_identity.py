@@ -134,11 +134,8 @@ def test_slot_with_another_device_is_one_difference(make: Make) -> None:
 
 
 def test_legacy_port_shows_in_numbers_of_its_kind(make: Make) -> None:
-    text = TEXT.replace("[lpc.com1]\n", "[lpc.com3]\n").replace("pty", "null")
-    found = lines(make(text=text), make(text=text + '[x-a]\n', ))
-    assert found == []
-    legacy = text.replace("[lpc.com3]", "[lpc.com4]")
-    changed = lines(make(text=legacy), make("slots.4.legacy=com1", text=legacy))
+    text = TEXT.replace("[lpc.com1]", "[lpc.com4]")
+    changed = lines(make(text=text), make("slots.4.legacy=com1", text=text))
     assert changed == [
         "slots.4.irq: 10 in the snapshot, 4 in the machine file",
         "slots.4.pirq: 0 in the snapshot, nothing in the machine file",
@@ -164,7 +161,9 @@ def test_hashes_do_not_depend_on_where_the_project_lies(make: Make, tmp_path: Pa
 
 def test_identity_hash_is_the_same_in_every_version(make: Make) -> None:
     """A change here makes every snapshot taken so far refuse its machine file."""
-    assert identity_hash(make()) == "PINNED"
+    assert (
+        identity_hash(make()) == "d5930aa20ce621c489c75aacc7e155f40bf3db60285ad11ce2976b2bdd8b141c"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The kinds of values in a machine file: what each may be, and what to say when it is not.
+
+A custom error has a diagnostic code as its type, the message and the remedy in its context.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Strict
+from pydantic_core import PydanticCustomError
+
+from manager.config import units
+from manager.config.units import GIB, MIB
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+MAX_MEMORY = 3 * GIB
+"""RAM is one piece below the PCI hole."""
+PAGE = 4096
+DEFAULT_EPOCH = 1_704_067_200
+"""2024-01-01T00:00:00Z."""
+
+
+def fault(code: str, message: str, help: str = "", at: tuple[str, ...] = ()) -> PydanticCustomError:
+    """An error that carries its diagnostic; `at` are the keys of this table to point to."""
+    return PydanticCustomError(
+        code,
+        "{message}",
+        {"message": message, "help": help, "at": at},
+    )
+
+
+def _name(text: str) -> str:
+    if NAME.fullmatch(text) is None:
+        rule = "a name is made of a-z, 0-9 and -, and begins with a letter or a digit"
+        raise fault("VM014", f'"{text}" is not a name for a machine', f"{rule}; set `name`")
+    return text
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return units.parse_size(value)
+    except ValueError as error:
+        help = 'write a number and K, M or G, such as "256M", or a number of bytes'
+        raise fault("VM015", str(error), help) from None
+
+
+def _memory(size: int) -> int:
+    if not MIB <= size <= MAX_MEMORY:
+        allowed = f"from {units.show_size(MIB)} to {units.show_size(MAX_MEMORY)}"
+        raise fault("VM014", f"a machine cannot have {units.show_size(size)} of memory", allowed)
+    if size % PAGE:
+        raise fault("VM014", f"{size} bytes are not a whole number of 4 KiB pages")
+    return size
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        raise fault("VM016", "a duration is a string with a unit", 'such as "120s" or "500ms"')
+    try:
+        return units.parse_duration(value)
+    except ValueError as error:
+        help = 'write a number and ns, us, ms, s, m or h, such as "120s"'
+        raise fault("VM016", str(error), help) from None
+
+
+def _epoch(value: object) -> object:
+    if not isinstance(value, datetime):
+        example = "such as 2024-01-01T00:00:00Z, without quotation marks"
+        raise fault("VM011", "`epoch` is a date with a time", example)
+    if value.tzinfo is None:
+        raise fault("VM014", "`epoch` does not say which time zone it is in", "add Z for UTC")
+    if value.microsecond or not 1970 <= value.astimezone(UTC).year <= 2099:
+        raise fault("VM014", "the clock cannot show this", "whole seconds, years 1970 to 2099")
+    return int(value.timestamp())
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise fault("VM017", f"not a regular expression: {error}") from None
+    return text
+
+
+_HOST_PORT = re.compile(r"(?:[^\s:\[\]/]*|\[[0-9A-Fa-f:.%a-z]+\]):([0-9]{1,5})")
+
+
+def _address(text: str) -> str:
+    match = _HOST_PORT.fullmatch(text)
+    if match is None or int(match[1]) > 0xFFFF:
+        help = 'write "HOST:PORT", such as "127.0.0.1:4555" or "[::1]:4555"'
+        raise fault("VM021", f'"{text}" is not a network address', help)
+    return text
+
+
+def _path(text: str) -> str:
+    if "\0" in text:
+        raise fault("VM014", "a path cannot have a NUL character in it")
+    return text
+
+
+def _io_port(port: int) -> int:
+    if not 0 <= port <= 0xFFFF:
+        raise fault("VM014", f"{port} is not an I/O port", "I/O ports are 0 to 0xffff")
+    return port
+
+
+def _guest_address(address: int) -> int:
+    if not 0 <= address < MAX_MEMORY:
+        raise fault("VM033", f"{address:#x} is outside of any memory a machine can have")
+    return address
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Memory = Annotated[int, BeforeValidator(_size), AfterValidator(_memory)]
+"""Bytes of RAM."""
+Epoch = Annotated[int, BeforeValidator(_epoch)]
+"""Seconds since 1970-01-01T00:00:00Z."""
+Duration = Annotated[int, BeforeValidator(_duration)]
+"""Nanoseconds."""
+FilePath = Annotated[str, Strict(), AfterValidator(_path)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Address = Annotated[str, AfterValidator(_address)]
+IoPort = Annotated[int, AfterValidator(_io_port)]
+GuestAddress = Annotated[int, AfterValidator(_guest_address)]

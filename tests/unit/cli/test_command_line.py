@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Reading command lines, and the exit codes of what goes wrong before a machine is touched."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+
+import manager
+from manager.cli import main as main_module
+from manager.cli import run as run_verb
+from manager.cli.arguments import unescape
+from manager.cli.main import VERBS, main
+from manager.errors import ExitCode, SnapshotCorruptError
+
+
+def parse_run(*argv: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    run_verb.register(parser.add_subparsers())
+    return parser.parse_args(["run", "x.toml", *argv])
+
+
+def test_until_and_send_keep_their_order() -> None:
+    args = parse_run("--send", "a", "--until", "l: $", "--send", r"r\n", "--until", "# $")
+
+    assert [(option, getattr(value, "pattern", value)) for option, value in args.steps] == [
+        ("--send", b"a"),
+        ("--until", "l: $"),
+        ("--send", b"r\n"),
+        ("--until", "# $"),
+    ]
+
+
+def test_no_steps_are_no_steps() -> None:
+    assert list(parse_run().steps) == []
+
+
+def test_one_command_line_does_not_leak_into_the_next() -> None:
+    parse_run("--until", "x")
+
+    assert [step[1].pattern for step in parse_run("--until", "y").steps] == ["y"]
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        (r"root\n", b"root\n"),
+        (r"\r\t\\n", b"\r\t\\n"),
+        (r"\x1b[A\xff", b"\x1b[A\xff"),
+        ("ü", b"\xc3\xbc"),
+        ("\udcff", b"\xff"),
+        ("", b""),
+    ],
+)
+def test_escapes_of_text(text, data) -> None:
+    assert unescape(text) == data
+
+
+@pytest.mark.parametrize("text", ["\\", r"\q", r"\x4", r"\xzz"])
+def test_wrong_escapes_are_refused(text) -> None:
+    with pytest.raises(ValueError, match="is no escape"):
+        unescape(text)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["frobnicate"],
+        ["up"],
+        ["run", "x.toml", "--until", "("],
+        ["run", "x.toml", "--max-time", "soon"],
+        ["run", "x.toml", "--send", r"\q"],
+        ["wait", "demo", "happy"],
+        ["status", "No_Such"],
+        ["up", "missing.toml"],
+        ["status", "missing.toml"],
+        ["up", "--bogus"],
+    ],
+)
+def test_wrong_command_lines_are_exit_code_2(argv, capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("VMMGR_STATE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    assert main(argv) == 2
+    assert capsys.readouterr().err
+
+
+def test_version_and_help(capsys) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vmmgr {manager.__version__}\n"
+
+    assert main(["--help"]) == 0
+    help = capsys.readouterr().out
+    assert all(f"    {verb} " in help for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", ["up", "run", "suspend", "resume", "down", "ls", "logs", "send"])
+def test_every_verb_has_help(verb, capsys) -> None:
+    assert main([verb, "--help"]) == 0
+    assert "usage: vmmgr" in capsys.readouterr().out
+
+
+def raiser(error: BaseException):
+    def dispatch(argv):
+        raise error
+
+    return dispatch
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (SnapshotCorruptError("bad", help="redo"), 7, "error: bad\n   = help: redo\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (BrokenPipeError(), 1, ""),
+    ],
+)
+def test_errors_become_exit_codes(monkeypatch, capfd, error, code, told) -> None:
+    monkeypatch.setattr(main_module, "_dispatch", raiser(error))
+    monkeypatch.setattr(main_module.os, "dup2", lambda *_: None)
+
+    assert main([]) == code
+    assert capfd.readouterr().err == told
+
+
+def test_an_internal_error_is_one_line_unless_debugged(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(main_module, "_dispatch", raiser(RuntimeError("oops")))
+    monkeypatch.delenv("VMMGR_DEBUG", raising=False)
+
+    assert main([]) == ExitCode.FAILURE
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "RuntimeError: oops" in err
+
+    monkeypatch.setenv("VMMGR_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        main([])
+
+
+def test_help_and_ls_load_neither_the_engine_nor_the_schema(tmp_path) -> None:
+    script = (
+        "import sys; from manager.cli.main import main; main(['--help']); main(['ls']);"
+        "sys.exit(any(name in sys.modules for name in ('unicorn', 'pydantic', 'cbor2')))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"VMMGR_STATE_HOME": str(tmp_path), "PATH": ""},
+        check=False,
+        capture_output=True,
+    )
+
+    assert result.returncode == 0
