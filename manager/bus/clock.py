@@ -94,6 +94,7 @@ class ManualTime:
         self.value = value
 
     def __call__(self) -> int:
+        """The present time, as a Clock asks for it."""
         return self.value
 
     def advance(self, clock: Clock, delta: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
-Plain: TypeAlias = "int | bool | bytes | str | None | list[Plain] | dict[str, Plain]"
+Plain: TypeAlias = "int | bool | bytes | str | list[Plain] | dict[str, Plain] | None"
 
 _META = "vmmgr"
 NEVER = (1 << 63) - 1
@@ -193,9 +193,7 @@ def _check(spec: Spec, value: Plain, where: str) -> Any:
         return [_check(element, item, f"{where}[{n}]") for n, item in enumerate(value)]
     expected = bytes if spec.kind == "bytes" else str
     if not isinstance(value, expected):
-        raise RecordError(
-            f"{where}: expected {expected.__name__}, found {type(value).__name__}"
-        )
+        raise RecordError(f"{where}: expected {expected.__name__}, found {type(value).__name__}")
     if not spec.low <= len(value) <= spec.high:
         raise RecordError(f"{where}: length {len(value)} is outside {spec.low}..{spec.high}")
     return bytearray(value) if isinstance(value, bytes) else value

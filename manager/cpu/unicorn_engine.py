@@ -16,11 +16,15 @@ from importlib import util
 from mmap import mmap
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from manager.cpu.engine import Platform, Stop
 from manager.cpu.models import MODELS
 from manager.cpu.state import CpuState, Fpu, Msrs, Segment, Table
 from manager.errors import HostError
+
+if TYPE_CHECKING:
+    from manager.cpu._native import Engine as NativeEngine
 
 HFLAG_SHADOW = 1 << 3
 HFLAG2_NMI_BLOCKED = 1 << 2
@@ -62,8 +66,7 @@ def _native() -> ModuleType:
             f"cannot use the CPU engine: {error}",
             help="install unicorn==2.1.4 and do not import it before vmmgr",
         ) from error
-    module: ModuleType = native
-    return module
+    return native
 
 
 class UnicornEngine:
@@ -72,7 +75,7 @@ class UnicornEngine:
     def __init__(self, model: str, platform: Platform) -> None:
         native = self._layout = _native()
         try:
-            engine = native.Engine(MODELS[model], platform)
+            engine: NativeEngine = native.Engine(MODELS[model], platform)
         except RuntimeError as error:
             raise HostError(
                 f"cannot use the CPU engine: {error}",

@@ -86,7 +86,7 @@ class Board:
         self._reset_control: ResetControl | None = None
         self._lpc: Lpc | None = None
         self.pic: Pic
-        builders = {
+        builders: dict[str, Callable[[DeviceNode], Device[Any]]] = {
             "pic": self._build_pic,
             "pit": self._build_pit,
             "rtc": self._build_rtc,
@@ -205,7 +205,7 @@ class Board:
 
     def _build_debug_exit(self, node: DeviceNode) -> DebugExit:
         exit_port = DebugExit(self._end)
-        self.io.claim_wide(node.ports[0].base, node.ports[0].length, exit_port)
+        self.io.claim(node.ports[0].base, node.ports[0].length, exit_port)
         return exit_port
 
     def _attach(self, node: DeviceNode, device: HostBridge | Lpc | PciUart) -> None:

@@ -248,5 +248,3 @@ RFLAGS_IF = 1 << 9
 
 def _place(state: CpuState) -> str:
     return f"{state.cs.selector:04x}:{state.rip:x}"
-
-

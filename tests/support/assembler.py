@@ -17,8 +17,6 @@ def assemble(source: str, base: int, bits: int = 64) -> bytes:
         text, object_, binary = (Path(folder) / name for name in ("a.s", "a.o", "a.bin"))
         text.write_text(header + source + "\n")
         subprocess.run(["as", "--64", "-o", object_, text], check=True)
-        subprocess.run(
-            ["ld", "-m", "elf_x86_64", "--oformat=binary", "-Ttext", hex(base), "-o", binary, object_],
-            check=True,
-        )
+        link = ["ld", "-m", "elf_x86_64", "--oformat=binary", "-Ttext", hex(base)]
+        subprocess.run([*link, "-o", binary, object_], check=True)
         return binary.read_bytes()

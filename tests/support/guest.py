@@ -25,7 +25,12 @@ class Guest:
     """An engine, 4 MiB of RAM, and a program at 0x8000."""
 
     def __init__(
-        self, source: str, bits: int = 64, *, memory: Memory | None = None, state: CpuState | None = None
+        self,
+        source: str,
+        bits: int = 64,
+        *,
+        memory: Memory | None = None,
+        state: CpuState | None = None,
     ) -> None:
         self.said: list[int] = []
         self.reads: list[int] = []
