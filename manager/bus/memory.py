@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PAGE = 4096
@@ -68,14 +68,17 @@ class Memory:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         return cls([RamRegion(base, mmap.mmap(-1, length, flags)) for base, length in layout(size)])
 
-    def holes(self) -> list[tuple[int, int]]:
-        """(base, length) of every stretch of the address space without RAM."""
+    def holes(self, taken: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+        """(base, length) of every stretch of the address space without RAM.
+
+        `taken` is what else is there: (base, length) of ROM and of devices in memory.
+        """
+        used = sorted([*((region.base, region.length) for region in self.regions), *taken])
         found, start = [], 0
-        for region in self.regions:
-            if region.base > start:
-                found.append((start, region.base - start))
-            start = region.end
-        found.append((start, ADDRESS_SPACE - start))
+        for base, length in [*used, (ADDRESS_SPACE, 0)]:
+            if base > start:
+                found.append((start, base - start))
+            start = base + length
         return found
 
     def _find(self, address: int, length: int) -> tuple[mmap.mmap, int]:

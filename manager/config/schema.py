@@ -65,6 +65,10 @@ class Boot(Table):
     cmdline: str | None = None
     modules: Annotated[tuple[FilePath, ...], Field(strict=False)] = ()
     """Multiboot modules: a path, then what the kernel is told about it."""
+    protocol: Literal["linux16", "linux32", "linux64", "pvh", "multiboot", "multiboot2"] | None = (
+        None
+    )
+    """How the kernel is entered, where its file leaves a choice."""
     image: FilePath | None = None
     load: GuestAddress | None = None
     entry: GuestAddress | None = None
@@ -101,6 +105,7 @@ _BOOT_KEYS = {
     "initrd": "kernel",
     "cmdline": "kernel",
     "modules": "kernel",
+    "protocol": "kernel",
     "image": "image",
     "load": "image",
     "entry": "image",

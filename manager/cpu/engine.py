@@ -99,6 +99,9 @@ class Engine(Protocol):
     def map_ram(self, base: int, memory: mmap, offset: int, length: int) -> None:
         """Make `memory[offset:offset + length]` the RAM at physical address `base`."""
 
+    def map_rom(self, base: int, memory: mmap) -> None:
+        """Make `memory`, whole pages, readable and executable at `base`; stores are dropped."""
+
     def map_mmio(self, base: int, length: int, read: MmioRead, write: MmioWrite) -> None:
         """Put a device's registers at physical addresses [base, base + length), whole pages."""
 

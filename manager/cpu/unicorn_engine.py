@@ -97,6 +97,7 @@ class UnicornEngine:
         self.set_intr = engine.set_intr
         self.nmi = engine.nmi
         self.can_interrupt = engine.can_interrupt
+        self.map_rom = engine.map_rom
         self.map_mmio = engine.map_mmio
         self.map_hole = engine.map_hole
         self.invalidate = engine.invalidate

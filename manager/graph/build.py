@@ -115,7 +115,9 @@ def _boot(model: Machine) -> Boot:
     boot = model.boot
     if boot.kernel is not None:
         initrd = Path(boot.initrd) if boot.initrd is not None else None
-        return KernelBoot(Path(boot.kernel), initrd, boot.cmdline or "", boot.modules)
+        return KernelBoot(
+            Path(boot.kernel), initrd, boot.cmdline or "", boot.modules, boot.protocol
+        )
     if boot.image is not None:
         assert boot.load is not None
         assert boot.entry is not None

@@ -11,7 +11,7 @@ from manager.config.units import show_size
 
 _NAMES = {"pci-uart": "uart", "isa-uart": "uart"}
 """Device types whose name in a machine file is another one."""
-_HEX = {"ports", "bars", "load", "entry", "port"}
+_HEX = {"ports", "memory", "bars", "load", "entry", "port"}
 
 
 @dataclass(frozen=True, slots=True)

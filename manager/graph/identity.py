@@ -72,6 +72,7 @@ def _device(node: DeviceNode) -> dict[str, Plain]:
         "parent": node.parent,
         "address": str(node.address) if node.address is not None else None,
         "ports": plain_value(node.ports),
+        "memory": plain_value(node.memory),
         "irq": node.irq,
         "pin": node.pin or None,
         "pirq": node.pirq,

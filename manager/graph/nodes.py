@@ -27,6 +27,19 @@ class PortRange:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryRange:
+    """A range of physical addresses, in bytes."""
+
+    base: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """One past the last address."""
+        return self.base + self.length
+
+
+@dataclass(frozen=True, slots=True)
 class PciAddress:
     """Where a function sits on PCI bus 0."""
 
@@ -93,6 +106,8 @@ class DeviceNode:
     properties: Mapping[str, int | str | bool] = field(default_factory=dict)
     """Anything else that the guest can see."""
     backend: Backend | None = None
+    memory: tuple[MemoryRange, ...] = ()
+    """Registers in memory space."""
 
     @property
     def port_name(self) -> str:
@@ -108,6 +123,8 @@ class KernelBoot:
     initrd: Path | None = None
     cmdline: str = ""
     modules: tuple[str, ...] = ()
+    protocol: str | None = None
+    """linux16, linux32, linux64, pvh, multiboot or multiboot2, where the file leaves a choice."""
 
 
 @dataclass(frozen=True, slots=True)

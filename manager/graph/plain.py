@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -85,11 +85,22 @@ def _dataclass(kind: type, plain: Any, where: str) -> Any:
     if not isinstance(plain, dict):
         raise GraphFormatError(f"{where}: expected named fields, found {type(plain).__name__}")
     hints = _hints(kind)
-    if hints.keys() != plain.keys():
-        name = min(map(str, hints.keys() ^ plain.keys()))
+    wrong = (plain.keys() - hints.keys()) | (_required(kind) - plain.keys())
+    if wrong:
+        name = min(map(str, wrong))
         what = "missing" if name in hints else "unknown"
         raise GraphFormatError(f"{where}: field {name} is {what}")
-    return kind(**{name: _build(hints[name], plain[name], f"{where}.{name}") for name in hints})
+    return kind(**{name: _build(hints[name], plain[name], f"{where}.{name}") for name in plain})
+
+
+@cache
+def _required(kind: type) -> frozenset[str]:
+    """The fields without a default; others may be newer than what is being read."""
+    return frozenset(
+        item.name
+        for item in fields(kind)
+        if item.default is MISSING and item.default_factory is MISSING
+    )
 
 
 def _union(kinds: tuple[Any, ...], plain: Any, where: str) -> Any:

@@ -230,6 +230,7 @@ _BOARD_NAMES = {
     "keyboard": "the keyboard controller",
     "port92": "the A20 gate",
     "reset-control": "the reset register",
+    "acpi-pm": "ACPI's power management",
 }
 
 

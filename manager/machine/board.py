@@ -35,6 +35,10 @@ FIRST_BUILT = (
 """What others are wired to comes first; the rest follows in graph order."""
 
 
+UNBUILT = ("lapic", "ioapic", "acpi-pm")
+"""Types that the graph has and no builder here yet."""
+
+
 class A20Gate:
     """The gate is open while either of its two controls says so."""
 
@@ -100,6 +104,8 @@ class Board:
             "debug-exit": self._build_debug_exit,
         }
         for node in sorted(graph.devices, key=_build_rank):
+            if node.type in UNBUILT:
+                continue
             self.devices[node.id] = builders[node.type](node)
         self._program_as_firmware()
 

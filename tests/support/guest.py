@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 
 from manager.boot import modes
-from manager.bus.memory import Memory
+from manager.bus.memory import PAGE, Memory
 from manager.cpu.engine import Stop
 from manager.cpu.state import CpuState
 from manager.cpu.unicorn_engine import UnicornEngine
@@ -31,6 +32,8 @@ class Guest:
         *,
         memory: Memory | None = None,
         state: CpuState | None = None,
+        rom: dict[int, bytes] | None = None,
+        mmio: int | None = None,
     ) -> None:
         self.said: list[int] = []
         self.reads: list[int] = []
@@ -44,7 +47,17 @@ class Guest:
         self.memory = memory or Memory.blank(4 << 20)
         for region in self.memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
-        for base, length in self.memory.holes():
+        self.mmio_writes: list[tuple[int, int, int]] = []
+        taken = []
+        for base, content in (rom or {}).items():
+            chip = mmap.mmap(-1, PAGE)
+            chip[: len(content)] = content
+            self.engine.map_rom(base, chip)
+            taken.append((base, PAGE))
+        if mmio is not None:
+            self.engine.map_mmio(mmio, PAGE, lambda offset, size: offset, self._mmio_write)
+            taken.append((mmio, PAGE))
+        for base, length in self.memory.holes(taken):
             self.engine.map_hole(base, length)
         if state is None:
             self.memory.write(LOAD, assemble(source, LOAD, bits))
@@ -75,6 +88,9 @@ class Guest:
     def acknowledge(self) -> int:
         self.engine.set_intr(False)
         return self.vector
+
+    def _mmio_write(self, offset: int, size: int, value: int) -> None:
+        self.mmio_writes.append((offset, size, value))
 
     def read_msr(self, number: int) -> int:
         return self.msrs.get(number, 0)

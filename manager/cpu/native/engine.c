@@ -10,8 +10,9 @@
 #include "engine.h"
 
 enum { UC_ARCH_X86 = 4, UC_MODE_64 = 8 };
-enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_HOOK_INSN_INVALID = 1 << 14 };
-enum { UC_PROT_ALL = 7 };
+enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_HOOK_MEM_WRITE_PROT = 1 << 8 };
+enum { UC_HOOK_INSN_INVALID = 1 << 14 };
+enum { UC_PROT_READ_EXEC = 5, UC_PROT_ALL = 7 };
 enum { UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7 };
 #define UC_CTL_WRITE(type, arguments) ((type) | (arguments) << 26 | 1 << 30)
 
@@ -130,6 +131,19 @@ static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value,
     (void)size;
     (void)value;
     (void)opaque;
+}
+
+/* A store to ROM: the bus cycle happens, nothing takes it. */
+static bool on_rom_write(void *uc, int type, uint64_t address, int size, int64_t value,
+                         void *opaque)
+{
+    (void)uc;
+    (void)type;
+    (void)address;
+    (void)size;
+    (void)value;
+    (void)opaque;
+    return true;
 }
 
 /* A device in memory. Unicorn keeps `opaque`, a tuple (engine, read, write). */
@@ -343,6 +357,30 @@ static PyObject *engine_map_ram(PyObject *self, PyObject *args)
         else if (code_pages_add(e, base, length, host))
             status = PyList_Append(e->mapped, view);
     }
+    Py_DECREF(view);
+    if (status < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_map_rom(PyObject *self, PyObject *args)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long base;
+    PyObject *memory;
+    size_t hook;
+    if (!PyArg_ParseTuple(args, "KO", &base, &memory))
+        return NULL;
+    PyObject *view = PyMemoryView_FromObject(memory);
+    if (view == NULL)
+        return NULL;
+    Py_buffer *buffer = PyMemoryView_GET_BUFFER(view);
+    int status = -1;
+    int error = unicorn.mem_map_ptr(e->uc, base, buffer->len, UC_PROT_READ_EXEC, buffer->buf);
+    if (error == 0)
+        error = unicorn.hook_add(e->uc, &hook, UC_HOOK_MEM_WRITE_PROT, on_rom_write, e, base,
+                                 base + buffer->len - 1);
+    status = error != 0 ? unicorn_failed("mapping ROM", error) : PyList_Append(e->mapped, view);
     Py_DECREF(view);
     if (status < 0)
         return NULL;
@@ -618,6 +656,7 @@ static PyObject *engine_derive(PyObject *self, PyObject *unused)
 
 static PyMethodDef engine_methods[] = {
     {"map_ram", engine_map_ram, METH_VARARGS, "map_ram(base, buffer, offset, length)"},
+    {"map_rom", engine_map_rom, METH_VARARGS, "map_rom(base, buffer): stores are dropped"},
     {"map_mmio", engine_map_mmio, METH_VARARGS, "map_mmio(base, length, read, write)"},
     {"map_hole", engine_map_hole, METH_VARARGS, "map_hole(base, length): reads as all ones"},
     {"run", engine_run, METH_O, "run(deadline) -> why it stopped"},

@@ -396,6 +396,126 @@ def test_nobody_answers_in_a_hole() -> None:
     assert guest.said == [0xFFFFFFFF, 0xFFFFFFFF]
 
 
+def test_rom_is_read_and_run_and_keeps_what_it_holds() -> None:
+    guest = Guest(
+        """
+        mov rsp, 0x107000
+        mov eax, 0xfff00000
+        mov byte ptr [rax], 0x11
+        call rax
+        out 0xe9, al
+        out 0xf4, al
+    1:  jmp 1b
+    """,
+        rom={0xFFF00000: b"\xb0\x2a\xc3"},  # mov al, 42; ret
+    )
+
+    guest.run()
+
+    assert guest.said == [42]
+
+
+def test_device_in_memory_sees_offset_size_and_value() -> None:
+    guest = Guest(
+        """
+        mov rsp, 0x107000
+        mov eax, 0xfee00000
+        mov dword ptr [rax + 0x80], 0x12345678
+        mov bl, [rax + 0x33]
+        mov al, bl
+        out 0xe9, al
+        out 0xf4, al
+    1:  jmp 1b
+    """,
+        mmio=0xFEE00000,
+    )
+
+    guest.run()
+
+    assert guest.mmio_writes == [(0x80, 4, 0x12345678)]
+    assert guest.said == [0x33]
+
+
+def test_unknown_msr_is_a_general_protection_fault() -> None:
+    guest = Guest(
+        IDT_SETUP
+        + """
+        load_idt
+        gate 13, protection
+        mov ecx, 0x1b
+        rdmsr
+        out 0xe9, eax
+        mov ecx, 0x12345
+        rdmsr
+    protection:
+        pop rax
+        out 0xe9, eax
+        out 0xf4, al
+    1:  jmp 1b
+    """
+    )
+    guest.msrs[0x1B] = 0xFEE00900
+
+    guest.run()
+
+    assert guest.said == [0xFEE00900, 0]
+
+
+def test_nmi_comes_through_with_interrupts_off_and_only_once_until_iret() -> None:
+    guest = Guest(
+        IDT_SETUP
+        + """
+        load_idt
+        gate 2, handler
+        out 0x10, al
+        jmp 2f                  # interrupts are taken between blocks of code
+    2:
+        mov al, 9
+        out 0xe9, al
+        out 0xf4, al
+    1:  jmp 1b
+    handler:
+        mov al, 1
+        out 0xe9, al
+        out 0x11, al            # another, while blocked
+        jmp 3f
+    3:
+        mov al, 2
+        out 0xe9, al
+        lea rax, [rip + second]
+        mov word ptr [0x104020], ax
+        iretq
+    second:
+        mov al, 3
+        out 0xe9, al
+        iretq
+    """
+    )
+    guest.on_write = lambda port, value: guest.engine.nmi()
+
+    guest.run()
+
+    assert guest.said == [1, 2, 3, 9]
+
+
+def test_cr8_is_the_platforms() -> None:
+    guest = Guest(
+        """
+        mov eax, 5
+        mov cr8, rax
+        mov rax, cr8
+        out 0xe9, al
+        out 0xf4, al
+    1:  jmp 1b
+    """
+    )
+
+    guest.run()
+
+    assert guest.cr8 == 5
+    assert guest.said == [5]
+
+
 def test_a20_closed_wraps_at_one_mebibyte() -> None:
     guest = Guest(
         """

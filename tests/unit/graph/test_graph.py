@@ -51,13 +51,22 @@ def test_every_machine_has_the_board(make: Make) -> None:
         ("board.keyboard", "keyboard"),
         ("board.port92", "port92"),
         ("board.reset", "reset-control"),
+        ("board.lapic", "lapic"),
+        ("board.ioapic", "ioapic"),
+        ("board.acpi-pm", "acpi-pm"),
     ]
     ports = {node.id: [(r.base, r.length) for r in node.ports] for node in graph.devices}
-    assert ports["board.pic"] == [(0x20, 2), (0xA0, 2)]
+    assert ports["board.pic"] == [(0x20, 2), (0xA0, 2), (0x4D0, 2)]
     assert ports["board.pit"] == [(0x40, 4), (0x61, 1)]
     assert ports["board.rtc"] == [(0x70, 2)]
     assert graph.devices[2].irq == 8
     assert graph.devices[5].properties == {"port": 0xCF9}
+    memory = {node.id: node.memory for node in graph.devices if node.memory}
+    assert memory == {
+        "board.lapic": (MemoryRange(0xFEE0_0000, 0x1000),),
+        "board.ioapic": (MemoryRange(0xFEC0_0000, 0x1000),),
+    }
+    assert (ports["board.acpi-pm"], graph.devices[8].irq) == ([(0x600, 16)], 9)
 
 
 def test_devices_come_board_first_then_pci_by_address_then_lpc(make: Make) -> None:
@@ -65,12 +74,12 @@ def test_devices_come_board_first_then_pci_by_address_then_lpc(make: Make) -> No
         BOOT + "[lpc.debug-exit]\n[lpc.com3]\n[lpc.com1]\n"
         f"[slots.10]\n{UART}[slots.4.1]\n{UART}[slots.4]\n{UART}{BRIDGES}"
     )
-    assert [node.id for node in graph.devices[6:]] == [
+    assert [node.id for node in graph.devices[9:]] == [
         "slots.0", "slots.4", "slots.4.1", "slots.10", "slots.31",
         "lpc.com1", "lpc.com3", "lpc.debug-exit",
     ]  # fmt: skip
     assert {node.parent for node in graph.devices if node.id.startswith("lpc.")} == {"slots.31"}
-    assert {graph.devices[n].parent for n in range(7, 11)} == {"slots.0"}
+    assert {graph.devices[n].parent for n in range(10, 14)} == {"slots.0"}
     assert graph.device("slots.0").parent is None  # type: ignore[union-attr]
 
 
@@ -96,7 +105,7 @@ def test_pci_functions_say_who_they_are(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slot", "pirq", "irq"), [(4, 0, 10), (5, 1, 11), (6, 2, 5), (7, 3, 9), (8, 0, 10)]
+    ("slot", "pirq", "irq"), [(4, 0, 10), (5, 1, 11), (6, 2, 5), (7, 3, 10), (8, 0, 10)]
 )
 def test_pins_are_routed_by_slot(make: Make, slot: int, pirq: int, irq: int) -> None:
     graph = make(BOOT + BRIDGES + f"[slots.{slot}]\n{UART}")
@@ -105,7 +114,7 @@ def test_pins_are_routed_by_slot(make: Make, slot: int, pirq: int, irq: int) -> 
     assert (node.pin, node.pirq, node.irq) == (1, pirq, irq)
     bridge = graph.device("slots.31")
     assert bridge is not None
-    assert bridge.properties == {"pirq_a": 10, "pirq_b": 11, "pirq_c": 5, "pirq_d": 9}
+    assert bridge.properties == {"pirq_a": 10, "pirq_b": 11, "pirq_c": 5, "pirq_d": 10}
 
 
 def test_without_lpc_bridge_a_pin_leads_nowhere(make: Make) -> None:
