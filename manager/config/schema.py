@@ -57,6 +57,9 @@ class Clock(Table):
     """Seconds since 1970-01-01T00:00:00Z that the RTC shows at virtual time 0."""
 
 
+BootProtocol = Literal["linux16", "linux32", "linux64", "pvh", "multiboot", "multiboot2"]
+
+
 class Boot(Table):
     """What the machine starts with: exactly one of kernel, image and firmware."""
 
@@ -65,9 +68,7 @@ class Boot(Table):
     cmdline: str | None = None
     modules: Annotated[tuple[FilePath, ...], Field(strict=False)] = ()
     """Multiboot modules: a path, then what the kernel is told about it."""
-    protocol: Literal["linux16", "linux32", "linux64", "pvh", "multiboot", "multiboot2"] | None = (
-        None
-    )
+    protocol: BootProtocol | None = None
     """How the kernel is entered, where its file leaves a choice."""
     image: FilePath | None = None
     load: GuestAddress | None = None

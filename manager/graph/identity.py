@@ -48,11 +48,13 @@ def identity(graph: Graph) -> dict[str, Plain]:
 def _boot(boot: Boot) -> dict[str, Plain]:
     """How the machine starts; what is in the files is not for a graph to know."""
     if isinstance(boot, KernelBoot):
+        protocol: dict[str, Plain] = {"protocol": boot.protocol} if boot.protocol else {}
         return {
             "kind": "kernel",
             "cmdline": boot.cmdline,
             "initrd": boot.initrd is not None,
             "modules": [_module(module) for module in boot.modules],
+            **protocol,
         }
     if isinstance(boot, ImageBoot):
         return {"kind": "image", "load": boot.load, "entry": boot.entry, "bits": boot.bits}

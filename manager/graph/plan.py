@@ -40,7 +40,8 @@ def _machine(graph: Graph) -> Iterator[str]:
 
 def _boot(boot: Boot) -> Iterator[str]:
     if isinstance(boot, KernelBoot):
-        yield f"kernel {show_path(boot.kernel)}"
+        protocol = f", entered by {boot.protocol}" if boot.protocol is not None else ""
+        yield f"kernel {show_path(boot.kernel)}{protocol}"
         if boot.initrd is not None:
             yield f"initrd {show_path(boot.initrd)}"
         yield from (f"module {module}" for module in boot.modules)

@@ -376,7 +376,9 @@ static PyObject *engine_map_rom(PyObject *self, PyObject *args)
         return NULL;
     Py_buffer *buffer = PyMemoryView_GET_BUFFER(view);
     int status = -1;
-    int error = unicorn.mem_map_ptr(e->uc, base, buffer->len, UC_PROT_READ_EXEC, buffer->buf);
+    int error = unicorn.mem_map_ptr(e->uc, base, buffer->len, UC_PROT_ALL, buffer->buf);
+    if (error == 0) /* mapping read-only is not enough: only this makes stores vanish */
+        error = unicorn.mem_protect(e->uc, base, buffer->len, UC_PROT_READ_EXEC);
     if (error == 0)
         error = unicorn.hook_add(e->uc, &hook, UC_HOOK_MEM_WRITE_PROT, on_rom_write, e, base,
                                  base + buffer->len - 1);

@@ -91,6 +91,7 @@ struct unicorn {
     int (*reg_read)(void *uc, int reg, void *value);
     int (*reg_write)(void *uc, int reg, const void *value);
     int (*mem_map_ptr)(void *uc, uint64_t base, size_t size, uint32_t perms, void *host);
+    int (*mem_protect)(void *uc, uint64_t base, size_t size, uint32_t perms);
     int (*mmio_map)(void *uc, uint64_t base, size_t size, void *read, void *read_data,
                     void *write, void *write_data);
     int (*hook_add)(void *uc, size_t *hook, int type, void *callback, void *data,

@@ -20,6 +20,7 @@ from manager.graph.nodes import (
     ImageBoot,
     IoBar,
     KernelBoot,
+    MemoryRange,
     PciAddress,
     PciIdentity,
     PortRange,

@@ -201,9 +201,9 @@ def spoil(plain: Any, path: tuple[Any, ...], value: Any) -> Any:
         (("boot", "bits"), 16, "graph.boot: field bits is unknown"),
         (("devices",), {}, "graph.devices: expected a list"),
         (("devices", 3), 7, r"graph.devices\[3\]: expected named fields"),
-        (("devices", 7, "bars", 0, "base"), "x", r"graph.devices\[7\].bars\[0\].base"),
-        (("devices", 7, "properties"), {1: 2}, r"devices\[7\].properties: expected named"),
-        (("devices", 7, "properties"), {"a": 1.5}, r"devices\[7\].properties.a: none of"),
+        (("devices", 10, "bars", 0, "base"), "x", r"graph.devices\[10\].bars\[0\].base"),
+        (("devices", 10, "properties"), {1: 2}, r"devices\[10\].properties: expected named"),
+        (("devices", 10, "properties"), {"a": 1.5}, r"devices\[10\].properties.a: none of"),
     ],
 )
 def test_wrong_plain_form_is_refused_by_name(
