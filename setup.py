@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Builds the native half of the CPU; everything else is in pyproject.toml."""
+"""Builds what is written in C; everything else is in pyproject.toml."""
 
 from pathlib import Path
 
@@ -16,6 +16,11 @@ setup(
             include_dirs=[str(NATIVE)],
             extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror=implicit"],
             libraries=["dl"],
-        )
+        ),
+        Extension(
+            "manager.snapshot._pages",
+            sources=["manager/snapshot/pages.c"],
+            extra_compile_args=["-std=gnu11", "-O3", "-Wall", "-Wextra"],
+        ),
     ]
 )

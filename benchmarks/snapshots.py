@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
     for page in chance.sample(pages, len(pages) // 4):
         machine.memory.write(page, chance.randbytes(PAGE))
     machine.run(machine.now() + 1000)
-    figures["full_ms"], path = _timed(lambda: store.commit(machine.image()))
+    figures["full_ms"], path = _timed(partial(_save, store, machine))
     figures["full_bytes"] = _disk(path)
 
     def restored() -> Machine:
@@ -87,7 +88,7 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
             machine = restored()
             for page in chance.sample(pages, count):
                 machine.memory.write(page, chance.randbytes(8))
-            elapsed, path = _timed(lambda: store.commit(machine.image()))  # noqa: B023
+            elapsed, path = _timed(partial(_save, store, machine))
             times.append(elapsed)
             written.append(_new_bytes(path))
             del machine
@@ -106,6 +107,11 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
 def _pages_of(region: Any) -> range:
     first = max(region.base, 0x10000)
     return range(first, region.end, PAGE)
+
+
+def _save(store: Any, machine: Any) -> Path:
+    path: Path = store.commit(machine.image())
+    return path
 
 
 def _timed(action: Any) -> tuple[float, Any]:

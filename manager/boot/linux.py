@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Linux by its 64-bit entry point: a bzImage, or the vmlinux inside it.
+"""Linux by its 64-bit or 32-bit entry point: a bzImage, or a vmlinux.
+
+By the 64-bit entry a bzImage's payload is unpacked here, which is faster than in the guest; when
+that cannot be done, and by the 32-bit entry, the kernel's own code unpacks it.
 
 Source: Linux, Documentation/arch/x86/boot.rst (offsets are into the setup header or boot_params).
 """
@@ -8,33 +11,37 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Literal
 
-from manager.boot import elf, modes, payload
+from manager.boot import e820, elf, modes, payload
 from manager.boot.errors import BootImageError
-from manager.bus.memory import ABOVE_VGA, PAGE, AddressError, Memory
+from manager.boot.placement import MORE_MEMORY, Placement
+from manager.bus.memory import PAGE, Memory
 from manager.cpu.state import CpuState
 
 BOOT_PARAMS = 0x10000
 COMMAND_LINE = 0x20000
 COMMAND_LINE_LIMIT = 0x10000
-EBDA = 0x9FC00
-BIOS = 0xF0000
-ONE_MIB = 0x100000
+LOAD_HIGH = 0x100000
+"""Where a bzImage's protected-mode part belongs, and its 32-bit entry."""
 
 SETUP_HEADER, SETUP_HEADER_LIMIT = 0x1F1, 0x290
-E820_COUNT, E820_TABLE = 0x1E8, 0x2D0
-SETUP_SECTORS, BOOT_FLAG, HEADER_MAGIC, VERSION = 0x1F1, 0x1FE, 0x202, 0x206
+ACPI_RSDP, E820_COUNT, E820_TABLE = 0x70, 0x1E8, 0x2D0
+SETUP_SECTORS, BOOT_FLAG, JUMP, HEADER_MAGIC, VERSION = 0x1F1, 0x1FE, 0x200, 0x202, 0x206
 LOADER_TYPE, LOAD_FLAGS, RAMDISK_IMAGE, RAMDISK_SIZE = 0x210, 0x211, 0x218, 0x21C
 COMMAND_LINE_POINTER, RAMDISK_MAX, XLOAD_FLAGS = 0x228, 0x22C, 0x236
-PAYLOAD_OFFSET, PAYLOAD_LENGTH, PREFERRED_ADDRESS, INIT_SIZE = 0x248, 0x24C, 0x258, 0x260
+PAYLOAD_OFFSET, PREFERRED_ADDRESS, INIT_SIZE = 0x248, 0x258, 0x260
 
 MAGIC = b"HdrS"
 LOADER_UNDEFINED = 0xFF
 LOADED_HIGH = 1
 XLF_KERNEL_64 = 1
 ENTRY_64 = 0x200
-E820_RAM, E820_RESERVED = 1, 2
 DEFAULT_RAMDISK_MAX = 0x37FFFFFF
+COMMAND_LINE_VERSION, RAMDISK_MAX_VERSION = 0x202, 0x203
+PAYLOAD_VERSION, PREFERRED_VERSION, ENTRY_64_VERSION = 0x208, 0x20A, 0x20C
+UNPACKED_RATIO = 4
+"""How much more a kernel needs than its file, if it is too old to say."""
 RSI = 6
 
 
@@ -44,7 +51,9 @@ class Kernel:
 
     header: bytes
     executable: elf.Executable
-    """What to load: vmlinux, or a bzImage's protected-mode part with its own decompressor."""
+    """What to load: vmlinux, or a bzImage's protected-mode part with its own decompressor.
+
+    It covers all that the kernel uses before it looks at the memory map."""
 
 
 def is_bzimage(image: bytes) -> bool:
@@ -52,66 +61,134 @@ def is_bzimage(image: bytes) -> bool:
     return image[HEADER_MAGIC : HEADER_MAGIC + 4] == MAGIC
 
 
-def parse(image: bytes) -> Kernel:
-    """Take a bzImage or vmlinux apart. Raises BootImageError."""
+def has_entry_64(image: bytes) -> bool:
+    """Whether a bzImage can be entered in 64-bit mode. Raises BootImageError."""
+    return _Setup(image).has_entry_64
+
+
+def parse(image: bytes, bits: Literal[32, 64]) -> Kernel:
+    """Take a bzImage or vmlinux apart, to be entered in that mode. Raises BootImageError."""
     if not is_bzimage(image):
         header = bytearray(SETUP_HEADER_LIMIT - SETUP_HEADER)
         struct.pack_into("<H", header, BOOT_FLAG - SETUP_HEADER, 0xAA55)
         struct.pack_into("<4sH", header, HEADER_MAGIC - SETUP_HEADER, MAGIC, 0x20F)
-        return Kernel(bytes(header), _require_64(elf.parse(image)))
+        return _vmlinux(bytes(header), elf.parse(image), bits)
 
-    try:
-        (version,) = struct.unpack_from("<H", image, VERSION)
-        (xload_flags,) = struct.unpack_from("<H", image, XLOAD_FLAGS)
-        offset, length = struct.unpack_from("<II", image, PAYLOAD_OFFSET)
-        preferred, init_size = struct.unpack_from("<QI", image, PREFERRED_ADDRESS)
-    except struct.error as error:
-        raise BootImageError("the bzImage is cut short") from error
-    if version < 0x20C or not xload_flags & XLF_KERNEL_64:
+    setup = _Setup(image)
+    if bits == 32:
+        return setup.entered_in_32_bits()
+    if not setup.has_entry_64:
         raise BootImageError(
             "this Linux kernel has no 64-bit entry point",
-            help="use a 64-bit kernel, 3.8 or later",
+            help='set `protocol = "linux32"`, or use a 64-bit kernel, 3.8 or later',
         )
-    start = ((image[SETUP_SECTORS] or 4) + 1) * 512
-    header = image[SETUP_HEADER : min(HEADER_MAGIC + image[0x201], SETUP_HEADER_LIMIT)]
-    unpacked = payload.decompress(image[start + offset : start + offset + length])
+    unpacked = setup.unpack()
     if unpacked is not None:
-        return Kernel(header, _require_64(elf.parse(unpacked)))
-    body = elf.LoadSegment(preferred, memoryview(image)[start:], max(init_size, len(image)))
-    return Kernel(header, elf.Executable(64, preferred + ENTRY_64, (body,)))
+        return _vmlinux(setup.header, elf.parse(unpacked), 64)
+    return setup.entered_in_64_bits()
 
 
-def _require_64(executable: elf.Executable) -> elf.Executable:
-    if executable.bits != 64:
-        raise BootImageError("this is a 32-bit kernel; Linux is started in 64-bit mode")
-    return executable
+def vmlinux(image: bytes) -> bytes:
+    """The ELF file in a bzImage; any other file is returned as it is. Raises BootImageError."""
+    if not is_bzimage(image):
+        return image
+    unpacked = _Setup(image).unpack()
+    if unpacked is None:
+        raise BootImageError("the kernel in this bzImage is packed in an unknown format")
+    return unpacked
 
 
-def load(kernel: Kernel, initrd: bytes, command_line: str, memory: Memory) -> CpuState:
-    """Put everything into RAM and return the CPU state at startup_64. Raises BootImageError."""
-    try:
-        for segment in kernel.executable.segments:
-            memory.write(segment.address, segment.data)
-            memory.read(segment.address + segment.size - 1, 1)
-    except AddressError as error:
+def _vmlinux(header: bytes, executable: elf.Executable, bits: int) -> Kernel:
+    if bits != executable.bits:
         raise BootImageError(
-            f"the kernel does not fit into RAM: {error}", help="raise memory.size"
-        ) from error
+            f"this is a {executable.bits}-bit kernel, to be entered in {executable.bits}-bit mode",
+            help=f'set `protocol = "linux{executable.bits}"`, or leave it out',
+        )
+    return Kernel(header, executable)
+
+
+class _Setup:
+    """A bzImage's setup header."""
+
+    def __init__(self, image: bytes) -> None:
+        self._image = image
+        self.version = self._field("<H", VERSION)
+        if self.version < COMMAND_LINE_VERSION or not image[LOAD_FLAGS] & LOADED_HIGH:
+            raise BootImageError("this Linux kernel is too old", help="use Linux 2.4 or later")
+        self.start = ((image[SETUP_SECTORS] or 4) + 1) * 512
+        if self.start >= len(image):
+            raise BootImageError("the bzImage is cut short")
+        end = min(HEADER_MAGIC + image[JUMP + 1], SETUP_HEADER_LIMIT)
+        header = bytearray(image[SETUP_HEADER:end].ljust(SETUP_HEADER_LIMIT - SETUP_HEADER, b"\0"))
+        if self.version < RAMDISK_MAX_VERSION:
+            struct.pack_into("<I", header, RAMDISK_MAX - SETUP_HEADER, DEFAULT_RAMDISK_MAX)
+        self.header = bytes(header)
+
+    def _field(self, layout: str, offset: int) -> int:
+        if offset + struct.calcsize(layout) > len(self._image):
+            raise BootImageError("the bzImage is cut short")
+        value: int = struct.unpack_from(layout, self._image, offset)[0]
+        return value
+
+    @property
+    def has_entry_64(self) -> bool:
+        return (
+            self.version >= ENTRY_64_VERSION and self._field("<H", XLOAD_FLAGS) & XLF_KERNEL_64 != 0
+        )
+
+    def unpack(self) -> bytes | None:
+        """The kernel itself; None when it is packed in a format unknown here, or not at all."""
+        if self.version < PAYLOAD_VERSION:
+            return None
+        start = self.start + self._field("<I", PAYLOAD_OFFSET)
+        length = self._field("<I", PAYLOAD_OFFSET + 4)
+        return payload.decompress(self._image[start : start + length])
+
+    def entered_in_64_bits(self) -> Kernel:
+        preferred = self._field("<Q", PREFERRED_ADDRESS)
+        return self._as_it_is(64, preferred, preferred + ENTRY_64)
+
+    def entered_in_32_bits(self) -> Kernel:
+        return self._as_it_is(32, LOAD_HIGH, LOAD_HIGH)
+
+    def _as_it_is(self, bits: int, base: int, entry: int) -> Kernel:
+        """The protected-mode part, which unpacks itself to where it prefers to run."""
+        body = memoryview(self._image)[self.start :]
+        end = base + len(body) * UNPACKED_RATIO
+        if self.version >= PREFERRED_VERSION:
+            preferred, room = self._field("<Q", PREFERRED_ADDRESS), self._field("<I", INIT_SIZE)
+            end = max(base + len(body), max(base, preferred) + room)
+        segment = elf.LoadSegment(base, body, end - base)
+        return Kernel(self.header, elf.Executable(bits, entry, (segment,)))
+
+
+def load(
+    kernel: Kernel, initrd: bytes, command_line: str, memory: Memory, rsdp: int = 0
+) -> CpuState:
+    """Put everything into RAM and return the CPU state at the entry. Raises BootImageError.
+
+    `rsdp` is the address of the ACPI root pointer, 0 for none.
+    """
+    placement = Placement(memory)
+    placement.take(0, COMMAND_LINE + COMMAND_LINE_LIMIT)
+    placement.put(kernel.executable.segments, "the kernel")
 
     params = bytearray(PAGE)
     params[SETUP_HEADER : SETUP_HEADER + len(kernel.header)] = kernel.header
     params[LOADER_TYPE] = LOADER_UNDEFINED
     params[LOAD_FLAGS] |= LOADED_HIGH
+    struct.pack_into("<Q", params, ACPI_RSDP, rsdp)
     _place_command_line(command_line, params, memory)
     if initrd:
         _place_initrd(kernel, initrd, params, memory)
-    entries = e820(memory)
+    entries = e820.memory_map(memory)
     params[E820_COUNT] = len(entries)
     for number, entry in enumerate(entries):
         struct.pack_into("<QQI", params, E820_TABLE + 20 * number, *entry)
     memory.write(BOOT_PARAMS, bytes(params))
 
-    state = modes.long_mode(memory, kernel.executable.entry)
+    enter = modes.long_mode if kernel.executable.bits == 64 else modes.protected_mode
+    state = enter(memory, kernel.executable.entry)
     state.gpr[RSI] = BOOT_PARAMS
     return state
 
@@ -129,31 +206,12 @@ def _place_initrd(kernel: Kernel, initrd: bytes, params: bytearray, memory: Memo
     (limit,) = struct.unpack_from("<I", params, RAMDISK_MAX)
     top = min(memory.below_4g(), (limit or DEFAULT_RAMDISK_MAX) + 1)
     address = (top - len(initrd)) & -PAGE
-    used = max(segment.address + segment.size for segment in kernel.executable.segments)
+    used = kernel.executable.end
     if address < used:
         raise BootImageError(
             f"an initrd of {len(initrd)} bytes does not fit above the kernel, which ends at "
             f"{used:#x}, and under {top:#x}",
-            help="raise memory.size",
+            help=MORE_MEMORY,
         )
     memory.write(address, initrd)
     struct.pack_into("<II", params, RAMDISK_IMAGE, address, len(initrd))
-
-
-def e820(memory: Memory) -> list[tuple[int, int, int]]:
-    """The BIOS memory map: (base, length, type)."""
-    entries = []
-    for region in memory.regions:
-        if region.base == 0:
-            entries.append((0, min(EBDA, region.length), E820_RAM))
-            if region.length > EBDA:
-                entries.append((EBDA, region.length - EBDA, E820_RESERVED))
-        elif region.base == ABOVE_VGA:
-            entries.append((BIOS, ONE_MIB - BIOS, E820_RESERVED))
-            if region.end > ONE_MIB:
-                entries.append((ONE_MIB, region.end - ONE_MIB, E820_RAM))
-        else:
-            entries.append((region.base, region.length, E820_RAM))
-    return entries
-
-

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
-from manager.boot import elf, linux, modes
+from manager.boot import e820, elf, linux, modes, multiboot, multiboot2, pvh
 from manager.boot.errors import BootImageError
+from manager.boot.modules import Module
 from manager.bus.memory import AddressError, Memory
+from manager.config.modules import split_module
 from manager.cpu.state import CpuState
 from manager.graph.nodes import Boot, FirmwareBoot, ImageBoot, KernelBoot
 
@@ -15,11 +18,25 @@ REAL_MODE_LIMIT = 0x10000
 """With CS = 0, IP reaches this far."""
 
 
-def load(boot: Boot, memory: Memory) -> CpuState:
-    """Load what `boot` names. Raises BootImageError naming the file and what is wrong with it."""
+class Protocol(StrEnum):
+    """How a kernel is entered; the values are those of `boot.protocol`."""
+
+    LINUX16 = "linux16"
+    LINUX32 = "linux32"
+    LINUX64 = "linux64"
+    PVH = "pvh"
+    MULTIBOOT = "multiboot"
+    MULTIBOOT2 = "multiboot2"
+
+
+def load(boot: Boot, memory: Memory, rsdp: int = 0) -> CpuState:
+    """Load what `boot` names. Raises BootImageError naming the file and what is wrong with it.
+
+    `rsdp` is the address of the ACPI root pointer; with 0 it is looked for in BIOS memory.
+    """
     match boot:
         case KernelBoot():
-            return _kernel(boot, memory)
+            return _kernel(boot, memory, rsdp or e820.find_rsdp(memory))
         case ImageBoot():
             return _image(boot, memory)
         case FirmwareBoot():
@@ -36,18 +53,82 @@ def _read(path: Path) -> bytes:
         raise BootImageError(f"{path}: {error.strerror}") from error
 
 
-def _kernel(boot: KernelBoot, memory: Memory) -> CpuState:
+def _kernel(boot: KernelBoot, memory: Memory, rsdp: int) -> CpuState:
     image = _read(boot.kernel)
+    modules = _modules(boot)
     try:
-        if not linux.is_bzimage(image) and not image.startswith(elf.MAGIC):
-            raise BootImageError("neither a Linux bzImage nor an ELF file")
-        kernel = linux.parse(image)
-        initrd = _read(boot.initrd) if boot.initrd is not None else b""
-        return linux.load(kernel, initrd, boot.cmdline, memory)
+        protocol = _protocol(boot, image)
+        match protocol:
+            case Protocol.MULTIBOOT2:
+                kernel2 = multiboot2.parse(image)
+                return multiboot2.load(kernel2, modules, boot.cmdline, memory, rsdp)
+            case Protocol.MULTIBOOT:
+                return multiboot.load(multiboot.parse(image), modules, boot.cmdline, memory)
+            case Protocol.PVH:
+                executable = pvh.parse(linux.vmlinux(image))
+                return pvh.load(executable, modules, boot.cmdline, memory, rsdp)
+            case _:
+                return _linux(image, protocol, boot, modules, memory, rsdp)
     except BootImageError as error:
-        if str(boot.kernel) in error.message:
-            raise
         raise BootImageError(f"{boot.kernel}: {error.message}", help=error.help) from error
+
+
+def _protocol(boot: KernelBoot, image: bytes) -> Protocol:
+    if boot.protocol is None:
+        return recognise(image)
+    try:
+        return Protocol(boot.protocol)
+    except ValueError as error:
+        raise BootImageError(f'"{boot.protocol}" is no boot protocol') from error
+
+
+def _modules(boot: KernelBoot) -> list[Module]:
+    """The initrd first. Raises BootImageError."""
+    modules = []
+    if boot.initrd is not None:
+        modules.append(Module(boot.initrd.name, _read(boot.initrd)))
+    for text in boot.modules:
+        path, arguments = split_module(text)
+        modules.append(Module(Path(path).name, _read(Path(path)), arguments))
+    return modules
+
+
+def recognise(image: bytes) -> Protocol:
+    """How a kernel wants to be started, by its content. Raises BootImageError."""
+    if linux.is_bzimage(image):
+        return Protocol.LINUX64 if linux.has_entry_64(image) else Protocol.LINUX32
+    if multiboot2.find_header(image) is not None:
+        return Protocol.MULTIBOOT2
+    if multiboot.find_header(image) is not None:
+        return Protocol.MULTIBOOT
+    if not image.startswith(elf.MAGIC):
+        raise BootImageError("neither a Linux bzImage nor a multiboot kernel nor an ELF file")
+    executable = elf.parse(image)
+    if not executable.contains(executable.entry) and pvh.entry_point(image) is not None:
+        return Protocol.PVH
+    return Protocol.LINUX64 if executable.bits == 64 else Protocol.LINUX32
+
+
+def _linux(
+    image: bytes,
+    protocol: Protocol,
+    boot: KernelBoot,
+    modules: list[Module],
+    memory: Memory,
+    rsdp: int,
+) -> CpuState:
+    if protocol is Protocol.LINUX16:
+        raise BootImageError(
+            "Linux's 16-bit entry calls the BIOS, and the machine has none",
+            help='set `protocol = "linux32"`, or leave it out',
+        )
+    if boot.modules:
+        raise BootImageError(
+            "Linux takes no modules", help="set `initrd`; modules are for multiboot and PVH"
+        )
+    kernel = linux.parse(image, 64 if protocol is Protocol.LINUX64 else 32)
+    initrd = modules[0].data if modules else b""
+    return linux.load(kernel, initrd, boot.cmdline, memory, rsdp)
 
 
 def _image(boot: ImageBoot, memory: Memory) -> CpuState:

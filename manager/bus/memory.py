@@ -22,6 +22,14 @@ class AddressError(ValueError):
     """An access that is not wholly inside RAM."""
 
 
+class Ram(mmap.mmap):
+    """Host memory that is guest RAM."""
+
+    origin: object | None = None
+    """What the snapshot code knows of the content: which saved object it was mapped from or last
+    written to, and how to tell the pages that have changed since."""
+
+
 @dataclass(frozen=True, slots=True)
 class RamRegion:
     """`length` bytes of RAM at physical address `base`, backed by the host's `memory`."""

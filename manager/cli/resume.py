@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             f"{situation.name}: its record is lost, so its machine file is not known",
             help="name the file: `vmmgr resume FILE`",
         )
-    file = Path(args.name) if record is None else Path(record.file)
+    file = Path(args.name) if record is None or is_file(args.name) else Path(record.file)
     settings = [] if record is None else record.settings
     launch = Launch(
         load(file, settings),

@@ -31,7 +31,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--wait-for",
         metavar="RE",
         type=pattern,
-        help="it is ready once its output matches; with -d, `[ready]` of FILE is the default",
+        help="it is ready once its output matches; when it boots with -d, `[ready]` of FILE is the "
+        "default",
     )
     parser.add_argument(
         "--fail-on", metavar="RE", type=pattern, help="it has failed once its output matches"
@@ -55,17 +56,20 @@ def run(args: argparse.Namespace) -> int:
     from manager.control.home import look
     from manager.control.launch import Launch
     from manager.control.paths import MachinePaths
+    from manager.graph.build import load_graph
 
     graph = load(args.file, args.settings)
-    readiness = _readiness(args, graph)
     paths = MachinePaths.of(graph.name)
     situation = look(paths)
     if situation.state == "running":
         return _running_already(situation, args.fresh)
     resume = situation.saved is not None and not args.fresh
+    readiness = _readiness(args, graph, resume)
     if args.dry_run:
         _announce(graph, situation, resume)
         return 0
+    if not resume:
+        load_graph(args.file, args.settings, require_files=True)
     if situation.saved is not None and args.fresh and not args.yes:
         _confirm(situation)
     launch = Launch(
@@ -95,16 +99,24 @@ def _running_already(situation: Situation, fresh: bool) -> int:
     return 0
 
 
-def _readiness(args: argparse.Namespace, graph: Graph) -> Readiness | None:
+def _readiness(args: argparse.Namespace, graph: Graph, resume: bool) -> Readiness | None:
+    """What to wait for, if anything.
+
+    A resumed machine does not print again what a booting one does, so there `[ready]` is no
+    default.
+    """
     from manager.control.launch import Readiness
     from manager.machine.expectation import compile_pattern
 
-    declared = graph.ready if args.detach or args.wait_for or args.fail_on else None
+    wanted = args.wait_for or (args.detach and not resume)
+    declared = graph.ready if wanted else None
     wait_for = args.wait_for
     if wait_for is None:
         if declared is None:
             if args.fail_on or args.timeout is not None:
-                raise UsageError("--fail-on and --timeout need --wait-for, or `[ready]` and -d")
+                raise UsageError(
+                    "--fail-on and --timeout need --wait-for, or `[ready]` and -d at a boot"
+                )
             return None
         wait_for = compile_pattern(declared.wait_for)
     fail_on = args.fail_on

@@ -11,7 +11,9 @@ from pydantic_core import ErrorDetails
 
 from manager.config.diagnostics import Diagnostic
 from manager.config.scan import KeyPath
-from manager.config.schema import BACKENDS, BOOT_HELP, DEVICES, table_at
+from manager.config.backends import BACKENDS
+from manager.config.schema import DEVICES, table_at
+from manager.config.sections import BOOT_HELP
 from manager.config.source import Origins, Tree
 from manager.config.suggest import did_you_mean
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from manager.config.diagnostics import ConfigError, Diagnostic
+from manager.config.backends import BACKEND_PATHS
+from manager.config.diagnostics import ConfigError, Diagnostic, errors
 from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
@@ -47,7 +48,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedModel:
     Raises ConfigError, with every error found.
     """
     outcome = inspect(path, overrides)
-    if outcome.loaded is None or outcome.diagnostics:
+    if outcome.loaded is None or errors(outcome.diagnostics):
         raise ConfigError(outcome.diagnostics)
     return outcome.loaded
 
@@ -98,7 +99,6 @@ def _without(tree: Tree, path: KeyPath) -> Tree:
 
 
 _FILES = ("kernel", "initrd", "image", "firmware")
-_BACKEND_PATHS = {"file": ("path",), "pty": ("path",), "unix": ("listen", "connect")}
 
 
 def _resolve_paths(tree: Tree, origins: Origins) -> None:
@@ -114,12 +114,15 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
                     directory = origins.source(("boot", "modules", index)).directory
                     name, arguments = split_module(module)
                     modules[index] = join_module(directory / name, arguments)
+    debug = tree.get("debug")
+    if isinstance(debug, dict):
+        _resolve(debug, "trace-file", origins.source(("debug", "trace-file")))
     for section in ("slots", "lpc"):
         tables = tree.get(section)
         for name, table in tables.items() if isinstance(tables, dict) else ():
             backend = table.get("backend") if isinstance(table, dict) else None
             if isinstance(backend, dict):
-                for key in _BACKEND_PATHS.get(str(backend.get("type")), ()):
+                for key in BACKEND_PATHS.get(str(backend.get("type")), ()):
                     _resolve(backend, key, origins.source((section, name, "backend", key)))
 
 

@@ -8,194 +8,52 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from manager.config import values
-from manager.config.units import MIB
-from manager.config.values import (
-    Address,
-    Duration,
-    FilePath,
-    GuestAddress,
-    IoPort,
-    Name,
-    Pattern,
-    fault,
+from manager.config.backends import BACKENDS, Backend, NullBackend
+from manager.config.sections import BOOT_HELP, Boot, Clock, Cpu, Debug, Memory, Ready
+from manager.config.table import Table
+from manager.config.values import IoPort, LintCode, Name
+
+__all__ = ["BACKENDS", "BOOT_HELP", "DEVICES", "Lpc", "Machine", "Table", "table_at"]
+
+Pace = Literal["host", "baud"]
+_BACKEND: Any = Field(
+    default_factory=lambda: NullBackend(type="null"),
+    description="The host's side of the port.",
+    examples=["stdio", {"type": "tcp", "listen": "127.0.0.1:4555"}],
 )
-from manager.config.words import CPU_MODELS
-
-
-class Table(BaseModel):
-    """A table of the machine file. Keys are written with dashes."""
-
-    model_config = ConfigDict(
-        strict=True,
-        frozen=True,
-        extra="forbid",
-        alias_generator=lambda name: name.replace("_", "-"),
-    )
-
-
-class Cpu(Table):
-    """The processor."""
-
-    model: Literal[CPU_MODELS] = "qemu64"  # type: ignore[valid-type]
-
-
-class Memory(Table):
-    """RAM."""
-
-    size: values.Memory = 64 * MIB
-    """Bytes."""
-
-
-class Clock(Table):
-    """Virtual time."""
-
-    mode: Literal["paced", "virtual"] = "paced"
-    epoch: values.Epoch = values.DEFAULT_EPOCH
-    """Seconds since 1970-01-01T00:00:00Z that the RTC shows at virtual time 0."""
-
-
-BootProtocol = Literal["linux16", "linux32", "linux64", "pvh", "multiboot", "multiboot2"]
-
-
-class Boot(Table):
-    """What the machine starts with: exactly one of kernel, image and firmware."""
-
-    kernel: FilePath | None = None
-    initrd: FilePath | None = None
-    cmdline: str | None = None
-    modules: Annotated[tuple[FilePath, ...], Field(strict=False)] = ()
-    """Multiboot modules: a path, then what the kernel is told about it."""
-    protocol: BootProtocol | None = None
-    """How the kernel is entered, where its file leaves a choice."""
-    image: FilePath | None = None
-    load: GuestAddress | None = None
-    entry: GuestAddress | None = None
-    bits: Literal[16, 32, 64] | None = None
-    firmware: FilePath | None = None
-    help: str | None = None
-    """What to do when one of the files is missing."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Boot:
-        given = {key: name for key, name in _BOOT_KEYS.items() if key in self.model_fields_set}
-        ways = tuple(way for way in ("kernel", "image", "firmware") if way in given)
-        if not ways:
-            raise fault("VM030", "`[boot]` does not say what to boot", BOOT_HELP)
-        if len(ways) > 1:
-            names = " and ".join(f"`{way}`" for way in ways)
-            help = "keep one; `replace = true` in `[boot]` drops what the extended files have there"
-            raise fault("VM031", f"{names} are different ways to boot", help, ways)
-        for key, way in given.items():
-            if way != ways[0]:
-                message = f"`{key}` does not go with `{ways[0]}`"
-                raise fault("VM032", message, f"it belongs to `{way}`", (key, ways[0]))
-        missing = [key for key in ("load", "entry", "bits") if key not in given]
-        if ways[0] == "image" and missing:
-            names = ", ".join(f"`{key}`" for key in missing)
-            help = "such as load = 0x7c00, entry = 0x7c00, bits = 16"
-            raise fault("VM013", f"`image` needs {names} as well", help, ("image",))
-        return self
-
-
-BOOT_HELP = "set one of `kernel`, `image` and `firmware` in `[boot]`"
-_BOOT_KEYS = {
-    "kernel": "kernel",
-    "initrd": "kernel",
-    "cmdline": "kernel",
-    "modules": "kernel",
-    "protocol": "kernel",
-    "image": "image",
-    "load": "image",
-    "entry": "image",
-    "bits": "image",
-    "firmware": "firmware",
-}
-"""Each key of `[boot]` and the way to boot that it belongs to."""
-
-
-class StdioBackend(Table):
-    """The terminal or pipe that vmmgr itself runs on."""
-
-    type: Literal["stdio"]
-
-
-class NullBackend(Table):
-    """Nothing: output is dropped (the machine's log keeps it), there is no input."""
-
-    type: Literal["null"]
-
-
-class PtyBackend(Table):
-    """A new pseudo-terminal; `path` becomes a link to it."""
-
-    type: Literal["pty"]
-    path: FilePath | None = None
-
-
-class FileBackend(Table):
-    """A file that output is appended to."""
-
-    type: Literal["file"]
-    path: FilePath
-
-
-class _Socket(Table):
-    @model_validator(mode="after")
-    def _one_end(self) -> _Socket:
-        given = tuple(key for key in ("listen", "connect") if getattr(self, key) is not None)
-        if len(given) != 1:
-            what = "both listens and connects" if given else "neither listens nor connects"
-            raise fault("VM022", f"this backend {what}", "set `listen` or `connect`", given)
-        return self
-
-
-class TcpBackend(_Socket):
-    """A TCP connection: `listen` or `connect` to HOST:PORT."""
-
-    type: Literal["tcp"]
-    listen: Address | None = None
-    connect: Address | None = None
-
-
-class UnixBackend(_Socket):
-    """A UNIX stream socket: `listen` at or `connect` to a path."""
-
-    type: Literal["unix"]
-    listen: FilePath | None = None
-    connect: FilePath | None = None
-
-
-AnyBackend = Annotated[
-    StdioBackend | NullBackend | PtyBackend | FileBackend | TcpBackend | UnixBackend,
-    Field(discriminator="type"),
-]
-Backend = Annotated[
-    AnyBackend,
-    BeforeValidator(lambda value: {"type": value} if isinstance(value, str) else value),
-]
+_PACE: Any = Field(
+    default="host",
+    description='"host": bytes go as fast as the host takes them. "baud": each takes as much '
+    "virtual time as the divisor and the frame format say.",
+    examples=["baud"],
+)
 
 
 class HostBridgeSlot(Table):
     """The bridge between the CPU and PCI bus 0."""
 
-    device: Literal["hostbridge"]
+    device: Literal["hostbridge"] = Field(description="What sits in the slot.")
 
 
 class LpcSlot(Table):
     """The bridge that `[lpc.*]` devices and the PIRQ router sit in."""
 
-    device: Literal["lpc"]
+    device: Literal["lpc"] = Field(description="What sits in the slot.")
 
 
 class UartSlot(Table):
     """A PCI serial port."""
 
-    device: Literal["uart"]
-    backend: Backend = Field(default_factory=lambda: NullBackend(type="null"))
-    legacy: Literal["com1", "com2"] | None = None
+    device: Literal["uart"] = Field(description="What sits in the slot.")
+    backend: Backend = _BACKEND
+    pace: Pace = _PACE
+    legacy: Literal["com1", "com2"] | None = Field(
+        default=None,
+        description="Deprecated: put the port where this COM port would be.",
+        examples=["com1"],
+    )
 
 
 Slot = Annotated[HostBridgeSlot | LpcSlot | UartSlot, Field(discriminator="device")]
@@ -204,23 +62,26 @@ Slot = Annotated[HostBridgeSlot | LpcSlot | UartSlot, Field(discriminator="devic
 class ComPort(Table):
     """A serial port at the place where PCs have it."""
 
-    backend: Backend = Field(default_factory=lambda: NullBackend(type="null"))
+    backend: Backend = _BACKEND
+    pace: Pace = _PACE
 
 
 class DebugExit(Table):
-    """A port that ends the machine when the guest writes to it."""
+    """A port that ends the machine when the guest writes to it: exit status (value << 1) | 1."""
 
-    port: IoPort = 0xF4
+    port: IoPort = Field(default=0xF4, description="The I/O port.", examples=[0xF4])
 
 
 class Lpc(Table):
     """What sits behind the LPC bridge."""
 
-    com1: ComPort | None = None
-    com2: ComPort | None = None
-    com3: ComPort | None = None
-    com4: ComPort | None = None
-    debug_exit: DebugExit | None = None
+    com1: ComPort | None = Field(default=None, description="Ports 0x3f8-0x3ff, IRQ 4.")
+    com2: ComPort | None = Field(default=None, description="Ports 0x2f8-0x2ff, IRQ 3.")
+    com3: ComPort | None = Field(default=None, description="Ports 0x3e8-0x3ef, IRQ 4.")
+    com4: ComPort | None = Field(default=None, description="Ports 0x2e8-0x2ef, IRQ 3.")
+    debug_exit: DebugExit | None = Field(
+        default=None, description="A port that ends the machine when the guest writes to it."
+    )
 
     def ports(self) -> dict[str, ComPort]:
         """The COM ports that the machine has, in order."""
@@ -228,43 +89,42 @@ class Lpc(Table):
         return {name: port for name, port in every.items() if port is not None}
 
 
-class Ready(Table):
-    """When `up` counts as ready."""
-
-    port: str | None = None
-    """The first serial port when it is not given."""
-    wait_for: Pattern
-    fail_on: Pattern | None = None
-    timeout: Duration = 120_000_000_000
-    """Nanoseconds."""
-
-
 class Machine(Table):
     """A machine file, after `extends`, variables and `--set`."""
 
-    format: Literal[1] = Field(default=1, alias="schema")
-    name: Name
-    cpu: Cpu = Cpu()
-    memory: Memory = Memory()
-    clock: Clock = Clock()
-    boot: Boot
-    slots: dict[str, Slot] = {}
-    lpc: Lpc = Lpc()
-    ready: Ready | None = None
+    format: Literal[1] = Field(
+        default=1,
+        alias="schema",
+        description="The version of the machine-file format.",
+        examples=[1],
+    )
+    name: Name = Field(
+        description="The machine's name: a-z, 0-9 and -; the file's stem when it is not given.",
+        examples=["demo"],
+    )
+    allow: Annotated[tuple[LintCode, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Warnings not to report; `vmmgr explain CODE` tells what they mean.",
+        examples=[["VM101"]],
+    )
+    cpu: Cpu = Field(default_factory=Cpu, description="The processor.")
+    memory: Memory = Field(default_factory=Memory, description="RAM.")
+    clock: Clock = Field(default_factory=Clock, description="Virtual time.")
+    boot: Boot = Field(description="What the machine starts with.")
+    slots: dict[str, Slot] = Field(
+        default={},
+        description='The devices on PCI bus 0, by slot number; "4.1" is slot 4, function 1.',
+        examples=[{"4": {"device": "uart"}}],
+    )
+    lpc: Lpc = Field(default_factory=Lpc, description="What sits behind the LPC bridge.")
+    ready: Ready | None = Field(default=None, description="When `up` counts as ready.")
+    debug: Debug = Field(default_factory=Debug, description="Help for debugging a guest.")
 
 
 DEVICES: dict[str, type[Table]] = {
     "hostbridge": HostBridgeSlot,
     "lpc": LpcSlot,
     "uart": UartSlot,
-}
-BACKENDS: dict[str, type[Table]] = {
-    "stdio": StdioBackend,
-    "null": NullBackend,
-    "pty": PtyBackend,
-    "file": FileBackend,
-    "tcp": TcpBackend,
-    "unix": UnixBackend,
 }
 SECTIONS: dict[str, type[Table]] = {
     "cpu": Cpu,
@@ -273,6 +133,7 @@ SECTIONS: dict[str, type[Table]] = {
     "boot": Boot,
     "lpc": Lpc,
     "ready": Ready,
+    "debug": Debug,
 }
 
 

@@ -10,15 +10,18 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Strict
+from pydantic import AfterValidator, BeforeValidator, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from manager.config import units
+from manager.config.codes import TITLES, is_warning
+from manager.config.suggest import did_you_mean
 from manager.config.units import GIB, MIB
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-MAX_MEMORY = 3 * GIB
-"""RAM is one piece below the PCI hole."""
+MAX_MEMORY = 64 * GIB
+MAX_ADDRESS = MAX_MEMORY + GIB
+"""One past the last address that RAM can have: 1 GiB below 4 GiB is for devices."""
 PAGE = 4096
 DEFAULT_EPOCH = 1_704_067_200
 """2024-01-01T00:00:00Z."""
@@ -112,20 +115,64 @@ def _io_port(port: int) -> int:
 
 
 def _guest_address(address: int) -> int:
-    if not 0 <= address < MAX_MEMORY:
+    if not 0 <= address < MAX_ADDRESS:
         raise fault("VM033", f"{address:#x} is outside of any memory a machine can have")
     return address
 
 
-Name = Annotated[str, AfterValidator(_name)]
-Memory = Annotated[int, BeforeValidator(_size), AfterValidator(_memory)]
+def _lint_code(code: str) -> str:
+    if code not in TITLES:
+        warnings = [known for known in TITLES if is_warning(known)]
+        raise fault("VM014", f'"{code}" is not a warning', did_you_mean(code, warnings) or "")
+    if not is_warning(code):
+        raise fault("VM014", f"{code} is an error, so it cannot be allowed")
+    return code
+
+
+def _text(pattern: str) -> WithJsonSchema:
+    """JSON Schema of a string; what holds a variable could be anything."""
+    return WithJsonSchema({"type": "string", "pattern": rf"^(?:{pattern})$|\$\{{"})
+
+
+Name = Annotated[str, AfterValidator(_name), _text(NAME.pattern)]
+Memory = Annotated[
+    int,
+    BeforeValidator(_size),
+    AfterValidator(_memory),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "pattern": r"^[0-9]+[KMG]?$|\$\{",
+            "minimum": MIB,
+            "maximum": MAX_MEMORY,
+            "multipleOf": PAGE,
+        }
+    ),
+]
 """Bytes of RAM."""
-Epoch = Annotated[int, BeforeValidator(_epoch)]
+Epoch = Annotated[
+    int,
+    BeforeValidator(_epoch),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 """Seconds since 1970-01-01T00:00:00Z."""
-Duration = Annotated[int, BeforeValidator(_duration)]
+Duration = Annotated[
+    int, BeforeValidator(_duration), _text(r"[0-9]+(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h)")
+]
 """Nanoseconds."""
 FilePath = Annotated[str, Strict(), AfterValidator(_path)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
-Address = Annotated[str, AfterValidator(_address)]
-IoPort = Annotated[int, AfterValidator(_io_port)]
-GuestAddress = Annotated[int, AfterValidator(_guest_address)]
+Pattern = Annotated[
+    str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "format": "regex"})
+]
+Address = Annotated[str, AfterValidator(_address), _text(_HOST_PORT.pattern)]
+IoPort = Annotated[
+    int,
+    AfterValidator(_io_port),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 0xFFFF}),
+]
+GuestAddress = Annotated[
+    int,
+    AfterValidator(_guest_address),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_ADDRESS - 1}),
+]
+LintCode = Annotated[str, AfterValidator(_lint_code), _text("VM[0-9]{3}")]

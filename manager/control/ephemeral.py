@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import selectors
 import sys
 from collections.abc import Sequence
@@ -70,7 +71,7 @@ def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
             for node in machine.graph.serial_ports():
                 assert node.backend is not None
                 if node.id == console:
-                    backend = _stdout(owner, interactive=not script.steps)
+                    backend: Backend = _Printer(owner, interactive=not script.steps)
                 elif node.backend.type == "stdio":
                     backend = NullBackend()
                 else:
@@ -82,10 +83,21 @@ def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
             owner.close()
 
 
-def _stdout(owner: Owner, *, interactive: bool) -> Backend:
-    if interactive and sys.stdin is not None and sys.stdin.isatty():
-        return StdioBackend(on_escape=lambda: owner.finish(Outcome("down")))
-    return StdioBackend(stdin=os.open(os.devnull, os.O_RDONLY))
+class _Printer(StdioBackend):
+    """Ends the run when nobody reads standard output any more, as a pipeline expects."""
+
+    def __init__(self, owner: Owner, *, interactive: bool) -> None:
+        terminal = interactive and sys.stdin is not None and sys.stdin.isatty()
+        stdin = None if terminal else os.open(os.devnull, os.O_RDONLY)
+        super().__init__(stdin, on_escape=lambda: owner.finish(Outcome("down")))
+        self._owner = owner
+        self._reader = select.poll()
+        self._reader.register(1, 0)
+
+    def poll(self) -> None:
+        """A pipe whose reader is gone is in error."""
+        if any(events & select.POLLERR for _, events in self._reader.poll(0)):
+            self._owner.finish(Outcome("interrupted", ExitCode.FAILURE))
 
 
 def _expect(owner: Owner, script: Script, console: str | None) -> None:

@@ -15,6 +15,7 @@ from manager.graph import pci, rules
 from manager.graph.board import BOARD, COM_PORTS, UART_PORTS
 from manager.graph.nodes import (
     Boot,
+    Debug,
     DeviceNode,
     FirmwareBoot,
     Graph,
@@ -93,6 +94,11 @@ def assemble(loaded: LoadedModel) -> Graph:
         boot=_boot(model),
         devices=devices,
         ready=_ready(model, devices),
+        debug=Debug(
+            model.debug.strict_io,
+            model.debug.trace,
+            Path(model.debug.trace_file) if model.debug.trace_file is not None else None,
+        ),
     )
 
 
@@ -103,7 +109,15 @@ def _lpc_devices(model: Machine) -> list[DeviceNode]:
         base, irq = COM_PORTS[name]
         backend = pci.backend_of(port.backend.model_dump(exclude_none=True))
         ports = (PortRange(base, UART_PORTS),)
-        node = DeviceNode(f"lpc.{name}", "isa-uart", parent, ports, irq, backend=backend)
+        node = DeviceNode(
+            f"lpc.{name}",
+            "isa-uart",
+            parent,
+            ports,
+            irq,
+            properties=pci.pace_of(port.pace),
+            backend=backend,
+        )
         nodes.append(node)
     if (debug_exit := model.lpc.debug_exit) is not None:
         ports = (PortRange(debug_exit.port, 1),)

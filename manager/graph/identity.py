@@ -41,8 +41,14 @@ def identity(graph: Graph) -> dict[str, Plain]:
         "memory": {"size": graph.memory_size},
         "clock": {"epoch": graph.epoch},
         "boot": _boot(graph.boot),
+        **_debug(graph),
         "devices": {node.id: _device(node) for node in graph.devices},
     }
+
+
+def _debug(graph: Graph) -> dict[str, Plain]:
+    """Strict I/O, when it is on; the default has no name, so that old hashes stay."""
+    return {"debug": {"strict_io": True}} if graph.debug.strict_io else {}
 
 
 def _boot(boot: Boot) -> dict[str, Plain]:
@@ -104,7 +110,10 @@ def full_hash(graph: Graph) -> str:
 def _relative(graph: Graph) -> Graph:
     here = graph.source.parent
     devices = tuple(_device_near(node, here) for node in graph.devices)
-    return replace(graph, devices=devices, boot=_boot_near(graph.boot, here))
+    debug = graph.debug
+    if debug.trace_file is not None:
+        debug = replace(debug, trace_file=_near(debug.trace_file, here))
+    return replace(graph, devices=devices, boot=_boot_near(graph.boot, here), debug=debug)
 
 
 def _boot_near(boot: Boot, here: Path) -> Boot:
@@ -122,7 +131,7 @@ def _boot_near(boot: Boot, here: Path) -> Boot:
 
 
 def _device_near(node: DeviceNode, here: Path) -> DeviceNode:
-    if node.backend is None or node.backend.type not in ("file", "pty", "unix"):
+    if node.backend is None or node.backend.type not in ("file", "pty", "unix", "pipe"):
         return node
     options = {key: str(_near(item, here)) for key, item in node.backend.options.items()}
     return replace(node, backend=Backend(node.backend.type, options))

@@ -159,6 +159,18 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Debug:
+    """Help for whoever debugs a guest."""
+
+    strict_io: bool = False
+    """Whether the guest's access to a port that no device has is an error. The guest can tell."""
+    trace: tuple[str, ...] = ()
+    """What to trace: ports, irq, pci, msr."""
+    trace_file: Path | None = None
+    """Where the trace goes; None for the machine's state directory."""
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A whole machine."""
 
@@ -175,6 +187,7 @@ class Graph:
     devices: tuple[DeviceNode, ...]
     """In a fixed order: board, PCI functions by address, LPC devices."""
     ready: Ready | None = None
+    debug: Debug = Debug()
 
     def device(self, id: str) -> DeviceNode | None:
         """The device of that id."""

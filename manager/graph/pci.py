@@ -6,7 +6,7 @@ Everything is decided by the address of a function, never by the order of tables
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from manager.config.schema import HostBridgeSlot, LpcSlot, Machine, UartSlot
@@ -47,7 +47,7 @@ def functions(model: Machine, taken: tuple[PortRange, ...]) -> list[DeviceNode]:
     has_router = first_of(model, LpcSlot) is not None
     placed = sorted((_order(parse_address(name)), name) for name in model.slots)
     slots = [slot for (slot, _), _ in placed]
-    occupied = list(taken)
+    free = BAR_FLOOR
     nodes = []
     for (slot, function), name in placed:
         address, entry = PciAddress(slot, function), model.slots[name]
@@ -70,8 +70,8 @@ def functions(model: Machine, taken: tuple[PortRange, ...]) -> list[DeviceNode]:
         else:
             node = _uart(entry, f"slots.{name}", bridge, address, has_router)
             if not node.bars:
-                bar = IoBar(0, _place(UART_PORTS, occupied), UART_PORTS)
-                occupied.append(PortRange(bar.base, bar.length))
+                bar = IoBar(0, _place(free, UART_PORTS, taken), UART_PORTS)
+                free = bar.base + bar.length
                 node = replace(node, bars=(bar,))
         if slots.count(slot) > 1:
             node = replace(node, properties={**node.properties, "multifunction": True})
@@ -93,11 +93,12 @@ def _uart(
         pin=INTA,
         pci=PCI_UART,
         address=address,
+        properties=pace_of(slot.pace),
         backend=backend_of(slot.backend.model_dump(exclude_none=True)),
     )
     if slot.legacy is not None:
         base, irq = COM_PORTS[slot.legacy]
-        properties: Mapping[str, str | bool] = {"legacy": slot.legacy, "fixed_irq": True}
+        properties = {**node.properties, "legacy": slot.legacy, "fixed_irq": True}
         return replace(node, bars=(IoBar(0, base, UART_PORTS),), irq=irq, properties=properties)
     if not has_router:
         return node
@@ -105,12 +106,16 @@ def _uart(
     return replace(node, pirq=pirq, irq=PIRQ_IRQS[pirq])
 
 
-def _place(length: int, occupied: list[PortRange]) -> int:
-    """The lowest naturally aligned base from BAR_FLOOR up that is free."""
-    base = BAR_FLOOR
-    while any(base < other.end and other.base < base + length for other in occupied):
+def _place(base: int, length: int, fixed: Sequence[PortRange]) -> int:
+    """The lowest free base from `base` up, which is a multiple of `length`."""
+    while any(base < other.end and other.base < base + length for other in fixed):
         base += length
     return base
+
+
+def pace_of(pace: str) -> dict[str, str]:
+    """A uart's property for its pace: none when it is the host's, as the default has no name."""
+    return {} if pace == "host" else {"pace": pace}
 
 
 def backend_of(plain: dict[str, str]) -> Backend:

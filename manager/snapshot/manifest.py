@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from manager.bus.memory import PAGE
 from manager.bus.record import (
     Plain,
     Record,
@@ -19,11 +20,12 @@ from manager.bus.record import (
     to_plain,
     uint,
 )
+from manager.snapshot import runs
 
-PAGE = 4096
 HASH_BYTES = 32
 MAX_CHUNKS = 4096
 MAX_REGIONS = 64
+MAX_SEGMENT = 64 << 20
 MAX_ADDRESS = 1 << 52
 """One past the highest guest physical address of the architecture."""
 
@@ -92,6 +94,18 @@ class RamEntry(Record):
     length: int = uint(52, "length of the range", unit="bytes")
     file: str = text(64, "which RAM object holds it")
     offset: int = uint(52, "where in the object it begins", unit="bytes")
+    delta: str = text(64, "which RAM object holds the pages that differ; empty if none do")
+    delta_offset: int = uint(52, "where in that object they begin", unit="bytes")
+    runs: bytes = octets(0, 1 << 24, "which pages those are")
+
+
+@dataclass(slots=True)
+class Parent(Record):
+    """The snapshot that the machine went on from. It is not needed to read this one."""
+
+    TYPE = "parent"
+
+    id: bytes = octets(HASH_BYTES, HASH_BYTES, "hash of its manifest")
 
 
 @dataclass(slots=True)
@@ -106,7 +120,7 @@ class Manifest:
     ram: list[RamEntry]
     requires: list[str] = field(default_factory=list)
     """Names of features without which the snapshot would be misread."""
-    parents: list[Plain] = field(default_factory=list)
+    parents: list[Parent] = field(default_factory=list)
     disks: list[Plain] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Plain]:
@@ -119,7 +133,7 @@ class Manifest:
             "objects": [to_plain(entry) for entry in self.objects],
             "ram": [to_plain(entry) for entry in self.ram],
             "requires": list(self.requires),
-            "parents": self.parents,
+            "parents": [to_plain(entry) for entry in self.parents],
             "disks": self.disks,
         }
 
@@ -142,9 +156,8 @@ def parse(tree: Plain, *, newer_minor: bool = False) -> Manifest:
         raise ManifestError(f"{min(extra)} is unknown")
     for feature in _list(tree, "requires", MAX_CHUNKS):
         raise ManifestError(f"needs the feature {feature!r}, which this vmmgr does not have")
-    for key in ("parents", "disks"):
-        if _list(tree, key, MAX_CHUNKS):
-            raise ManifestError(f"has {key}, which this vmmgr does not read")
+    if _list(tree, "disks", MAX_CHUNKS):
+        raise ManifestError("has disks, which this vmmgr does not read")
     try:
         manifest = Manifest(
             from_plain(Header, tree["header"], Header.VERSION, "header"),
@@ -153,6 +166,7 @@ def parse(tree: Plain, *, newer_minor: bool = False) -> Manifest:
             _entries(tree, "chunks", ChunkEntry, MAX_CHUNKS),
             _entries(tree, "objects", RamObject, MAX_REGIONS),
             _entries(tree, "ram", RamEntry, MAX_REGIONS),
+            parents=_entries(tree, "parents", Parent, 1),
         )
     except RecordError as error:
         raise ManifestError(str(error)) from None
@@ -189,7 +203,7 @@ def _check_ram(manifest: Manifest) -> None:
             raise ManifestError(f"RAM object {item.file!r} is not named after its hash")
         if item.length == 0 or item.length % PAGE:
             raise ManifestError(f"RAM object {item.file} is not a whole number of pages")
-        if item.segment == 0 or item.segment % PAGE:
+        if not 0 < item.segment <= MAX_SEGMENT or item.segment % PAGE:
             raise ManifestError(f"RAM object {item.file} has segments of {item.segment} bytes")
         if len(item.hashes) != -(-item.length // item.segment) * HASH_BYTES:
             raise ManifestError(f"RAM object {item.file} has the wrong number of segment hashes")
@@ -206,6 +220,18 @@ def _check_ram(manifest: Manifest) -> None:
             raise ManifestError(f"{where} ends at {end:#x}, beyond the physical address space")
         if region.offset + region.length > lengths.get(region.file, 0):
             raise ManifestError(f"{where} lies outside RAM object {region.file!r}")
+        _check_delta(region, where, lengths)
+
+
+def _check_delta(region: RamEntry, where: str, lengths: dict[str, int]) -> None:
+    if bool(region.delta) != bool(region.runs):
+        raise ManifestError(f"{where} has half a delta")
+    if fault := runs.fault(region.runs, region.length // PAGE):
+        raise ManifestError(f"{where}: {fault}")
+    if region.delta_offset % PAGE:
+        raise ManifestError(f"{where}: its delta is not page-aligned")
+    if region.delta_offset + runs.size(region.runs) > lengths.get(region.delta, 0):
+        raise ManifestError(f"{where}: its delta lies outside RAM object {region.delta!r}")
 
 
 def object_name(digest: bytes) -> str:

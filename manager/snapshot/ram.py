@@ -7,22 +7,22 @@ import errno
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
+from typing_extensions import Buffer
 
+from manager.bus.memory import Ram
+from manager.snapshot import _pages, runs
 from manager.snapshot.faults import corrupt
 from manager.snapshot.manifest import HASH_BYTES, PAGE, RamEntry, RamObject, object_name
 
-SEGMENT = 1 << 20
-"""Bytes that one hash covers."""
-_SLICE = 1 << 16
-_ZEROS = bytes(SEGMENT)
-_ZERO_SLICE = bytes(_SLICE)
-_ZERO_PAGE = bytes(PAGE)
+LEAST_SEGMENT = 1 << 20
+MOST_SEGMENTS = 256
+"""Few enough that the hashes of 1 GiB take 8 KiB in each snapshot."""
 ZERO_HASH = bytes(HASH_BYTES)
 """Stands for the hash of a segment of zeros."""
 READ_ONLY = 0o444
@@ -30,11 +30,11 @@ READ_ONLY = 0o444
 
 @dataclass(slots=True)
 class Scan:
-    """What one pass over a range of RAM finds."""
+    """What one pass over some RAM finds."""
 
     entry: RamObject
-    runs: list[tuple[int, int]]
-    """(offset, length) of each stretch of pages that are not zero."""
+    filled: bytes
+    """The run list of the pages that are not zero."""
 
 
 def root_hash(length: int, segment: int, hashes: bytes) -> bytes:
@@ -43,36 +43,34 @@ def root_hash(length: int, segment: int, hashes: bytes) -> bytes:
     return blake3(head + hashes).digest()
 
 
+def segment_size(length: int) -> int:
+    """How much one hash covers in an object of `length` bytes."""
+    segment = LEAST_SEGMENT
+    while length > segment * MOST_SEGMENTS:
+        segment *= 2
+    return segment
+
+
+def segment_hash(content: Buffer) -> bytes:
+    """BLAKE3 of a segment, or ZERO_HASH."""
+    return blake3(content).digest() if _pages.nonzero(content) else ZERO_HASH
+
+
 def scan(data: memoryview) -> Scan:
-    """Hash a range of RAM and find its nonzero pages. Its length is a multiple of 4 KiB."""
+    """Hash some RAM and find its nonzero pages. Its length is a multiple of 4 KiB."""
+    segment = segment_size(len(data))
     hashes: list[bytes] = []
-    runs: list[tuple[int, int]] = []
-    for start in range(0, len(data), SEGMENT):
-        segment = data[start : start + SEGMENT]
-        # bytes.startswith compares any buffer in place, at memory speed.
-        if _ZEROS.startswith(segment):
-            hashes.append(ZERO_HASH)
-        else:
-            hashes.append(blake3(segment).digest())
-            _collect_runs(segment, start, runs)
+    filled: list[tuple[int, int]] = []
+    for start in range(0, len(data), segment):
+        piece = data[start : start + segment]
+        found = _pages.nonzero(piece)
+        hashes.append(blake3(piece).digest() if found else ZERO_HASH)
+        first = start // PAGE
+        filled += [(first + page, pages) for page, pages in runs.pairs(found)]
     joined = b"".join(hashes)
-    digest = root_hash(len(data), SEGMENT, joined)
-    return Scan(RamObject(object_name(digest), len(data), SEGMENT, joined, digest), runs)
-
-
-def _collect_runs(segment: memoryview, start: int, runs: list[tuple[int, int]]) -> None:
-    for base in range(0, len(segment), _SLICE):
-        window = segment[base : base + _SLICE]
-        if _ZERO_SLICE.startswith(window):
-            continue
-        for page in range(0, len(window), PAGE):
-            if _ZERO_PAGE.startswith(window[page : page + PAGE]):
-                continue
-            at = start + base + page
-            if runs and sum(runs[-1]) == at:
-                runs[-1] = (runs[-1][0], runs[-1][1] + PAGE)
-            else:
-                runs.append((at, PAGE))
+    digest = root_hash(len(data), segment, joined)
+    entry = RamObject(object_name(digest), len(data), segment, joined, digest)
+    return Scan(entry, runs.pack(filled))
 
 
 def write_object(directory: Path, found: Scan, data: memoryview) -> None:
@@ -81,8 +79,8 @@ def write_object(directory: Path, found: Scan, data: memoryview) -> None:
     fd = os.open(directory / found.entry.file, flags, 0o600)
     try:
         os.ftruncate(fd, len(data))
-        for start, length in found.runs:
-            at, end = start, start + length
+        for first, pages in runs.pairs(found.filled):
+            at, end = first * PAGE, (first + pages) * PAGE
             while at < end:
                 at += os.pwrite(fd, data[at:end], at)
         os.fchmod(fd, READ_ONLY)
@@ -135,16 +133,25 @@ def disk_usage(directory: Path, entry: RamObject, writer: str) -> int:
         return os.fstat(fd).st_blocks * 512
 
 
-def map_region(directory: Path, entry: RamObject, region: RamEntry, writer: str) -> mmap.mmap:
-    """A copy-on-write mapping of one region: writes never reach the file."""
-    with opened(directory, entry, writer) as fd:
-        return mmap.mmap(
+def map_region(
+    directory: Path, objects: Mapping[str, RamObject], region: RamEntry, writer: str
+) -> Ram:
+    """A copy-on-write mapping of one region: writes never reach the files.
+
+    Long runs of its delta are mapped over those of its base, short ones copied.
+    """
+    with opened(directory, objects[region.file], writer) as fd:
+        memory = Ram(
             fd,
             region.length,
             flags=mmap.MAP_PRIVATE,
             prot=mmap.PROT_READ | mmap.PROT_WRITE,
             offset=region.offset,
         )
+    if region.delta:
+        with opened(directory, objects[region.delta], writer) as fd:
+            _pages.overlay(memory, fd, region.delta_offset, region.runs)
+    return memory
 
 
 def verify_object(directory: Path, entry: RamObject, regions: list[RamEntry], writer: str) -> None:
@@ -167,11 +174,11 @@ def verify_object(directory: Path, entry: RamObject, regions: list[RamEntry], wr
             if expected == ZERO_HASH:
                 if any(content):
                     at = start + len(content) - len(content.lstrip(b"\0"))
-                    where = _pages(at, at + 1, regions, entry.file)
+                    where = _guest_pages(at, at + 1, regions, entry.file)
                     fault = f"segment {index}: expected zeros, got {content[at - start]:#04x}"
                     raise corrupt(path, f"{fault} in {where}", offset=at, writer=writer)
             elif (got := blake3(content).digest()) != expected:
-                where = _pages(start, end, regions, entry.file)
+                where = _guest_pages(start, end, regions, entry.file)
                 fault = f"segment {index}: expected hash {expected.hex()}, got {got.hex()}"
                 raise corrupt(path, f"{fault}, in {where}", offset=start, writer=writer)
 
@@ -186,14 +193,35 @@ def _next_data(fd: int, start: int) -> int:
         raise
 
 
-def _pages(start: int, end: int, regions: list[RamEntry], file: str) -> str:
+def _guest_pages(start: int, end: int, regions: list[RamEntry], file: str) -> str:
     """Name the guest pages that bytes [start, end) of a file hold."""
-    for region in regions:
-        first = max(start, region.offset)
-        last = min(end, region.offset + region.length) - 1
-        if region.file == file and first <= last:
-            low, high = ((at - region.offset + region.base) // PAGE for at in (first, last))
-            if low == high:
-                return f"page {low:#x} of guest RAM"
-            return f"pages {low:#x}-{high:#x} of guest RAM"
-    return "no page of guest RAM"
+    found = [
+        page
+        for region in regions
+        for first, last in _held(region, file)
+        if start < last[1] and first[1] < end
+        for page in (
+            first[0] + max(start - first[1], 0) // PAGE,
+            last[0] - 1 - max(last[1] - end, 0) // PAGE,
+        )
+    ]
+    if not found:
+        return "no page of guest RAM"
+    low, high = min(found), max(found)
+    return (
+        f"page {low:#x} of guest RAM" if low == high else f"pages {low:#x}-{high:#x} of guest RAM"
+    )
+
+
+def _held(region: RamEntry, file: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """The (page, offset) at which each part of `region` begins in a file, and ends."""
+    base = region.base // PAGE
+    if file == region.file:
+        last = (base + region.length // PAGE, region.offset + region.length)
+        yield (base, region.offset), last
+    if file == region.delta:
+        at = region.delta_offset
+        for first, pages in runs.pairs(region.runs):
+            start = (base + first, at)
+            at += pages * PAGE
+            yield start, (base + first + pages, at)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 from collections.abc import Mapping
@@ -13,11 +12,13 @@ from typing import TypeVar
 
 from blake3 import blake3
 
+from manager.bus.memory import Ram
 from manager.bus.record import Plain, Record, RecordError, from_plain
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.snapshot import cbor, preamble, ram
 from manager.snapshot.faults import START_OVER, corrupt, host_failures
 from manager.snapshot.manifest import ChunkEntry, Header, Manifest, ManifestError, RamEntry, parse
+from manager.snapshot.origin import CopiedPages, Origin
 from manager.snapshot.write import DEVICE, FILE_NAME, SCHEMA
 
 MAX_FILE = 64 << 20
@@ -53,6 +54,11 @@ class Snapshot:
     def file(self) -> Path:
         """Path of `snapshot.vmms`."""
         return self.directory / FILE_NAME
+
+    @property
+    def id(self) -> bytes:
+        """The hash of the manifest: it stands for all of the snapshot."""
+        return self.preamble.manifest_hash
 
     @property
     def header(self) -> Header:
@@ -130,23 +136,28 @@ class Snapshot:
                 help=_OTHER_DEVICES,
             )
 
-    def map_ram(self) -> list[tuple[int, mmap.mmap]]:
+    def map_ram(self) -> list[tuple[int, Ram]]:
         """Map RAM copy-on-write, as (guest physical base, mapping); takes no time to speak of.
 
         Writes go to private pages, never to the files. Raises SnapshotCorruptError if a file has
         gone or changed its size, HostError if the host refuses the mapping.
         """
         objects = {entry.file: entry for entry in self.manifest.objects}
+        writer = self.header.writer
+        mapped: list[tuple[int, Ram]] = []
         with host_failures(f"cannot map the RAM of {self.directory}", "free some memory"):
-            return [
-                (
-                    region.base,
-                    ram.map_region(
-                        self.directory, objects[region.file], region, self.header.writer
-                    ),
+            for entry in self.manifest.ram:
+                memory = ram.map_region(self.directory, objects, entry, writer)
+                memory.origin = Origin(
+                    self.directory,
+                    self.id,
+                    objects[entry.file],
+                    entry.offset,
+                    CopiedPages(),
+                    bytes(entry.runs),
                 )
-                for region in self.manifest.ram
-            ]
+                mapped.append((entry.base, memory))
+        return mapped
 
     def verify_ram(self) -> None:
         """Read all RAM and compare it with its hashes; raises SnapshotCorruptError."""

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from manager.errors import UsageError
+from manager.snapshot import save_ram
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.image import Image
 from manager.snapshot.write import TEMP_MARK, sync_directory, write
@@ -34,10 +35,13 @@ class Store:
         self.root = root
         """The directory; made by the first commit."""
 
-    def commit(self, image: Image, tag: str = CURRENT) -> Path:
+    def commit(self, image: Image, tag: str = CURRENT, *, goes_on: bool = False) -> Path:
         """Save a machine and make `tag` name the result; return its directory.
 
-        Durable once this returns. Raises HostError, and then `tag` names what it did before.
+        Durable once this returns. `goes_on` says that the machine will run after this: its changed
+        pages are then noted, for the next commit to be small.
+
+        Raises HostError, and then `tag` names what it did before.
         """
         _check_tag(tag)
         with host_failures(f"cannot write snapshots to {self.root}", _UNTOUCHED):
@@ -46,7 +50,7 @@ class Store:
                 sync_directory(self.root.parent)
             target = self.root / self._next_number()
             previous = self._target(tag)
-        write(target, image, reuse=self._newest())
+        written = write(target, image, reuse=self._newest())
         with host_failures(f"cannot make {target} the {tag} snapshot", _UNTOUCHED):
             try:
                 self._point(tag, target.name)
@@ -55,6 +59,7 @@ class Store:
                     self._restore_link(tag, target.name, previous)
                     shutil.rmtree(target)
                 raise
+        save_ram.committed(image.ram, written, goes_on=goes_on)
         self.collect()
         return target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from manager.snapshot import cbor, preamble, ram
 from manager.snapshot.faults import host_failures
 from manager.snapshot.image import Image, RamRegion
 from manager.snapshot.manifest import (
-    PAGE,
     ChunkEntry,
     Header,
     Manifest,
     ManifestError,
-    RamEntry,
+    Parent,
     parse,
 )
+from manager.snapshot.save_ram import SavedRam
 
 FILE_NAME = "snapshot.vmms"
 DEVICE = "device"
@@ -32,22 +32,35 @@ SCHEMA = "schema"
 TEMP_MARK = ".tmp-"
 
 
-def write(directory: Path, image: Image, *, reuse: Path | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is on disk now."""
+
+    directory: Path
+    id: bytes
+    """The hash of its manifest."""
+    manifest: Manifest
+    fresh: tuple[RamRegion, ...]
+    """Those regions that were written whole."""
+
+
+def write(directory: Path, image: Image, *, reuse: Path | None = None) -> Written:
     """Write `image` as the new directory `directory`, wholly or not at all.
 
-    When this returns, the snapshot survives a power failure. RAM that `reuse`, an earlier snapshot
-    on the same filesystem, already holds is shared with it through hard links.
+    When this returns, the snapshot survives a power failure. Of RAM that came from a snapshot on
+    the same filesystem, only the pages that differ from it are written. RAM that `reuse`, an
+    earlier snapshot, already holds is shared with it through hard links.
 
     Raises HostError if `directory` exists or the host refuses something, VmmgrError for state that
     does not fit its own schema; then nothing is left behind.
     """
     if os.path.lexists(directory):
         raise HostError(f"{directory} exists", help="remove it, or choose another name")
-    content = _Content.of(image)
     temp = directory.parent / f".{directory.name}{TEMP_MARK}{os.getpid()}"
     help = "what was saved before is untouched"
     placed = False
     with host_failures(f"cannot write the snapshot {directory}", help):
+        content = layout(image, directory.parent)
         try:
             if temp.exists():
                 shutil.rmtree(temp)
@@ -60,6 +73,7 @@ def write(directory: Path, image: Image, *, reuse: Path | None = None) -> None:
         except BaseException:
             shutil.rmtree(directory if placed else temp, ignore_errors=True)
             raise
+    return Written(directory, content.id, content.manifest, content.saved.fresh)
 
 
 def sync_directory(directory: Path) -> None:
@@ -72,59 +86,17 @@ def sync_directory(directory: Path) -> None:
 
 
 @dataclass(slots=True)
-class _Content:
+class Content:
     """All that will be written, checked and laid out before the disk is touched."""
 
     file: bytes
-    objects: dict[str, tuple[ram.Scan, memoryview]]
-
-    @classmethod
-    def of(cls, image: Image) -> _Content:
-        objects: dict[str, tuple[ram.Scan, memoryview]] = {}
-        regions: list[RamEntry] = []
-        for region in sorted(image.ram, key=lambda region: region.base):
-            view = memoryview(region.data).cast("B")
-            _check_region(region, view)
-            found = ram.scan(view)
-            objects.setdefault(found.entry.file, (found, view))
-            regions.append(RamEntry(region.base, len(view), found.entry.file, 0))
-        try:
-            chunks = _chunks(image.records)
-            entries = [entry for entry, _ in chunks]
-            at = preamble.SIZE
-            for entry in entries:
-                entry.offset = at
-                at += entry.stored
-            header = Header(
-                image.writer,
-                image.machine,
-                image.virtual_time,
-                image.executed,
-                image.identity_hash,
-                image.full_hash,
-            )
-            found_objects = [found.entry for found, _ in objects.values()]
-            manifest = Manifest(
-                header, image.identity, image.config, entries, found_objects, regions
-            )
-            encoded = cbor.encode(manifest.to_plain())
-            # What could not be read back must not be written.
-            parse(cbor.decode(encoded))
-        except (ManifestError, RecordError, TypeError, ValueError) as error:
-            raise VmmgrError(
-                f"the machine {image.machine!r} cannot be saved: {error}",
-                help="this is a defect of vmmgr; please report it with this message",
-            ) from error
-        head = preamble.Preamble(
-            at, len(encoded), blake3(encoded).digest(), at + len(encoded), image.writer
-        )
-        parts = [head.pack(), *(payload for _, payload in chunks), encoded]
-        return cls(b"".join(parts), objects)
+    id: bytes
+    manifest: Manifest
+    saved: SavedRam
 
     def write(self, temp: Path, reuse: Path | None) -> None:
-        for found, view in self.objects.values():
-            if reuse is None or not ram.link_object(reuse, temp, found.entry):
-                ram.write_object(temp, found, view)
+        """Fill a directory. Raises OSError."""
+        self.saved.write(temp, reuse)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         fd = os.open(temp / FILE_NAME, flags, 0o600)
         try:
@@ -137,9 +109,47 @@ class _Content:
             os.close(fd)
 
 
-def _check_region(region: RamRegion, view: memoryview) -> None:
-    if not view or region.base % PAGE or len(view) % PAGE:
-        raise ValueError(f"RAM at {region.base:#x} is not a whole number of pages")
+def layout(image: Image, place: Path) -> Content:
+    """Lay out a snapshot that will be in the directory `place`."""
+    saved = SavedRam.of(image.ram, place.stat().st_dev if place.is_dir() else -1)
+    try:
+        header = Header(
+            image.writer,
+            image.machine,
+            image.virtual_time,
+            image.executed,
+            image.identity_hash,
+            image.full_hash,
+        )
+        chunks = _chunks(image.records)
+        manifest = Manifest(
+            header,
+            image.identity,
+            image.config,
+            [entry for entry, _ in chunks],
+            list(saved.objects.values()),
+            saved.entries,
+            parents=[Parent(id) for id in saved.parents],
+        )
+        return assemble(manifest, [payload for _, payload in chunks], saved)
+    except (ManifestError, RecordError, TypeError, ValueError) as error:
+        raise VmmgrError(
+            f"the machine {image.machine!r} cannot be saved: {error}",
+            help="this is a defect of vmmgr; please report it with this message",
+        ) from error
+
+
+def assemble(manifest: Manifest, payloads: Sequence[bytes], saved: SavedRam) -> Content:
+    """Put manifest and chunks together. Raises ValueError for what could not be read back."""
+    at = preamble.SIZE
+    for entry in manifest.chunks:
+        entry.offset = at
+        at += entry.stored
+    encoded = cbor.encode(manifest.to_plain())
+    parse(cbor.decode(encoded))
+    id = blake3(encoded).digest()
+    head = preamble.Preamble(at, len(encoded), id, at + len(encoded), manifest.header.writer)
+    return Content(b"".join([head.pack(), *payloads, encoded]), id, manifest, saved)
 
 
 def _chunks(records: Mapping[str, Record]) -> list[tuple[ChunkEntry, bytes]]:

@@ -404,3 +404,29 @@ def test_a_foreground_machine_that_does_not_get_ready_ends_and_keeps_its_state(
     assert exit_code(child) == 8
     assert state() == "suspended"
     os.close(terminal)
+
+
+def test_a_resumed_machine_is_not_waited_for_as_if_it_booted(demo, machine_file, capsys) -> None:
+    main(["up", str(machine_file), "-d"])
+    main(["suspend", "demo"])
+    capsys.readouterr()
+
+    assert main(["up", str(machine_file), "-d"]) == 0
+
+    assert capsys.readouterr().err.endswith("demo resumed\n")
+
+
+def test_run_ends_when_nobody_reads_its_output(machine_file) -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(writer, 1)
+        os.close(reader)
+        os.close(writer)
+        os._exit(main(["run", str(machine_file), "--paced"]))
+    os.close(writer)
+    os.read(reader, 3)
+
+    os.close(reader)
+
+    assert exit_code(child) == 1

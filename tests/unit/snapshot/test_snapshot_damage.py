@@ -233,7 +233,11 @@ def set_first(key: str, field: str, value: Any) -> Callable[[dict[str, Any]], No
         (lambda tree: tree.update(ram=7), "ram is not a list"),
         (lambda tree: tree.update(later=1), "later is unknown"),
         (lambda tree: tree.update(requires=["parents"]), "needs the feature 'parents'"),
-        (lambda tree: tree.update(parents=[{}]), "has parents"),
+        (lambda tree: tree.update(parents=[{}]), "id is missing"),
+        (lambda tree: tree.update(parents=[{"id": bytes(32)}] * 2), "at most 1"),
+        (set_first("objects", "segment", 128 << 20), "segments of 134217728 bytes"),
+        (set_first("ram", "delta", "x"), "half a delta"),
+        (set_first("ram", "runs", b"\0\0\0\0\1\0\0\0"), "half a delta"),
         (lambda tree: tree.update(disks=[{}]), "has disks"),
     ],
 )

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The memory map that a BIOS would report, and the ACPI root pointer that it would leave.
+
+Sources: ACPI specification 6.5, chapter 15 (INT 15h, E820h) and 5.2.5 (finding the RSDP).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manager.bus.memory import ABOVE_VGA, AddressError, Memory
+
+EBDA = 0x9FC00
+BIOS = 0xF0000
+ONE_MIB = 0x100000
+RAM, RESERVED = 1, 2
+
+RSDP_SIGNATURE = b"RSD PTR "
+RSDP_ALIGNMENT = 16
+
+
+class Range(NamedTuple):
+    """`length` bytes at physical address `base`; `type` is RAM or RESERVED."""
+
+    base: int
+    length: int
+    type: int
+
+
+def memory_map(memory: Memory) -> list[Range]:
+    """Every range that a guest must be told of, ascending."""
+    entries = []
+    for region in memory.regions:
+        if region.base == 0:
+            entries.append(Range(0, min(EBDA, region.length), RAM))
+            if region.length > EBDA:
+                entries.append(Range(EBDA, region.length - EBDA, RESERVED))
+        elif region.base == ABOVE_VGA:
+            entries.append(Range(BIOS, ONE_MIB - BIOS, RESERVED))
+            if region.end > ONE_MIB:
+                entries.append(Range(ONE_MIB, region.end - ONE_MIB, RAM))
+        else:
+            entries.append(Range(region.base, region.length, RAM))
+    return entries
+
+
+def basic_sizes(memory: Memory) -> tuple[int, int]:
+    """KiB of RAM from 0, at most 640, and KiB from 1 MiB up to the first hole."""
+    lower, upper = 0, 0
+    for entry in memory_map(memory):
+        if entry.type == RAM and entry.base == 0:
+            lower = entry.length >> 10
+        elif entry.type == RAM and entry.base == ONE_MIB:
+            upper = entry.length >> 10
+    return lower, upper
+
+
+def find_rsdp(memory: Memory) -> int:
+    """The address of the ACPI root pointer where guests look for it, or 0."""
+    try:
+        bios = memory.read(BIOS, ONE_MIB - BIOS)
+    except AddressError:
+        return 0
+    at = bios.find(RSDP_SIGNATURE)
+    while at >= 0:
+        if at % RSDP_ALIGNMENT == 0:
+            return BIOS + at
+        at = bios.find(RSDP_SIGNATURE, at + 1)
+    return 0

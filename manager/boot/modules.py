@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Files that a multiboot or PVH kernel finds in RAM beside itself; an initrd is the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from manager.boot.placement import Placement
+from manager.bus.memory import PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A file and what the kernel is told about it."""
+
+    name: str
+    """For messages."""
+    data: bytes
+    arguments: str = ""
+
+
+class Placed(NamedTuple):
+    """A module in RAM at [start, end)."""
+
+    start: int
+    end: int
+    arguments: bytes
+    """NUL-terminated."""
+
+
+def place(modules: Iterable[Module], placement: Placement, above: int) -> list[Placed]:
+    """Put each on pages of its own from `above` on. Raises BootImageError."""
+    placed = []
+    for module in modules:
+        start = placement.store(module.data, f"module {module.name}", PAGE, above)
+        text = module.arguments.encode() + b"\0"
+        placed.append(Placed(start, start + len(module.data), text))
+    return placed

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The host's side of a serial port, as the machine file writes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from manager.config.table import Table
+from manager.config.values import Address, FilePath, fault
+
+
+class StdioBackend(Table):
+    """The terminal or pipe that vmmgr itself runs on."""
+
+    type: Literal["stdio"] = Field(description="The kind of backend.")
+
+
+class NullBackend(Table):
+    """Nothing: output is dropped (the machine's log keeps it), there is no input."""
+
+    type: Literal["null"] = Field(description="The kind of backend.")
+
+
+class PtyBackend(Table):
+    """A new pseudo-terminal."""
+
+    type: Literal["pty"] = Field(description="The kind of backend.")
+    path: FilePath | None = Field(
+        default=None,
+        description="Where to put a symbolic link to the terminal.",
+        examples=["console.pty"],
+    )
+
+
+class FileBackend(Table):
+    """A file that output is appended to; there is no input."""
+
+    type: Literal["file"] = Field(description="The kind of backend.")
+    path: FilePath = Field(description="The file.", examples=["com2.log"])
+
+
+class _Socket(Table):
+    @model_validator(mode="after")
+    def _one_end(self) -> _Socket:
+        given = tuple(key for key in ("listen", "connect") if getattr(self, key) is not None)
+        if len(given) != 1:
+            what = "both listens and connects" if given else "neither listens nor connects"
+            raise fault("VM022", f"this backend {what}", "set `listen` or `connect`", given)
+        return self
+
+
+class TcpBackend(_Socket):
+    """A TCP connection: either `listen` or `connect`."""
+
+    type: Literal["tcp"] = Field(description="The kind of backend.")
+    listen: Address | None = Field(
+        default=None, description="HOST:PORT to wait on for a client.", examples=["127.0.0.1:4555"]
+    )
+    connect: Address | None = Field(
+        default=None, description="HOST:PORT of a server.", examples=["127.0.0.1:4555"]
+    )
+
+
+class UnixBackend(_Socket):
+    """A UNIX stream socket: either `listen` or `connect`."""
+
+    type: Literal["unix"] = Field(description="The kind of backend.")
+    listen: FilePath | None = Field(
+        default=None, description="The path to wait on for a client.", examples=["com1.sock"]
+    )
+    connect: FilePath | None = Field(
+        default=None, description="The path of a server.", examples=["com1.sock"]
+    )
+
+
+class PipeBackend(Table):
+    """A null-modem cable to a port of another machine, or to another port of this one.
+
+    Both ends name the same path; whoever comes first waits there for the other.
+    """
+
+    type: Literal["pipe"] = Field(description="The kind of backend.")
+    path: FilePath = Field(description="The socket that stands for the cable.", examples=["link"])
+
+
+AnyBackend = Annotated[
+    StdioBackend
+    | NullBackend
+    | PtyBackend
+    | FileBackend
+    | TcpBackend
+    | UnixBackend
+    | PipeBackend,
+    Field(discriminator="type"),
+]
+Backend = Annotated[
+    AnyBackend,
+    BeforeValidator(lambda value: {"type": value} if isinstance(value, str) else value),
+]
+"""A backend that needs no options may be written as the name of its type."""
+
+BACKENDS: dict[str, type[Table]] = {
+    "stdio": StdioBackend,
+    "null": NullBackend,
+    "pty": PtyBackend,
+    "file": FileBackend,
+    "tcp": TcpBackend,
+    "unix": UnixBackend,
+    "pipe": PipeBackend,
+}
+BACKEND_PATHS: dict[str, tuple[str, ...]] = {
+    "file": ("path",),
+    "pty": ("path",),
+    "unix": ("listen", "connect"),
+    "pipe": ("path",),
+}
+"""Which options of a backend are paths on the host."""

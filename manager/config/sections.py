@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The tables that a machine file has once: processor, memory, clock, boot, readiness, debugging."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from manager.config import values
+from manager.config.table import Table
+from manager.config.units import MIB
+from manager.config.values import Duration, FilePath, GuestAddress, Pattern, fault
+from manager.config.words import CPU_MODELS
+
+
+class Cpu(Table):
+    """The processor."""
+
+    model: Literal[CPU_MODELS] = Field(  # type: ignore[valid-type]
+        default="qemu64",
+        description="The CPU model; features that are not emulated are masked in CPUID.",
+        examples=["qemu64", "kvm64"],
+    )
+
+
+class Memory(Table):
+    """RAM."""
+
+    size: values.Memory = Field(
+        default=64 * MIB,
+        description="Bytes of RAM, 1M to 64G: a number with K, M or G (powers of two), or a "
+        "number of bytes. What is beyond 3 GiB lies above 4 GiB.",
+        examples=["256M", "2G"],
+    )
+
+
+class Clock(Table):
+    """Virtual time."""
+
+    mode: Literal["paced", "virtual"] = Field(
+        default="paced",
+        description='"paced": never ahead of the host\'s clock. "virtual": as fast as it goes, '
+        "and idle time is skipped. The guest cannot tell them apart.",
+        examples=["paced"],
+    )
+    epoch: values.Epoch = Field(
+        default=values.DEFAULT_EPOCH,
+        description="What the real-time clock shows at virtual time 0: a date with a time and a "
+        "time zone, years 1970 to 2099.",
+        examples=["2024-01-01T00:00:00Z"],
+    )
+
+
+BootProtocol = Literal["linux16", "linux32", "linux64", "pvh", "multiboot", "multiboot2"]
+
+
+class Boot(Table):
+    """What the machine starts with: exactly one of `kernel`, `image` and `firmware`."""
+
+    kernel: FilePath | None = Field(
+        default=None,
+        description="A Linux bzImage or vmlinux, or a multiboot ELF, recognised by its content.",
+        examples=["vmlinuz"],
+    )
+    initrd: FilePath | None = Field(
+        default=None, description="Linux's initial RAM disk.", examples=["initrd.img"]
+    )
+    cmdline: str | None = Field(
+        default=None, description="The kernel's command line.", examples=["console=ttyS0"]
+    )
+    modules: Annotated[tuple[FilePath, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Multiboot modules: each a path, then what the kernel is told about it.",
+        examples=[["initrd.img root=/"]],
+    )
+    protocol: BootProtocol | None = Field(
+        default=None,
+        description="How the kernel is entered, where its file leaves a choice.",
+        examples=["linux64"],
+    )
+    image: FilePath | None = Field(
+        default=None,
+        description="A flat binary; needs `load`, `entry` and `bits` as well.",
+        examples=["hello.bin"],
+    )
+    load: GuestAddress | None = Field(
+        default=None,
+        description="The physical address that the image is loaded to.",
+        examples=[0x7C00],
+    )
+    entry: GuestAddress | None = Field(
+        default=None,
+        description="The physical address of the image's first instruction.",
+        examples=[0x7C00],
+    )
+    bits: Literal[16, 32, 64] | None = Field(
+        default=None,
+        description="The CPU's mode at entry: 16 is real mode, 32 protected, 64 long.",
+        examples=[16],
+    )
+    firmware: FilePath | None = Field(
+        default=None,
+        description="A ROM that ends at 4 GiB and starts at the reset vector.",
+        examples=["bios-256k.bin"],
+    )
+    help: str | None = Field(
+        default=None,
+        description="What to do when one of the files is missing; shown with the error.",
+        examples=["run ./fetch.sh"],
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Boot:
+        given = {key: name for key, name in _BOOT_KEYS.items() if key in self.model_fields_set}
+        ways = tuple(way for way in ("kernel", "image", "firmware") if way in given)
+        if not ways:
+            raise fault("VM030", "`[boot]` does not say what to boot", BOOT_HELP)
+        if len(ways) > 1:
+            names = " and ".join(f"`{way}`" for way in ways)
+            help = "keep one; `replace = true` in `[boot]` drops what the extended files have there"
+            raise fault("VM031", f"{names} are different ways to boot", help, ways)
+        for key, way in given.items():
+            if way != ways[0]:
+                message = f"`{key}` does not go with `{ways[0]}`"
+                raise fault("VM032", message, f"it belongs to `{way}`", (key, ways[0]))
+        missing = [key for key in ("load", "entry", "bits") if key not in given]
+        if ways[0] == "image" and missing:
+            names = ", ".join(f"`{key}`" for key in missing)
+            help = "such as load = 0x7c00, entry = 0x7c00, bits = 16"
+            raise fault("VM013", f"`image` needs {names} as well", help, ("image",))
+        return self
+
+
+BOOT_HELP = "set one of `kernel`, `image` and `firmware` in `[boot]`"
+_BOOT_KEYS = {
+    "kernel": "kernel",
+    "initrd": "kernel",
+    "cmdline": "kernel",
+    "modules": "kernel",
+    "protocol": "kernel",
+    "image": "image",
+    "load": "image",
+    "entry": "image",
+    "bits": "image",
+    "firmware": "firmware",
+}
+"""Each key of `[boot]` and the way to boot that it belongs to."""
+
+
+class Ready(Table):
+    """When `up` counts as ready."""
+
+    port: str | None = Field(
+        default=None,
+        description="The serial port to watch; the first one when it is not given.",
+        examples=["com1", "slots.4"],
+    )
+    wait_for: Pattern = Field(
+        description="The machine is ready once the port's output matches this regular expression; "
+        "`$` matches at the end of what was printed so far.",
+        examples=["login: $"],
+    )
+    fail_on: Pattern | None = Field(
+        default=None,
+        description="`up` fails as soon as the output matches this regular expression.",
+        examples=["Kernel panic"],
+    )
+    timeout: Duration = Field(
+        default=120_000_000_000,
+        description="How long to wait: a number with ns, us, ms, s, m or h.",
+        examples=["120s", "500ms"],
+    )
+
+
+class Debug(Table):
+    """Help for whoever debugs a guest."""
+
+    strict_io: bool = Field(
+        default=False,
+        description="Whether an access to a port that no device has is an error. Otherwise it "
+        "reads as all ones, as on a PC.",
+        examples=[True],
+    )
+    trace: Annotated[tuple[Literal["ports", "irq", "pci", "msr"], ...], Field(strict=False)] = (
+        Field(
+            default=(),
+            description="What to write a trace of: port I/O, interrupts, PCI configuration, MSRs.",
+            examples=[["ports", "irq"]],
+        )
+    )
+    trace_file: FilePath | None = Field(
+        default=None,
+        description="Where the trace goes; into the machine's state directory by default.",
+        examples=["trace.log"],
+    )

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The debug console of the Bochs tradition: SeaBIOS and OVMF write what they do to port 402h.
+
+Reading gives E9h, by which firmware knows that somebody listens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from manager.bus.channel import Channel
+from manager.bus.record import Record
+from manager.devices.device import Device
+
+PRESENT = 0xE9
+
+
+@dataclass(slots=True)
+class DebugPortState(Record):
+    """Nothing: bytes pass through."""
+
+    TYPE: ClassVar[str] = "debug-port"
+
+
+class DebugPort(Device[DebugPortState]):
+    """One byte port; what is written goes to `channel`."""
+
+    STATE = DebugPortState
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.state = self.power_on()
+
+    def read_port(self, offset: int) -> int:
+        """The mark of a debug port."""
+        return PRESENT
+
+    def write_port(self, offset: int, value: int) -> None:
+        """One byte for the log."""
+        self._channel.transmit(value)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Columns of text, and how numbers of the hardware are written in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from manager.graph.nodes import DeviceNode, PortRange
+
+NOTHING = "-"
+PIN_NAMES = "ABCD"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table, each column as wide as it has to be."""
+    lines = [heads, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def show_ports(ports: PortRange) -> str:
+    """A range of ports for reading.
+
+    >>> show_ports(PortRange(0x3F8, 8))
+    '0x3f8-0x3ff'
+    """
+    return f"{ports.base:#x}" if ports.length == 1 else f"{ports.base:#x}-{ports.end - 1:#x}"
+
+
+def all_ports(node: DeviceNode) -> list[PortRange]:
+    """The ports that a device has at power-on, fixed and movable."""
+    return [*node.ports, *(PortRange(bar.base, bar.length) for bar in node.bars)]
+
+
+def interrupt(node: DeviceNode) -> str:
+    """The way of a device's interrupt, such as "INTA -> PIRQ B -> IRQ 11"."""
+    steps = [f"INT{PIN_NAMES[node.pin - 1]}"] if node.pin else []
+    if node.pirq is not None:
+        steps.append(f"PIRQ {PIN_NAMES[node.pirq]}")
+    if node.irq is not None:
+        steps.append(f"IRQ {node.irq}")
+    return " -> ".join(steps) or NOTHING
+
+
+def backend(node: DeviceNode) -> str:
+    """The backend of a port for reading, such as "tcp listen 127.0.0.1:4555"."""
+    if node.backend is None:
+        return NOTHING
+    options = (f"{key} {item}" for key, item in node.backend.options.items())
+    return " ".join([node.backend.type, *options])
