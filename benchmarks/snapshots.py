@@ -67,11 +67,13 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
     for page in chance.sample(pages, len(pages) // 4):
         machine.memory.write(page, chance.randbytes(PAGE))
     machine.run(machine.now() + 1000)
-    figures["full_ms"], path = _timed(partial(_save, store, machine))
+    figures["full_ms"], path = _timed(partial(_save, store, machine, "base"))
     figures["full_bytes"] = _disk(path)
 
-    def restored() -> Machine:
-        again = Machine.restore(graph, snapshot.open(store.current() or path))
+    def restored(tag: str = "base") -> Machine:
+        saved = store.path(tag)
+        assert saved is not None
+        again = Machine.restore(graph, snapshot.open(saved))
         again.run(again.now() + 1)
         return again
 
@@ -88,7 +90,7 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
             machine = restored()
             for page in chance.sample(pages, count):
                 machine.memory.write(page, chance.randbytes(8))
-            elapsed, path = _timed(partial(_save, store, machine))
+            elapsed, path = _timed(partial(_save, store, machine, "current"))
             times.append(elapsed)
             written.append(_new_bytes(path))
             del machine
@@ -96,7 +98,7 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
         figures[f"{name}_bytes"] = statistics.median(written)
     times = []
     for _ in range(max(rounds, 11)):
-        elapsed, machine = _timed(restored)
+        elapsed, machine = _timed(partial(restored, "current"))
         times.append(elapsed)
         del machine
     figures["restore_delta_ms"] = statistics.median(times)
@@ -109,8 +111,8 @@ def _pages_of(region: Any) -> range:
     return range(first, region.end, PAGE)
 
 
-def _save(store: Any, machine: Any) -> Path:
-    path: Path = store.commit(machine.image())
+def _save(store: Any, machine: Any, tag: str) -> Path:
+    path: Path = store.commit(machine.image(), tag)
     return path
 
 

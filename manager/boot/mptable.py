@@ -10,7 +10,6 @@ import struct
 
 from manager.boot.acpi import interrupts
 from manager.boot.acpi.tables import seal
-from manager.devices import ioapic, lapic_registers
 from manager.graph.nodes import Graph
 
 POINTER_LENGTH, PARAGRAPH = 16, 16
@@ -24,6 +23,7 @@ PROCESSOR, BUS, IO_APIC, IO_INTERRUPT, LOCAL_INTERRUPT = 0, 1, 2, 3, 4
 ENABLED, BOOTSTRAP = 1, 2
 CPU_SIGNATURE, CPU_FEATURES = 0x0600, 0x0201
 """Family 6; FPU and APIC. For the rest a guest asks CPUID."""
+LAPIC_VERSION, IOAPIC_VERSION = 0x14, 0x20
 IOAPIC_ENABLED = 1
 INT, NMI, EXT_INT = 0, 1, 3
 AS_BUS, LEVEL_HIGH = 0x00, 0x0D
@@ -38,8 +38,8 @@ def pointer(table_address: int) -> bytes:
 
 def table(graph: Graph) -> bytes:
     """The configuration table: one processor, its buses, the I/O APIC, all interrupts."""
-    lapic_base = interrupts.only(graph, "lapic").memory[0].base
-    ioapic_base = interrupts.only(graph, "ioapic").memory[0].base
+    lapic = interrupts.only(graph, "lapic").memory[0].base
+    ioapic = interrupts.only(graph, "ioapic").memory[0].base
     has_pci = interrupts.find(graph, "hostbridge") is not None
     # Guests take a PCI bus's id for its number, so bus 0 is PCI where there is any.
     isa = 1 if has_pci else 0
@@ -49,7 +49,7 @@ def table(graph: Graph) -> bytes:
             "<BBBBII8x",
             PROCESSOR,
             interrupts.LAPIC_ID,
-            lapic_registers.VERSION & 0xFF,
+            LAPIC_VERSION,
             ENABLED | BOOTSTRAP,
             CPU_SIGNATURE,
             CPU_FEATURES,
@@ -63,9 +63,9 @@ def table(graph: Graph) -> bytes:
             "<BBBBI",
             IO_APIC,
             interrupts.IOAPIC_ID,
-            ioapic.VERSION & 0xFF,
+            IOAPIC_VERSION,
             IOAPIC_ENABLED,
-            ioapic_base,
+            ioapic,
         )
     )
 
@@ -94,7 +94,7 @@ def table(graph: Graph) -> bytes:
         0,
         0,
         len(entries),
-        lapic_base,
+        lapic,
         0,
         0,
     )

@@ -18,6 +18,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--hash", action="store_true", help="print the identity hash and the full hash instead"
     )
+    parser.add_argument(
+        "--origin", action="store_true", help="say of each value where it came from"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key or variable"
@@ -43,6 +46,11 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"schema": 1, **hashes}, indent=2))
     elif args.hash:
         print("\n".join(f"{name} {digest}" for name, digest in hashes.items()))
+    elif args.origin and args.json:
+        origins = emit.origins_to_json(checked.loaded)
+        print(json.dumps({"schema": 1, "values": origins}, indent=2))
+    elif args.origin:
+        print(emit.with_origins(checked.loaded), end="")
     elif args.json:
         print(json.dumps({"schema": 1, "config": emit.to_json(model), **hashes}, indent=2))
     else:

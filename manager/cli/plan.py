@@ -7,8 +7,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from manager.errors import ExitCode
+from manager.errors import ExitCode, HostError
+
+if TYPE_CHECKING:
+    from manager.graph.nodes import Graph
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,6 +20,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("plan", help="show slots, ports, interrupts and hashes")
     parser.add_argument("file", type=Path, metavar="FILE", help="a machine file")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--lock",
+        action="store_true",
+        help="write NAME.lock next to the file: what the guest sees, for `validate --locked`",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key or variable"
     )
@@ -27,15 +36,29 @@ def run(args: argparse.Namespace) -> int:
     from manager.config.diagnostics import Diagnostic, render
     from manager.graph import plan
     from manager.graph.build import load_graph
-    from manager.graph.identity import full_hash, identity_hash, to_plain
 
     def warn(warning: Diagnostic) -> None:
         print(render([warning]), file=sys.stderr)
 
     graph = load_graph(args.file, args.set, on_warning=warn)
-    if args.json:
-        hashes = {"identity": identity_hash(graph), "full": full_hash(graph)}
-        print(json.dumps({"schema": 1, "graph": to_plain(graph), **hashes}, indent=2))
+    if args.lock:
+        _write_lock(graph)
+    elif args.json:
+        print(json.dumps({"schema": 1, **plan.to_json(graph)}, indent=2))
     else:
         print(plan.render(graph))
     return ExitCode.OK
+
+
+def _write_lock(graph: Graph) -> None:
+    from manager.config.files import show_path
+    from manager.graph.lock import lock_path, lock_text
+
+    path, text = lock_path(graph), lock_text(graph)
+    try:
+        changed = not path.exists() or path.read_text() != text
+        if changed:
+            path.write_text(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise HostError(f"{path}: cannot write the lock file: {error}") from None
+    print(f"{show_path(path)}: {'written' if changed else 'up to date'}")

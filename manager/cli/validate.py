@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.cli.colour import has_colour
 from manager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key or variable"
     )
+    parser.add_argument(
+        "--locked",
+        action="store_true",
+        help="fail when the guest would see something else than NAME.lock says",
+    )
     parser.set_defaults(run=run)
 
 
@@ -39,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from manager.graph.build import check
 
     results = [(path, check(path, args.set)) for path in args.files]
+    if args.locked:
+        results = [(path, _locked(checked)) for path, checked in results]
     if args.format == "json":
         files = [_as_json(path, checked) for path, checked in results]
         print(json.dumps({"schema": 1, "files": files}, indent=2))
@@ -47,19 +56,32 @@ def run(args: argparse.Namespace) -> int:
         if found:
             print(diagnostics.to_github(found))
     else:
-        print("\n\n".join(_as_text(path, checked) for path, checked in results))
+        colour = has_colour(sys.stdout)
+        print("\n\n".join(_as_text(path, checked, colour) for path, checked in results))
     usable = all(checked.graph is not None for _, checked in results)
     return ExitCode.OK if usable else ExitCode.USAGE
 
 
-def _as_text(path: Path, checked: Checked) -> str:
+def _locked(checked: Checked) -> Checked:
+    """The same, and in what it is not what its lock file says."""
+    from manager.graph.build import Checked
+    from manager.graph.lock import check_lock
+
+    if checked.graph is None or checked.loaded is None:
+        return checked
+    found = check_lock(checked.loaded, checked.graph)
+    graph = None if found else checked.graph
+    return Checked(graph, checked.loaded, (*checked.diagnostics, *found))
+
+
+def _as_text(path: Path, checked: Checked, colour: bool) -> str:
     from manager.config.diagnostics import errors, render
 
     wrong = len(errors(checked.diagnostics))
     warnings = len(checked.diagnostics) - wrong
     counts = [_count(wrong, "error"), _count(warnings, "warning")]
     summary = f"{path}: {', '.join(count for count in counts if count) or 'ok'}"
-    report = render(checked.diagnostics)
+    report = render(checked.diagnostics, colour=colour)
     return f"{report}\n\n{summary}" if report else summary
 
 

@@ -49,7 +49,19 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "VM062": "`ready` waits for a port that is not there",
         "VM070": "a file to boot from is missing",
         "VM071": "a file to boot from cannot be read",
+        "VM080": "not what the lock file says",
+        "VM081": "a lock file cannot be read",
         "VM090": "a PCI-attached COM port is deprecated",
+        "VM100": "the only console is a PCI uart",
+        "VM101": "memory that is not a multiple of 2 MiB",
+        "VM102": "`ready` watches a port that nobody reads",
+        "VM103": "the kernel's console is not there",
+        "VM104": "`ready` watches another port than the kernel's console",
+        "VM105": "a pattern that matches nothing at all",
+        "VM106": "a kernel without a serial console",
+        "VM107": "two COM ports share an interrupt",
+        "VM108": "a console that is open to the network",
+        "VM109": "a variable that nothing uses",
     }
 )
 

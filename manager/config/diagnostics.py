@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from manager.config.codes import TITLES, is_warning
@@ -62,31 +62,47 @@ def errors(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(item for item in diagnostics if item.severity == "error")
 
 
-def render(diagnostics: Iterable[Diagnostic]) -> str:
+_PLAIN = dict.fromkeys(("error", "warning", "bold", "frame", "help", "end"), "")
+_COLOURS = {
+    "error": "\x1b[1;31m",
+    "warning": "\x1b[1;33m",
+    "bold": "\x1b[1m",
+    "frame": "\x1b[1;34m",
+    "help": "\x1b[1;36m",
+    "end": "\x1b[0m",
+}
+"""Escape sequences of a terminal (ECMA-48, SGR)."""
+
+
+def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
     """The report for a terminal, without a newline at its end."""
-    return "\n\n".join(_render(item) for item in diagnostics)
+    styles = _COLOURS if colour else _PLAIN
+    return "\n\n".join(_render(item, styles) for item in diagnostics)
 
 
-def _render(item: Diagnostic) -> str:
+def _render(item: Diagnostic, styles: Mapping[str, str]) -> str:
     spans = (item.primary, *item.secondary)
     width = max(len(str(span.line)) for span in spans)
-    lines = [f"{item.severity}[{item.code}]: {item.message}"]
+    loud, bold, frame, end = styles[item.severity], styles["bold"], styles["frame"], styles["end"]
+    lines = [f"{loud}{item.severity}[{item.code}]{end}{bold}: {item.message}{end}"]
     for number, span in enumerate(spans):
         arrow, mark = ("-->", "^") if number == 0 else (":::", "-")
         before = span.text[: span.column - 1]
         pad = "".join("\t" if char == "\t" else " " * _columns(char) for char in before)
         under = span.text[span.column - 1 : span.column - 1 + span.length]
         marks = mark * max(1, sum(map(_columns, under)))
-        lines.append(f"{' ' * width}{arrow} {span.file}:{span.line}:{span.column}")
+        ink = loud if number == 0 else frame
+        place = f"{span.file}:{span.line}:{span.column}"
+        lines.append(f"{' ' * width}{frame}{arrow}{end} {place}")
         if not span.text:
             continue
         lines += [
-            f"{' ' * width} |",
-            f"{span.line:>{width}} | {span.text}".rstrip(),
-            f"{' ' * width} | {pad}{marks} {span.label}".rstrip(),
+            f"{' ' * width} {frame}|{end}",
+            f"{frame}{span.line:>{width}} |{end} {span.text}".rstrip(),
+            f"{' ' * width} {frame}|{end} {pad}{ink}" + f"{marks} {span.label}".rstrip() + end,
         ]
     if item.help:
-        lines.append(f"{' ' * width} = help: {item.help}")
+        lines.append(f"{' ' * width} {frame}={end} {styles['help']}help{end}: {item.help}")
     return "\n".join(lines)
 
 

@@ -5,16 +5,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from manager.config import units
+from manager.config.load import LoadedModel
+from manager.config.scan import KeyPath
 from manager.config.schema import Machine
+
+DEFAULT = "default"
+_MARGIN = 48
+"""The column of an origin, unless the line is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the canonical text, and which part of the model it is about, if any."""
+
+    text: str
+    path: KeyPath = ()
 
 
 def to_toml(model: Machine) -> str:
     """TOML that loads as the same model."""
-    return "\n".join(_lines(model)) + "\n"
+    return "".join(f"{line.text}\n" for line in lines(model))
 
 
 def to_json(model: Machine) -> dict[str, Any]:
@@ -22,31 +37,77 @@ def to_json(model: Machine) -> dict[str, Any]:
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _lines(model: Machine) -> Iterator[str]:
+def with_origins(loaded: LoadedModel) -> str:
+    """The same TOML; a comment on each line says where the value came from."""
+    text = ""
+    for line in lines(loaded.model):
+        comment = f"  # {origin(loaded, line.path)}" if line.path else ""
+        text += f"{line.text:<{_MARGIN if comment else 0}}{comment}\n"
+    return text
+
+
+def origins_to_json(loaded: LoadedModel) -> dict[str, dict[str, Any]]:
+    """Each effective value by its dotted key: what it is, and where it came from."""
+    found = {}
+    for line in lines(loaded.model):
+        _, equals, value = line.text.partition(" = ")
+        if line.path and equals:
+            key = ".".join(_key(str(part)) for part in line.path)
+            found[key] = {"value": value, "origin": origin(loaded, line.path)}
+    return found
+
+
+def origin(loaded: LoadedModel, path: KeyPath) -> str:
+    """The file and line that `path` came from, the `--set` it came from, or "default"."""
+    if path not in loaded.origins.places:
+        return DEFAULT
+    span = loaded.origins.key_span(path)
+    if span.file == "--set":
+        return f"--set {span.text}"
+    return f"{span.file}:{span.line}"
+
+
+def lines(model: Machine) -> Iterator[Line]:
+    """The canonical text, line by line."""
     tree = to_json(model)
-    yield f"schema = {tree['schema']}"
-    yield f"name = {_text(tree['name'])}"
-    yield from _table("cpu", tree["cpu"])
-    yield from _table("memory", {"size": units.format_size(model.memory.size)})
+    for key in ("schema", "name", "allow"):
+        if tree[key] != []:
+            yield Line(f"{key} = {_value(tree[key])}", (key,))
+    yield from _table(("cpu",), tree["cpu"])
+    yield from _table(("memory",), {"size": units.format_size(model.memory.size)})
     moment = datetime.fromtimestamp(model.clock.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    yield from ("", "[clock]", f"mode = {_text(model.clock.mode)}", f"epoch = {moment}")
-    yield from _table("boot", {key: item for key, item in tree["boot"].items() if item != []})
+    yield from _table(("clock",), {**tree["clock"], "epoch": _Literal(moment)})
+    yield from _table(("boot",), {key: item for key, item in tree["boot"].items() if item != []})
     for slot in sorted(tree["slots"], key=lambda name: [int(part) for part in name.split(".")]):
-        yield from _table(f"slots.{slot if slot.isdigit() else _text(slot)}", tree["slots"][slot])
+        yield from _table(("slots", slot), tree["slots"][slot])
     for name, table in tree["lpc"].items():
-        yield from _table(f"lpc.{name}", table)
+        yield from _table(("lpc", name), table)
     if model.ready is not None:
         timeout = units.format_duration(model.ready.timeout)
-        yield from _table("ready", {**tree["ready"], "timeout": timeout})
+        yield from _table(("ready",), {**tree["ready"], "timeout": timeout})
+    yield from _table(("debug",), {key: i for key, i in tree["debug"].items() if i != []})
 
 
-def _table(name: str, table: dict[str, Any]) -> Iterator[str]:
-    yield from ("", f"[{name}]")
+class _Literal(str):
+    """What stands in the text without quotes."""
+
+
+def _table(path: KeyPath, table: dict[str, Any]) -> Iterator[Line]:
+    yield Line("")
+    yield Line(f"[{'.'.join(_key(str(part)) for part in path)}]", path if len(path) > 1 else ())
     for key, value in table.items():
-        yield f"{key} = {_value(value)}"
+        yield Line(f"{key} = {_value(value)}", (*path, key))
+
+
+def _key(name: str) -> str:
+    return name if name.replace("-", "").isalnum() else _text(name)
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, _Literal):
+        return str(value)
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list):

@@ -56,7 +56,10 @@ BootProtocol = Literal["linux16", "linux32", "linux64", "pvh", "multiboot", "mul
 
 
 class Boot(Table):
-    """What the machine starts with: exactly one of `kernel`, `image` and `firmware`."""
+    """What the machine starts with: exactly one of `kernel`, `image` and `firmware`.
+
+    `firmware` may come with `kernel`, `initrd` and `cmdline`: the Linux that it is to boot.
+    """
 
     kernel: FilePath | None = Field(
         default=None,
@@ -101,7 +104,8 @@ class Boot(Table):
     )
     firmware: FilePath | None = Field(
         default=None,
-        description="A ROM that ends at 4 GiB and starts at the reset vector.",
+        description="A ROM that ends at 4 GiB and starts at the reset vector, such as SeaBIOS. With "
+        "`kernel`, `initrd` and `cmdline` it is told to boot that Linux.",
         examples=["bios-256k.bin"],
     )
     help: str | None = Field(
@@ -114,6 +118,9 @@ class Boot(Table):
     def _one_way(self) -> Boot:
         given = {key: name for key, name in _BOOT_KEYS.items() if key in self.model_fields_set}
         ways = tuple(way for way in ("kernel", "image", "firmware") if way in given)
+        if ways == ("kernel", "firmware"):
+            ways = ("firmware",)  # which is to boot the kernel
+            given |= {key: "firmware" for key in _FIRMWARE_KERNEL if key in given}
         if not ways:
             raise fault("VM030", "`[boot]` does not say what to boot", BOOT_HELP)
         if len(ways) > 1:
@@ -146,6 +153,8 @@ _BOOT_KEYS = {
     "firmware": "firmware",
 }
 """Each key of `[boot]` and the way to boot that it belongs to."""
+_FIRMWARE_KERNEL = ("kernel", "initrd", "cmdline")
+"""Keys of a Linux kernel that firmware can be told to boot."""
 
 
 class Ready(Table):

@@ -106,6 +106,8 @@ def expand(layers: Layers) -> None:
             problem = Diagnostic("VM011", "a variable is a string", span(("vars", name)))
             layers.problems.append(problem)
 
+    used: set[str] = set()
+
     def walk(path: KeyPath, value: Any) -> Any:
         if isinstance(value, dict):
             return {key: walk((*path, key), item) for key, item in value.items()}
@@ -117,6 +119,7 @@ def expand(layers: Layers) -> None:
         def one(match: re.Match[str]) -> str:
             if match[0] == "$${":
                 return "${"
+            used.add(match[1])
             if match[1] in values:
                 return values[match[1]]
             layers.problems.append(_unknown(match[1], values, span(path)))
@@ -127,6 +130,12 @@ def expand(layers: Layers) -> None:
     for key, value in layers.tree.items():
         if not key.startswith("x-"):
             layers.tree[key] = walk((key,), value)
+    for name in values.keys() - used:
+        place = layers.origins.key_span(("vars", name))
+        help = f"write `${{{name}}}` in a string, or remove it"
+        layers.problems.append(
+            Diagnostic("VM109", f"nothing uses the variable `{name}`", place, help=help)
+        )
 
 
 def _unknown(name: str | None, values: dict[str, str], span: Any) -> Diagnostic:

@@ -88,7 +88,7 @@ class _Printer(StdioBackend):
 
     def __init__(self, owner: Owner, *, interactive: bool) -> None:
         terminal = interactive and sys.stdin is not None and sys.stdin.isatty()
-        stdin = None if terminal else os.open(os.devnull, os.O_RDONLY)
+        stdin = 0 if terminal else os.open(os.devnull, os.O_RDONLY)
         super().__init__(stdin, on_escape=lambda: owner.finish(Outcome("down")))
         self._owner = owner
         self._reader = select.poll()

@@ -13,6 +13,8 @@ from manager.config.load import LoadedModel, inspect
 from manager.config.schema import LpcSlot, Machine
 from manager.graph import pci, rules
 from manager.graph.board import BOARD, COM_PORTS, UART_PORTS
+from manager.graph.firmware import with_firmware_parts
+from manager.graph.lints import lint
 from manager.graph.nodes import (
     Boot,
     Debug,
@@ -54,8 +56,14 @@ def check(path: Path, overrides: Sequence[str] = (), *, require_files: bool = Tr
     found = [*reading.diagnostics, *rules.check(reading.loaded, graph)]
     if require_files:
         found += missing_files(reading.loaded)
-    usable = not errors(found)
-    return Checked(graph if usable else None, reading.loaded, in_order(found))
+    wrong = errors(found)
+    if wrong:
+        return Checked(None, reading.loaded, in_order(wrong))
+    # Advice only once there is nothing else to put right.
+    warnings = [*found, *lint(reading.loaded, graph)]
+    allowed = reading.loaded.model.allow
+    advice = in_order(item for item in warnings if item.code not in allowed)
+    return Checked(graph, reading.loaded, advice)
 
 
 def load_graph(
@@ -84,6 +92,8 @@ def assemble(loaded: LoadedModel) -> Graph:
     lpc = _lpc_devices(model)
     fixed = tuple(ports for node in (*BOARD, *lpc) for ports in node.ports)
     devices = (*BOARD, *pci.functions(model, fixed), *lpc)
+    if model.boot.firmware is not None:
+        devices = with_firmware_parts(devices)
     return Graph(
         name=model.name,
         source=loaded.source,
@@ -127,18 +137,19 @@ def _lpc_devices(model: Machine) -> list[DeviceNode]:
 
 def _boot(model: Machine) -> Boot:
     boot = model.boot
+    initrd = Path(boot.initrd) if boot.initrd is not None else None
+    if boot.firmware is not None:
+        kernel = Path(boot.kernel) if boot.kernel is not None else None
+        return FirmwareBoot(Path(boot.firmware), kernel, initrd, boot.cmdline or "")
     if boot.kernel is not None:
-        initrd = Path(boot.initrd) if boot.initrd is not None else None
         return KernelBoot(
             Path(boot.kernel), initrd, boot.cmdline or "", boot.modules, boot.protocol
         )
-    if boot.image is not None:
-        assert boot.load is not None
-        assert boot.entry is not None
-        assert boot.bits is not None
-        return ImageBoot(Path(boot.image), boot.load, boot.entry, boot.bits)
-    assert boot.firmware is not None
-    return FirmwareBoot(Path(boot.firmware))
+    assert boot.image is not None
+    assert boot.load is not None
+    assert boot.entry is not None
+    assert boot.bits is not None
+    return ImageBoot(Path(boot.image), boot.load, boot.entry, boot.bits)
 
 
 def _ready(model: Machine, devices: Sequence[DeviceNode]) -> Ready | None:

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from manager.config.modules import join_module, split_module
 from manager.graph.differences import Difference, differences
-from manager.graph.nodes import Backend, Boot, DeviceNode, Graph, ImageBoot, KernelBoot
+from manager.graph.nodes import (
+    Backend,
+    Boot,
+    DeviceNode,
+    FirmwareBoot,
+    Graph,
+    ImageBoot,
+    KernelBoot,
+)
 from manager.graph.plain import from_plain, plain_value, to_plain
 
 if TYPE_CHECKING:
@@ -64,7 +72,14 @@ def _boot(boot: Boot) -> dict[str, Plain]:
         }
     if isinstance(boot, ImageBoot):
         return {"kind": "image", "load": boot.load, "entry": boot.entry, "bits": boot.bits}
-    return {"kind": "firmware"}
+    return {"kind": "firmware", **_firmware_kernel(boot)}
+
+
+def _firmware_kernel(boot: FirmwareBoot) -> dict[str, Plain]:
+    """What firmware is told to boot, if anything."""
+    if boot.kernel is None:
+        return {}
+    return {"kernel": True, "cmdline": boot.cmdline, "initrd": boot.initrd is not None}
 
 
 def _module(module: str) -> str:
@@ -127,7 +142,12 @@ def _boot_near(boot: Boot, here: Path) -> Boot:
         )
     if isinstance(boot, ImageBoot):
         return replace(boot, image=_near(boot.image, here))
-    return replace(boot, firmware=_near(boot.firmware, here))
+    return replace(
+        boot,
+        firmware=_near(boot.firmware, here),
+        kernel=_near(boot.kernel, here) if boot.kernel is not None else None,
+        initrd=_near(boot.initrd, here) if boot.initrd is not None else None,
+    )
 
 
 def _device_near(node: DeviceNode, here: Path) -> DeviceNode:

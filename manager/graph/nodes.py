@@ -139,12 +139,19 @@ class ImageBoot:
 
 @dataclass(frozen=True, slots=True)
 class FirmwareBoot:
-    """A ROM that ends at 4 GiB and starts at the reset vector."""
+    """A ROM that ends at 4 GiB and starts at the reset vector.
+
+    The rest is for the firmware to boot, which asks the fw_cfg device for it.
+    """
 
     firmware: Path
+    kernel: Path | None = None
+    initrd: Path | None = None
+    cmdline: str = ""
 
 
-Boot = KernelBoot | ImageBoot | FirmwareBoot
+Boot = FirmwareBoot | KernelBoot | ImageBoot
+"""Stored ones are told apart by the first of these whose first field they have."""
 
 
 @dataclass(frozen=True, slots=True)

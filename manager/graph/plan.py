@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from manager.config.files import show_path
 from manager.config.units import show_size
-from manager.graph.board import PIRQ_NAMES
-from manager.graph.identity import full_hash, identity_hash
-from manager.graph.nodes import Boot, DeviceNode, Graph, ImageBoot, KernelBoot, PortRange
-from manager.graph.rules import show
+from manager.graph.identity import full_hash, identity_hash, to_plain
+from manager.graph.memory_map import memory_map
+from manager.graph.nodes import Boot, DeviceNode, Graph, ImageBoot, KernelBoot
+from manager.graph.table import NOTHING, PIN_NAMES, all_ports, backend, interrupt, show_ports, table
 
-_NONE = "-"
+_CONSOLE_ARGUMENT = "console=ttyS"
 
 
 def render(graph: Graph) -> str:
@@ -22,11 +23,29 @@ def render(graph: Graph) -> str:
         list(_machine(graph)),
         list(_pci(graph)),
         list(_ports(graph)),
+        list(_memory(graph)),
         list(_routing(graph)),
         list(_consoles(graph)),
         [f"identity  {identity_hash(graph)}", f"full      {full_hash(graph)}"],
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
+
+
+def to_json(graph: Graph) -> dict[str, Any]:
+    """The plan as JSON values."""
+    return {
+        "graph": to_plain(graph),
+        "memory-map": [
+            {"base": r.base, "length": r.length, "kind": r.kind, "owner": r.owner}
+            for r in memory_map(graph)
+        ],
+        "consoles": [
+            {"port": node.port_name, "backend": backend(node), "roles": _roles(graph, node)}
+            for node in graph.serial_ports()
+        ],
+        "identity": identity_hash(graph),
+        "full": full_hash(graph),
+    }
 
 
 def _machine(graph: Graph) -> Iterator[str]:
@@ -58,54 +77,59 @@ def _pci(graph: Graph) -> Iterator[str]:
     rows = []
     for node in graph.devices:
         if node.address is not None and node.pci is not None:
-            bars = (show(PortRange(bar.base, bar.length)) for bar in node.bars)
+            bars = [show_ports(ports) for ports in all_ports(node)] if node.bars else []
             ids = f"{node.pci.vendor:04x}:{node.pci.device:04x}"
             code = f"{node.pci.class_code:06x}"
             what = [node.id.removeprefix("slots."), node.type, ids, code]
-            rows.append([*what, ", ".join(bars) or _NONE, _interrupt(node)])
+            rows.append([*what, ", ".join(bars) or NOTHING, interrupt(node)])
     if rows:
-        yield from _table(["slot", "device", "id", "class", "bars", "interrupt"], rows)
-
-
-def _interrupt(node: DeviceNode) -> str:
-    steps = [f"INT{PIRQ_NAMES[node.pin - 1]}"] if node.pin else []
-    if node.pirq is not None:
-        steps.append(f"PIRQ {PIRQ_NAMES[node.pirq]}")
-    if node.irq is not None:
-        steps.append(f"IRQ {node.irq}")
-    return " -> ".join(steps) or _NONE
+        yield from table(["slot", "device", "id", "class", "bars", "interrupt"], rows)
 
 
 def _ports(graph: Graph) -> Iterator[str]:
     rows = []
     for node in graph.devices:
-        ranges = list(node.ports) + [PortRange(bar.base, bar.length) for bar in node.bars]
-        for ports in ranges:
-            irq = str(node.irq) if node.irq is not None else _NONE
-            rows.append((ports.base, [show(ports), irq, node.id, node.type]))
-    yield from _table(["ports", "irq", "owner", "device"], [row for _, row in sorted(rows)])
+        irq = str(node.irq) if node.irq is not None else NOTHING
+        for ports in all_ports(node):
+            rows.append((ports.base, [show_ports(ports), irq, node.id, node.type]))
+    yield from table(["ports", "irq", "owner", "device"], [row for _, row in sorted(rows)])
+
+
+def _memory(graph: Graph) -> Iterator[str]:
+    rows = []
+    for region in memory_map(graph):
+        span = f"{region.base:#011x}-{region.end - 1:#011x}"
+        rows.append([span, show_size(region.length), f"{region.kind} {region.owner}".rstrip()])
+    yield from table(["memory", "size", "what"], rows)
 
 
 def _routing(graph: Graph) -> Iterator[str]:
     bridge = next((node for node in graph.devices if node.type == "lpc"), None)
     if bridge is not None:
-        routes = [f"{name} -> IRQ {bridge.properties[f'pirq_{name.lower()}']}" for name in "ABCD"]
+        routes = [
+            f"{name} -> IRQ {bridge.properties[f'pirq_{name.lower()}']}" for name in PIN_NAMES
+        ]
         yield f"PIRQ routing  {', '.join(routes)}"
 
 
 def _consoles(graph: Graph) -> Iterator[str]:
     rows = []
     for node in graph.serial_ports():
-        assert node.backend is not None
-        options = (f"{key} {item}" for key, item in node.backend.options.items())
-        rows.append([node.port_name, " ".join([node.backend.type, *options])])
+        roles = ", ".join(_roles(graph, node)) or NOTHING
+        rows.append([node.port_name, backend(node), roles])
     if rows:
-        yield from _table(["console", "backend"], rows)
+        yield from table(["console", "backend", "role"], rows)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    lines = [heads, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+def _roles(graph: Graph, node: DeviceNode) -> list[str]:
+    """What a port is for, as far as the machine file tells."""
+    roles = []
+    cmdline = graph.boot.cmdline if isinstance(graph.boot, KernelBoot) else ""
+    if node.type == "isa-uart" and node.port_name.startswith("com"):
+        number = int(node.port_name[3:]) - 1
+        words = (word.split(",")[0] for word in cmdline.split())
+        if f"{_CONSOLE_ARGUMENT}{number}" in words:
+            roles.append("kernel console")
+    if graph.ready is not None and graph.ready.port == node.port_name:
+        roles.append("ready")
+    return roles

@@ -12,11 +12,13 @@ from manager.config.scan import KeyPath
 from manager.config.suggest import did_you_mean
 from manager.config.units import show_size
 from manager.graph.board import RESET_CONTROL
+from manager.graph.memory_map import is_ram
 from manager.graph.nodes import DeviceNode, Graph, ImageBoot, PortRange
+from manager.graph.table import show_ports
 
 
 def check(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
-    """Every error and warning about the graph, in no particular order."""
+    """Every error about the graph, in no particular order."""
     judge = _Judge(loaded, graph)
     return [
         *judge.bridges(),
@@ -26,7 +28,6 @@ def check(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
         *judge.endpoints(),
         *judge.addresses(),
         *judge.readiness(),
-        *judge.deprecated(),
     ]
 
 
@@ -91,6 +92,8 @@ class _Judge:
             assert node.address is not None
             slots.setdefault(node.address.slot, []).append(node)
         for slot, nodes in slots.items():
+            if nodes[0].id.startswith("board."):
+                continue  # firmware finds it all the same
             if all(node.address and node.address.function for node in nodes):
                 yield Diagnostic(
                     "VM040",
@@ -124,12 +127,12 @@ class _Judge:
             return Diagnostic(
                 "VM053",
                 f"{legacy[0].id} and {lpc.id} are both {legacy[0].properties['legacy']}",
-                self.key(legacy[0], "legacy", f"a PCI-attached COM port at {show(ports)}"),
+                self.key(legacy[0], "legacy", f"a PCI-attached COM port at {show_ports(ports)}"),
                 (self.table(lpc, "the LPC bridge has it already"),),
                 help="remove `legacy`; the PCI uart then gets ports of its own",
             )
         spans = [
-            self.key(node, "legacy" if node in legacy else "port", show(claim))
+            self.key(node, "legacy" if node in legacy else "port", show_ports(claim))
             for node, claim in ((one, ports), (two, others))
             if not node.id.startswith("board.")
         ]
@@ -163,6 +166,8 @@ class _Judge:
             assert node.backend is not None
             options = node.backend.options
             end = options.get("path") or options.get("listen")
+            if node.backend.type == "pipe":
+                continue  # one machine may have both ends
             if node.backend.type == "stdio" or end is not None:
                 users.setdefault((node.backend.type, end or ""), []).append(node)
         for (kind, end), nodes in users.items():
@@ -182,12 +187,13 @@ class _Judge:
         if not isinstance(boot, ImageBoot):
             return
         for key, address in (("load", boot.load), ("entry", boot.entry)):
-            if address >= self.graph.memory_size:
+            if not is_ram(self.graph.memory_size, address):
                 yield Diagnostic(
                     "VM033",
-                    f"`{key}` is outside of memory, which ends at {self.graph.memory_size:#x}",
+                    f"`{key}` is {address:#x}, where the machine has no memory",
                     self.origins.value_span(("boot", key)),
-                    help=f"the machine has {show_size(self.graph.memory_size)} of memory",
+                    help=f"it has {show_size(self.graph.memory_size)} of memory; "
+                    "`vmmgr plan` shows where",
                 )
 
     def readiness(self) -> Iterator[Diagnostic]:
@@ -201,26 +207,6 @@ class _Judge:
             message = f'the machine has no serial port "{self.ready_port}"'
             span = self.origins.value_span(("ready", "port"))
         yield Diagnostic("VM062", message, span, help=did_you_mean(ready.port, names))
-
-    def deprecated(self) -> Iterator[Diagnostic]:
-        for node in self.pci:
-            if (com := node.properties.get("legacy")) is not None:
-                yield Diagnostic(
-                    "VM090",
-                    "PCI-attached COM ports are deprecated: firmware moves their BAR, "
-                    "and some guests want an ISA console",
-                    self.key(node, "legacy"),
-                    help=f"use `[lpc.{com}]` instead",
-                )
-
-
-def show(ports: PortRange) -> str:
-    """A range of ports for reading.
-
-    >>> show(PortRange(0x3F8, 8))
-    '0x3f8-0x3ff'
-    """
-    return f"{ports.base:#x}" if ports.length == 1 else f"{ports.base:#x}-{ports.end - 1:#x}"
 
 
 _BOARD_NAMES = {

@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from manager.bus.clock import Clock
-from manager.bus.lines import Line, WiredOr
+from manager.bus.lines import Line
 from manager.bus.memory import LOW_LIMIT
 from manager.bus.pci import PciBus
 from manager.bus.pci_function import PciHeader
 from manager.bus.ports import PortBus
+from manager.devices.acpi_pm import AcpiPm
 from manager.devices.debug_exit import DebugExit
 from manager.devices.device import Device
 from manager.devices.hostbridge import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
+from manager.devices.ioapic import IoApic
 from manager.devices.isa_uart import IsaUart
 from manager.devices.keyboard import Keyboard
+from manager.devices.lapic import Lapic
 from manager.devices.lpc import PIRQ_DISABLED, PIRQS, Lpc
 from manager.devices.pci_uart import PciUart
 from manager.devices.pic import Pic
@@ -24,19 +28,40 @@ from manager.devices.pit import Pit
 from manager.devices.port92 import Port92
 from manager.devices.reset_control import ResetControl
 from manager.devices.rtc import Rtc
-from manager.graph.nodes import DeviceNode, Graph
+from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, MemoryRange
+from manager.machine.interrupts import Fork, Interrupts
 from manager.machine.serial_port import SerialPort
 
 IO_SPACE_ENABLE = 1
 NO_INTERRUPT = 0xFF
 FIRST_BUILT = (
-    "pic", "pit", "rtc", "keyboard", "port92", "reset-control", "lpc", "hostbridge",
+    "lapic", "ioapic", "pic", "pit", "rtc", "keyboard", "port92", "reset-control", "acpi-pm",
+    "lpc", "hostbridge",
 )  # fmt: skip
 """What others are wired to comes first; the rest follows in graph order."""
 
 
-UNBUILT = ("lapic", "ioapic", "acpi-pm")
-"""Types that the graph has and no builder here yet."""
+class MemoryDevice(Protocol):
+    """A device with registers in memory; `size` is 1, 2 or 4 bytes."""
+
+    def read_mmio(self, offset: int, size: int) -> int:
+        """Read at `offset` from the start of its range."""
+
+    def write_mmio(self, offset: int, size: int, value: int) -> None:
+        """Write at `offset` from the start of its range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a board is connected to: the CPU's pins, and the run loop that ends or restarts it."""
+
+    intr: Line
+    nmi: Callable[[], None]
+    set_a20: Callable[[bool], None]
+    reset: Callable[[], None]
+    power_off: Callable[[], None]
+    end: Callable[[int], None]
+    """The debug-exit port was written; takes the exit status."""
 
 
 class A20Gate:
@@ -59,44 +84,37 @@ class A20Gate:
 
 
 class Board:
-    """All devices of a machine, wired. `intr` and the callbacks lead to the CPU and the run loop.
+    """All devices of a machine, wired.
 
     Device timers are made in the order of building, which depends on the graph alone: equal
     graphs fire simultaneous timers in equal order.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        io: PortBus,
-        clock: Clock,
-        intr: Line,
-        *,
-        set_a20: Callable[[bool], None],
-        reset: Callable[[], None],
-        end: Callable[[int], None],
-    ) -> None:
+    def __init__(self, graph: Graph, io: PortBus, clock: Clock, outside: Outside) -> None:
         self.graph = graph
         self.clock = clock
         self.io = io
         self.pci = PciBus()
         self.devices: dict[str, Device[Any]] = {}
         self.ports: dict[str, SerialPort] = {}
-        self._intr = intr
-        self._a20 = A20Gate(set_a20)
-        self._reset = reset
-        self._end = end
-        self._irqs: dict[int, WiredOr] = {}
+        self.in_memory: list[tuple[MemoryRange, MemoryDevice]] = []
+        """Devices with registers in memory, for the engine to map."""
+        self._outside = outside
+        virtual_wire = not isinstance(graph.boot, FirmwareBoot)
+        self.interrupts = Interrupts(clock, outside.intr, outside.nmi, virtual_wire=virtual_wire)
+        self._a20 = A20Gate(outside.set_a20)
         self._reset_control: ResetControl | None = None
         self._lpc: Lpc | None = None
-        self.pic: Pic
         builders: dict[str, Callable[[DeviceNode], Device[Any]]] = {
+            "lapic": self._build_lapic,
+            "ioapic": self._build_ioapic,
             "pic": self._build_pic,
             "pit": self._build_pit,
             "rtc": self._build_rtc,
             "keyboard": self._build_keyboard,
             "port92": self._build_port92,
             "reset-control": self._build_reset_control,
+            "acpi-pm": self._build_acpi_pm,
             "lpc": self._build_lpc,
             "hostbridge": self._build_hostbridge,
             "isa-uart": self._build_isa_uart,
@@ -104,22 +122,20 @@ class Board:
             "debug-exit": self._build_debug_exit,
         }
         for node in sorted(graph.devices, key=_build_rank):
-            if node.type in UNBUILT:
-                continue
             self.devices[node.id] = builders[node.type](node)
         self._program_as_firmware()
 
     def reset(self) -> None:
         """All devices to their power-on state, then what firmware would program.
 
-        The interrupt controller last, so that it forgets what the others' lines did.
+        The interrupt controllers last, so that they forget what the others' lines did.
         """
         for device in reversed(self.devices.values()):
             device.reset()
         self._program_as_firmware()
 
     def settle(self) -> None:
-        """After a restore: every device drives its lines again, the interrupt controller last."""
+        """After a restore: every device drives its lines again, the controllers last."""
         self.pci.reclaim()
         for device in reversed(self.devices.values()):
             device.settle()
@@ -127,16 +143,7 @@ class Board:
     def _program_as_firmware(self) -> None:
         """PCI interrupts are level-triggered, and nobody but firmware would say so."""
         routed = (node for node in self.graph.devices if node.pirq is not None)
-        level = {node.irq for node in routed if node.irq is not None}
-        for controller in range(2):
-            mask = sum(1 << (irq & 7) for irq in level if irq >> 3 == controller)
-            self.pic.elcr.write_port(controller, mask)
-
-    def _irq(self, number: int) -> Line:
-        """A new share of an ISA interrupt line."""
-        if number not in self._irqs:
-            self._irqs[number] = WiredOr(self.pic.line(number))
-        return self._irqs[number].join()
+        self.interrupts.make_level({node.irq for node in routed if node.irq is not None})
 
     def _port(self, node: DeviceNode) -> SerialPort:
         port = self.ports[node.id] = SerialPort(node.id)
@@ -144,39 +151,53 @@ class Board:
 
     # -- one builder per type -------------------------------------------------------------
 
+    def _build_lapic(self, node: DeviceNode) -> Lapic:
+        self.in_memory.append((node.memory[0], self.interrupts.lapic))
+        return self.interrupts.lapic
+
+    def _build_ioapic(self, node: DeviceNode) -> IoApic:
+        self.in_memory.append((node.memory[0], self.interrupts.ioapic))
+        return self.interrupts.ioapic
+
     def _build_pic(self, _: DeviceNode) -> Pic:
-        self.pic = Pic(self._intr)
-        self.io.claim(0x20, 2, self.pic.master)
-        self.io.claim(0xA0, 2, self.pic.slave)
-        self.io.claim(0x4D0, 2, self.pic.elcr)
-        return self.pic
+        pic = self.interrupts.pic
+        self.io.claim(0x20, 2, pic.master)
+        self.io.claim(0xA0, 2, pic.slave)
+        self.io.claim(0x4D0, 2, pic.elcr)
+        return pic
 
     def _build_pit(self, _: DeviceNode) -> Pit:
-        pit = Pit(self.clock, self._irq(0))
+        pit = Pit(self.clock, self.interrupts.irq(0))
         self.io.claim(0x40, 4, pit)
         self.io.claim(0x61, 1, pit.speaker_port)
         return pit
 
     def _build_rtc(self, _: DeviceNode) -> Rtc:
         high = max(0, self.graph.memory_size - LOW_LIMIT)
-        rtc = Rtc(self.clock, self._irq(8), self.graph.epoch, self.graph.memory_size, high)
+        rtc = Rtc(self.clock, self.interrupts.irq(8), self.graph.epoch, self.graph.memory_size, high)
         self.io.claim(0x70, 2, rtc)
         return rtc
 
     def _build_keyboard(self, _: DeviceNode) -> Keyboard:
-        keyboard = Keyboard(self._irq(1), self._a20.control("keyboard"), self._reset)
+        keyboard = Keyboard(self.interrupts.irq(1), self._a20.control("keyboard"), self._outside.reset)
         self.io.claim(0x60, 1, keyboard)
         self.io.claim(0x64, 1, keyboard.command_port)
         return keyboard
 
     def _build_port92(self, _: DeviceNode) -> Port92:
-        port92 = Port92(self._a20.control("port92"), self._reset)
+        port92 = Port92(self._a20.control("port92"), self._outside.reset)
         self.io.claim(0x92, 1, port92)
         return port92
 
     def _build_reset_control(self, _: DeviceNode) -> ResetControl:
-        self._reset_control = ResetControl(self._reset)
+        self._reset_control = ResetControl(self._outside.reset)
         return self._reset_control
+
+    def _build_acpi_pm(self, node: DeviceNode) -> AcpiPm:
+        assert node.irq is not None
+        power = AcpiPm(self.clock, self.interrupts.irq(node.irq), self._outside.power_off)
+        self.io.claim_wide(node.ports[0].base, node.ports[0].length, power)
+        return power
 
     def _build_lpc(self, node: DeviceNode) -> Lpc:
         routing = [PIRQ_DISABLED] * PIRQS
@@ -184,7 +205,7 @@ class Board:
             irq = node.properties.get(f"pirq_{letter}")
             if isinstance(irq, int):
                 routing[index] = irq
-        self._lpc = Lpc(_header(node), self._irq, routing)
+        self._lpc = Lpc(_header(node), self.interrupts.irq, routing)
         self._attach(node, self._lpc)
         return self._lpc
 
@@ -197,7 +218,7 @@ class Board:
     def _build_isa_uart(self, node: DeviceNode) -> IsaUart:
         port = self._port(node)
         assert node.irq is not None
-        uart = IsaUart(self._irq(node.irq), port, self.clock)
+        uart = IsaUart(self.interrupts.irq(node.irq), port, self.clock)
         port.connect(uart.input_ready)
         self.io.claim(node.ports[0].base, node.ports[0].length, uart)
         return uart
@@ -210,7 +231,7 @@ class Board:
         return uart
 
     def _build_debug_exit(self, node: DeviceNode) -> DebugExit:
-        exit_port = DebugExit(self._end)
+        exit_port = DebugExit(self._outside.end)
         self.io.claim(node.ports[0].base, node.ports[0].length, exit_port)
         return exit_port
 
@@ -220,10 +241,11 @@ class Board:
 
     def _intx(self, node: DeviceNode) -> Line:
         """What a PCI interrupt pin is wired to: a PIRQ, a fixed interrupt, or nothing."""
-        if node.pirq is not None and self._lpc is not None:
-            return self._lpc.pirq(node.pirq)
+        if node.pirq is not None:
+            pin = self.interrupts.pirq_pin(node.pirq)
+            return pin if self._lpc is None else Fork(self._lpc.pirq(node.pirq), pin)
         if node.irq is not None:
-            return self._irq(node.irq)
+            return self.interrupts.irq(node.irq)
         return Unconnected()
 
 

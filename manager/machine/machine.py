@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from manager.boot import loader
+from manager.boot import firmware_tables, loader
 from manager.bus.clock import Clock
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory, RamRegion
@@ -17,7 +17,7 @@ from manager.cpu.state import CpuState
 from manager.cpu.unicorn_engine import UnicornEngine
 from manager.errors import ExitCode
 from manager.graph.nodes import Graph
-from manager.machine.board import Board
+from manager.machine.board import Board, Outside
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.snapshot.image import Image
 from manager.snapshot.image import RamRegion as SavedRegion
@@ -64,8 +64,6 @@ class Machine:
         self.engine = UnicornEngine(graph.cpu_model, self)
         for region in memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
-        for base, length in memory.holes():
-            self.engine.map_hole(base, length)
         self.clock = Clock(self.engine.now, self._deadline_moved)
         self._reset_requested = False
         self._stop_requested = False
@@ -74,17 +72,27 @@ class Machine:
             graph,
             io,
             self.clock,
-            Wire(self.engine.set_intr),
-            set_a20=self.engine.set_a20,
-            reset=self._request_reset,
-            end=self._debug_exit,
+            Outside(
+                intr=Wire(self.engine.set_intr),
+                nmi=self.engine.nmi,
+                set_a20=self.engine.set_a20,
+                reset=self._request_reset,
+                power_off=self._power_off,
+                end=self._debug_exit,
+            ),
         )
+        for place, device in self._board.in_memory:
+            self.engine.map_mmio(place.base, place.length, device.read_mmio, device.write_mmio)
+        taken = [(place.base, place.length) for place, _ in self._board.in_memory]
+        for base, length in memory.holes(taken):
+            self.engine.map_hole(base, length)
+        self._lapic = self._board.interrupts.lapic
 
     @classmethod
     def power_on(cls, graph: Graph) -> Machine:
         """A machine about to execute its first instruction. Raises BootImageError."""
         machine = cls(graph, Memory.blank(graph.memory_size))
-        machine.engine.write_state(loader.load(graph.boot, machine.memory))
+        machine._boot()
         return machine
 
     @classmethod
@@ -163,6 +171,9 @@ class Machine:
     def _debug_exit(self, status: int) -> None:
         self._end("debug-exit", status, f"the guest ended the machine with status {status}")
 
+    def _power_off(self) -> None:
+        self._end("power-off", ExitCode.OK, "the guest powered the machine off")
+
     def _request_reset(self) -> None:
         self._reset_requested = True
         self.engine.kick()
@@ -173,27 +184,39 @@ class Machine:
         self.memory.clear()
         self.engine.invalidate(0, self.memory.regions[-1].end)
         self._board.reset()
-        self.engine.write_state(loader.load(self.graph.boot, self.memory))
+        self._boot()
+
+    def _boot(self) -> None:
+        """What firmware would do: leave tables for the guest to find, load it, enter it."""
+        tables = firmware_tables.place(self.graph, self.memory)
+        self.engine.write_state(loader.load(self.graph.boot, self.memory, tables.rsdp))
 
     # -- what the engine and the clock call -----------------------------------------------
 
     def acknowledge(self) -> int:
         """INTA: the vector of the interrupt that is waiting."""
-        return self._board.pic.acknowledge()
-
-    def read_msr(self, number: int) -> int:
-        """RDMSR of a local APIC register."""
-        return 0
-
-    def write_msr(self, number: int, value: int) -> None:
-        """WRMSR to a local APIC register."""
+        return self._lapic.acknowledge()
 
     def read_cr8(self) -> int:
         """The task priority."""
-        return 0
+        return self._lapic.read_cr8()
 
     def write_cr8(self, value: int) -> None:
         """Set the task priority."""
+        self._lapic.write_cr8(value)
+
+    def read_msr(self, number: int) -> int:
+        """RDMSR of a register that the local APIC keeps."""
+        if number == MSR_APIC_BASE:
+            return self._lapic.read_base()
+        return self._lapic.read_tsc_deadline()
+
+    def write_msr(self, number: int, value: int) -> None:
+        """WRMSR to a register that the local APIC keeps."""
+        if number == MSR_APIC_BASE:
+            self._lapic.write_base(value)
+        else:
+            self._lapic.write_tsc_deadline(value)
 
     def _deadline_moved(self) -> None:
         self.engine.limit(self.clock.next_deadline())
@@ -244,6 +267,7 @@ class Machine:
 
 EndReason = Literal["debug-exit", "power-off", "halted", "triple-fault", "engine"]
 RFLAGS_IF = 1 << 9
+MSR_APIC_BASE = 0x1B
 
 
 def _place(state: CpuState) -> str:

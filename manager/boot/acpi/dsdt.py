@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from manager.boot.acpi import aml, interrupts, resources
 from manager.boot.acpi.interrupts import PciRoute
 from manager.boot.acpi.tables import table
-from manager.devices.acpi_pm import S5_TYPE
-from manager.devices.lpc import PIRQ_DISABLED, PIRQ_IRQ, PIRQ_REGISTERS
 from manager.graph.board import COM_PORTS, PCI_CONFIG
 from manager.graph.nodes import DeviceNode, Graph, PortRange
 
 REVISION = 2
 """Integers have 64 bits."""
+S5_TYPE = 5
+"""What PM1_CNT takes for soft off."""
 PRESENT = 0x0F
 """_STA: present, enabled, shown, working."""
 LINK_ON, LINK_OFF = 0x0B, 0x09
@@ -29,6 +29,9 @@ LAST_PORT = 0xFFFF
 MEMORY_HOLE = (0xE000_0000, 0xFEBF_FFFF)
 """Where memory BARs may go: above RAM and below the I/O APIC."""
 
+PIRQ_REGISTERS = (0x60, 0x61, 0x62, 0x63, 0x68, 0x69, 0x6A, 0x6B)
+"""In the LPC bridge's configuration space."""
+PIRQ_DISABLED, PIRQ_IRQ = 0x80, 0x0F
 PIRQS = "ABCDEFGH"
 LPC = "\\_SB.PCI0.LPCB"
 

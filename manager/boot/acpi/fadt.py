@@ -7,12 +7,17 @@ import struct
 
 from manager.boot.acpi import interrupts
 from manager.boot.acpi.tables import table
-from manager.devices import acpi_pm, rtc_calendar
 from manager.graph.nodes import Graph
 
 MAJOR_VERSION, MINOR_VERSION = 6, 4
 UNSPECIFIED_PROFILE = 0
 
+# Ports of the PM block: offset and length, in bytes
+PM1_EVENT, PM1_EVENT_LENGTH = 0, 4
+PM1_CONTROL, PM1_CONTROL_LENGTH = 4, 2
+PM_TIMER, PM_TIMER_LENGTH = 8, 4
+
+RTC_CENTURY = 0x32
 NO_C2, NO_C3 = 0xFFFF, 0xFFFF
 """Latencies beyond what the states may have: the states do not exist."""
 RESET_VALUE = 0x06
@@ -28,6 +33,7 @@ WBINVD = 1 << 0
 PROC_C1 = 1 << 2
 SLP_BUTTON = 1 << 5  # no sleep button in PM1
 FIX_RTC = 1 << 6  # no RTC wake status in PM1
+TMR_VAL_EXT = 1 << 8  # the PM timer has 32 bits
 RESET_REG_SUP = 1 << 10
 HEADLESS = 1 << 12
 
@@ -45,7 +51,7 @@ def fadt(graph: Graph, facs_address: int, dsdt_address: int) -> bytes:
     """
     pm = interrupts.only(graph, "acpi-pm").ports[0].base
     reset = interrupts.find(graph, "reset-control")
-    flags = WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | acpi_pm.FADT_TIMER_IS_32_BIT | HEADLESS
+    flags = WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | TMR_VAL_EXT | HEADLESS
     reset_register = NOWHERE
     if reset is not None:
         flags |= RESET_REG_SUP
@@ -57,21 +63,19 @@ def fadt(graph: Graph, facs_address: int, dsdt_address: int) -> bytes:
         "<IIxBH", facs_address, dsdt_address, UNSPECIFIED_PROFILE, interrupts.sci(graph)
     )
     body += struct.pack("<IBBBB", 0, 0, 0, 0, 0)  # SMI_CMD and what it would take
-    body += struct.pack(
-        "<6I", pm + acpi_pm.PM1_STATUS, 0, pm + acpi_pm.PM1_CONTROL, 0, 0, pm + acpi_pm.PM_TIMER
-    )
+    body += struct.pack("<6I", pm + PM1_EVENT, 0, pm + PM1_CONTROL, 0, 0, pm + PM_TIMER)
     body += struct.pack("<II", 0, 0)  # no general-purpose events
-    lengths = (acpi_pm.EVENT_LENGTH, acpi_pm.CONTROL_LENGTH, 0, acpi_pm.TIMER_LENGTH, 0, 0, 0, 0)
+    lengths = (PM1_EVENT_LENGTH, PM1_CONTROL_LENGTH, 0, PM_TIMER_LENGTH, 0, 0, 0, 0)
     body += bytes(lengths)
     body += struct.pack("<HHHHBB", NO_C2, NO_C3, 0, 0, 0, 0)
-    body += bytes((0, 0, rtc_calendar.CENTURY))
+    body += bytes((0, 0, RTC_CENTURY))
     body += struct.pack("<HxI", LEGACY_DEVICES | VGA_NOT_PRESENT, flags)
     body += reset_register + struct.pack("<BHB", RESET_VALUE, 0, MINOR_VERSION)
     body += struct.pack("<QQ", 0, dsdt_address)  # FACS is below 4 GiB, and given above
-    body += _register(pm + acpi_pm.PM1_STATUS, acpi_pm.EVENT_LENGTH, ACCESS_WORD) + NOWHERE
-    body += _register(pm + acpi_pm.PM1_CONTROL, acpi_pm.CONTROL_LENGTH, ACCESS_WORD) + NOWHERE
+    body += _register(pm + PM1_EVENT, PM1_EVENT_LENGTH, ACCESS_WORD) + NOWHERE
+    body += _register(pm + PM1_CONTROL, PM1_CONTROL_LENGTH, ACCESS_WORD) + NOWHERE
     body += NOWHERE  # PM2_CNT
-    body += _register(pm + acpi_pm.PM_TIMER, acpi_pm.TIMER_LENGTH, ACCESS_DWORD)
+    body += _register(pm + PM_TIMER, PM_TIMER_LENGTH, ACCESS_DWORD)
     body += NOWHERE * 4  # general-purpose events, sleep control and status
     return table(b"FACP", MAJOR_VERSION, body + HYPERVISOR.ljust(8, b"\0"))
 

@@ -152,10 +152,12 @@ enum { MMIO_ENGINE, MMIO_READ, MMIO_WRITE };
 static uint64_t read_mmio(void *uc, uint64_t offset, unsigned size, void *opaque)
 {
     struct engine *e = (struct engine *)PyTuple_GET_ITEM((PyObject *)opaque, MMIO_ENGINE);
-    (void)uc;
     charge(e, MMIO_TICKS);
-    return ask(e, PyTuple_GET_ITEM((PyObject *)opaque, MMIO_READ), 2,
-               (uint64_t[]){offset, size});
+    if (size == 8)
+        return read_mmio(uc, offset, 4, opaque) | read_mmio(uc, offset + 4, 4, opaque) << 32;
+    uint64_t value = ask(e, PyTuple_GET_ITEM((PyObject *)opaque, MMIO_READ), 2,
+                         (uint64_t[]){offset, size});
+    return value & (UINT32_MAX >> (32 - 8 * size));
 }
 
 static void write_mmio(void *uc, uint64_t offset, unsigned size, uint64_t value, void *opaque)
@@ -163,8 +165,13 @@ static void write_mmio(void *uc, uint64_t offset, unsigned size, uint64_t value,
     struct engine *e = (struct engine *)PyTuple_GET_ITEM((PyObject *)opaque, MMIO_ENGINE);
     (void)uc;
     charge(e, MMIO_TICKS);
+    if (size == 8) {
+        write_mmio(uc, offset, 4, value, opaque);
+        write_mmio(uc, offset + 4, 4, value >> 32, opaque);
+        return;
+    }
     ask(e, PyTuple_GET_ITEM((PyObject *)opaque, MMIO_WRITE), 3,
-        (uint64_t[]){offset, size, value});
+        (uint64_t[]){offset, size, value & (UINT32_MAX >> (32 - 8 * size))});
 }
 
 /* ---- proof that the layout is what we think ---- */
@@ -228,9 +235,10 @@ static bool interposed(struct engine *e)
 static void correct_features(struct engine *e)
 {
     uint64_t *features = &FIELD(uint64_t, e->env, ENV_FEATURES);
-    features[FEAT_1_EDX] &= ~(uint64_t)(1 << 7 | 1 << 9 | 1 << 12 | 1 << 14); /* MCE APIC MTRR MCA */
-    /* MONITOR x2APIC TSC-deadline RDRAND */
-    features[FEAT_1_ECX] &= ~(uint64_t)(1u << 3 | 1u << 21 | 1u << 24 | 1u << 30);
+    features[FEAT_1_EDX] &= ~(uint64_t)(1 << 7 | 1 << 12 | 1 << 14); /* MCE MTRR MCA */
+    features[FEAT_1_EDX] |= 1 << 9;                                  /* APIC */
+    features[FEAT_1_ECX] &= ~(uint64_t)(1u << 3 | 1u << 21 | 1u << 30); /* MONITOR x2APIC RDRAND */
+    features[FEAT_1_ECX] |= 1u << 24;                                   /* TSC-deadline timer */
     features[FEAT_7_0_EBX] &= ~(uint64_t)(1u << 14 | 1u << 18); /* MPX RDSEED */
     features[FEAT_7_0_ECX] &= ~(uint64_t)(1u << 3);             /* PKU */
     features[FEAT_8000_0001_ECX] &= ~(uint64_t)(1u << 2);       /* SVM */

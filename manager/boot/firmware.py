@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Firmware at the reset vector: its ROM, and what the fw_cfg device tells it.
+
+Item keys and file names are those of QEMU's fw_cfg, which SeaBIOS and OVMF look for.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from manager.boot import linux
+from manager.boot.errors import BootImageError
+from manager.bus.memory import ABOVE_VGA, FOUR_GIB, PAGE, Memory
+from manager.devices.rom import SHADOW_END, SIZE_LIMIT, RomState
+from manager.graph.nodes import FirmwareBoot, Graph
+
+NO_GRAPHICS, CPUS, BOOT_MENU, MAX_CPUS = 0x04, 0x05, 0x0E, 0x0F
+KERNEL_ADDRESS, KERNEL_SIZE, KERNEL = 0x07, 0x08, 0x11
+INITRD_ADDRESS, INITRD_SIZE, INITRD = 0x0A, 0x0B, 0x12
+CMDLINE_ADDRESS, CMDLINE_SIZE, CMDLINE = 0x13, 0x14, 0x15
+SETUP_ADDRESS, SETUP_SIZE, SETUP = 0x16, 0x17, 0x18
+DIRECTORY, FIRST_FILE = 0x19, 0x20
+FILE_NAME_LENGTH = 56
+
+E820_RAM = 1
+NEVER_RETRY = 0xFFFFFFFF
+
+# Where the parts of a kernel go; the boot protocol leaves the first 640 KiB to the loader.
+SETUP_BASE, CMDLINE_BASE, KERNEL_BASE = 0x10000, 0x20000, 0x100000
+HEAP_END_POINTER = 0x224
+CAN_USE_HEAP = 0x80
+HEAP_END = CMDLINE_BASE - SETUP_BASE - 0x200
+SECTOR = 512
+FIRMWARE_RESERVE = 4 << 20
+"""The top of RAM, where firmware keeps its tables."""
+
+LINUX_ROM = Path(__file__).with_name("linux_rom.bin")
+LINUX_ROM_NAME = "genroms/vmmgr-linux.bin"
+PNP_HEADER, PNP_LENGTH, PNP_CHECKSUM = 0x20, 0x20, 0x29
+
+Files = Mapping[str, bytes]
+
+
+def read_rom(boot: FirmwareBoot, memory: Memory) -> RomState:
+    """The firmware file. Raises BootImageError."""
+    content = _read(boot.firmware)
+    if not content or len(content) % PAGE or len(content) > SIZE_LIMIT:
+        raise BootImageError(
+            f"{boot.firmware}: {len(content)} bytes are not a ROM: it has whole pages of "
+            f"{PAGE} bytes, {SIZE_LIMIT >> 20} MiB at most",
+            help="a ROM ends with the reset vector, such as SeaBIOS's bios-256k.bin",
+        )
+    region = next((region for region in memory.regions if region.base == ABOVE_VGA), None)
+    if region is None or region.end < SHADOW_END:
+        raise BootImageError("firmware needs 1 MiB of RAM or more", help="raise memory.size")
+    return RomState(bytearray(content))
+
+
+def items(graph: Graph, boot: FirmwareBoot, memory: Memory) -> dict[int, bytes | memoryview]:
+    """All that fw_cfg tells. Raises BootImageError for a kernel it cannot hand over."""
+    found: dict[int, bytes | memoryview] = {
+        NO_GRAPHICS: _u16(1),
+        CPUS: _u16(1),
+        MAX_CPUS: _u16(1),
+        BOOT_MENU: _u16(0),
+    }
+    files: dict[str, bytes] = {
+        "etc/e820": _e820(memory),
+        "etc/boot-fail-wait": struct.pack("<I", NEVER_RETRY),
+    }
+    if (console := graph.device("lpc.com1")) is not None:
+        files["etc/sercon-port"] = struct.pack("<Q", console.ports[0].base)
+    if boot.kernel is not None:
+        found |= _kernel(boot, boot.kernel, memory)
+        files[LINUX_ROM_NAME] = linux_rom()
+        files["bootorder"] = f"/rom@{LINUX_ROM_NAME}\n\0".encode()
+    return found | with_directory(files)
+
+
+def with_directory(files: Files) -> dict[int, bytes]:
+    """Files by key, and the directory that tells which is which. Names sort bytewise."""
+    names = sorted(files)
+    entries = [
+        struct.pack(f">IHH{FILE_NAME_LENGTH}s", len(files[name]), key, 0, name.encode())
+        for key, name in enumerate(names, FIRST_FILE)
+    ]
+    directory = struct.pack(">I", len(entries)) + b"".join(entries)
+    contents = {key: files[name] for key, name in enumerate(names, FIRST_FILE)}
+    return {DIRECTORY: directory, **contents}
+
+
+def linux_rom() -> bytes:
+    """The option ROM that boots the kernel in fw_cfg (linux_rom.S), padded and with checksums."""
+    code = LINUX_ROM.read_bytes()
+    rom = bytearray(code.ljust(-(-(len(code) + 1) // SECTOR) * SECTOR, b"\0"))
+    rom[2] = len(rom) // SECTOR
+    rom[PNP_CHECKSUM] = -sum(rom[PNP_HEADER : PNP_HEADER + PNP_LENGTH]) & 0xFF
+    rom[-1] = -sum(rom) & 0xFF
+    return bytes(rom)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BootImageError(f"{path}: {error.strerror}") from error
+
+
+def _u16(value: int) -> bytes:
+    return struct.pack("<H", value)
+
+
+def _e820(memory: Memory) -> bytes:
+    """RAM as firmware wants to know it: what is reserved in it, firmware knows best."""
+    entry = struct.Struct("<QQI")
+    low = entry.pack(0, memory.below_4g(), E820_RAM)
+    high = [region for region in memory.regions if region.base >= FOUR_GIB]
+    return low + b"".join(entry.pack(region.base, region.length, E820_RAM) for region in high)
+
+
+def _kernel(boot: FirmwareBoot, path: Path, memory: Memory) -> dict[int, bytes | memoryview]:
+    """A bzImage in its two parts, initrd and command line, and where each of them goes."""
+    image = _read(path)
+    if not linux.is_bzimage(image) or len(image) < linux.SETUP_HEADER_LIMIT:
+        raise BootImageError(f"{path}: not a Linux bzImage", help="firmware boots no other kernels")
+    initrd = _read(boot.initrd) if boot.initrd is not None else b""
+    cmdline = boot.cmdline.encode() + b"\0"
+    setup_length = ((image[linux.SETUP_SECTORS] or 4) + 1) * SECTOR
+    setup = bytearray(image[:setup_length])
+    (limit,) = struct.unpack_from("<I", setup, linux.RAMDISK_MAX)
+    top = min(memory.below_4g() - FIRMWARE_RESERVE, (limit or linux.DEFAULT_RAMDISK_MAX) + 1)
+    initrd_base = (top - len(initrd)) & -PAGE
+    (init_size,) = struct.unpack_from("<I", setup, linux.INIT_SIZE)
+    (preferred,) = struct.unpack_from("<Q", setup, linux.PREFERRED_ADDRESS)
+    used = max(KERNEL_BASE + len(image), preferred + init_size)
+    if initrd_base < used:
+        raise BootImageError(
+            f"{path}: kernel and initrd do not fit into RAM: the kernel takes up to {used:#x}, "
+            f"and {initrd_base:#x} would be left for the initrd",
+            help="raise memory.size",
+        )
+    setup[linux.LOADER_TYPE] = linux.LOADER_UNDEFINED
+    setup[linux.LOAD_FLAGS] |= CAN_USE_HEAP
+    struct.pack_into("<H", setup, HEAP_END_POINTER, HEAP_END)
+    struct.pack_into("<I", setup, linux.COMMAND_LINE_POINTER, CMDLINE_BASE)
+    struct.pack_into("<II", setup, linux.RAMDISK_IMAGE, initrd_base, len(initrd))
+    parts = (
+        (KERNEL_ADDRESS, KERNEL_BASE, KERNEL_SIZE, KERNEL, memoryview(image)[setup_length:]),
+        (INITRD_ADDRESS, initrd_base, INITRD_SIZE, INITRD, initrd),
+        (CMDLINE_ADDRESS, CMDLINE_BASE, CMDLINE_SIZE, CMDLINE, cmdline),
+        (SETUP_ADDRESS, SETUP_BASE, SETUP_SIZE, SETUP, bytes(setup)),
+    )
+    found: dict[int, bytes | memoryview] = {}
+    for address_key, address, size_key, key, content in parts:
+        found[address_key] = struct.pack("<I", address)
+        found[size_key] = struct.pack("<I", len(content))
+        found[key] = content
+    return found

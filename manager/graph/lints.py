@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Warnings that teach: what is allowed, and yet likely not what somebody wants.
+
+Each can be turned off with `allow` in the machine file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from manager.config.diagnostics import Diagnostic, Span
+from manager.config.load import LoadedModel
+from manager.config.units import MIB, show_size
+from manager.graph.nodes import DeviceNode, Graph, KernelBoot
+from manager.graph.rules import model_path
+
+_HUGE_PAGE = 2 * MIB
+_CONSOLE = re.compile(r"console=(\S+)")
+_SERIAL = re.compile(r"ttyS([0-9]+)(?:,.*)?")
+_LOOPBACK = re.compile(r"127\.[0-9.]+|localhost|\[::1\]")
+
+
+def lint(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
+    """Every warning about the graph, in no particular order."""
+    adviser = _Adviser(loaded, graph)
+    return [
+        *adviser.legacy(),
+        *adviser.console_behind_pci(),
+        *adviser.memory_size(),
+        *adviser.unread_ready(),
+        *adviser.kernel_console(),
+        *adviser.empty_pattern(),
+        *adviser.silent_kernel(),
+        *adviser.shared_com_interrupt(),
+        *adviser.open_to_the_network(),
+    ]
+
+
+class _Adviser:
+    def __init__(self, loaded: LoadedModel, graph: Graph) -> None:
+        self.origins = loaded.origins
+        self.graph = graph
+        self.com = [node for node in graph.devices if node.type == "isa-uart"]
+        self.pci = [node for node in graph.devices if node.type == "pci-uart"]
+
+    def heading(self, node: DeviceNode, label: str = "") -> Span:
+        return self.origins.key_span(model_path(node), label)
+
+    def legacy(self) -> Iterator[Diagnostic]:
+        for node in self.pci:
+            if (com := node.properties.get("legacy")) is not None:
+                yield Diagnostic(
+                    "VM090",
+                    "PCI-attached COM ports are deprecated: firmware moves their BAR, "
+                    "and some guests want an ISA console",
+                    self.origins.value_span((*model_path(node), "legacy")),
+                    help=f"use `[lpc.{com}]` instead",
+                )
+
+    def console_behind_pci(self) -> Iterator[Diagnostic]:
+        if self.pci and not self.com and not any("legacy" in n.properties for n in self.pci):
+            yield Diagnostic(
+                "VM100",
+                "the only serial ports are PCI uarts; firmware, OpenBSD and Linux's early "
+                "console look for COM1",
+                self.heading(self.pci[0]),
+                help='add `[lpc.com1]`, with `device = "lpc"` in a slot',
+            )
+
+    def memory_size(self) -> Iterator[Diagnostic]:
+        size = self.graph.memory_size
+        if size > _HUGE_PAGE and size % _HUGE_PAGE:
+            above = (size // _HUGE_PAGE + 1) * _HUGE_PAGE
+            yield Diagnostic(
+                "VM101",
+                f"{show_size(size)} is not a multiple of 2 MiB, the guest's large page",
+                self.origins.value_span(("memory", "size")),
+                help=f"{show_size(above - _HUGE_PAGE)} and {show_size(above)} are",
+            )
+
+    def unread_ready(self) -> Iterator[Diagnostic]:
+        ready = self.graph.ready
+        for node in self.graph.serial_ports():
+            assert node.backend is not None
+            if ready is None or node.port_name != ready.port or node.backend.type != "null":
+                continue
+            named = ("ready", "port") in self.origins.places
+            place = ("ready", "port") if named else ("ready",)
+            yield Diagnostic(
+                "VM102",
+                f"`ready` watches {ready.port}, but nobody else can: its backend is null",
+                self.origins.value_span(place),
+                (self.heading(node, "this port"),),
+                help='give it a backend such as "stdio" or "pty"',
+            )
+
+    def kernel_console(self) -> Iterator[Diagnostic]:
+        """Whether the serial ports of `console=` are there, and are where `ready` looks."""
+        if not isinstance(self.graph.boot, KernelBoot):
+            return
+        span = self.origins.value_span(("boot", "cmdline"))
+        consoles = _CONSOLE.findall(self.graph.boot.cmdline)
+        matches = [match for name in consoles if (match := _SERIAL.fullmatch(name))]
+        wanted = [f"com{int(match[1]) + 1}" for match in matches]
+        present = [node.port_name for node in self.com]
+        present += [str(n.properties["legacy"]) for n in self.pci if "legacy" in n.properties]
+        for match, com in zip(matches, wanted, strict=True):
+            if com not in present and int(match[1]) < 4:
+                yield Diagnostic(
+                    "VM103",
+                    f"the kernel's console is ttyS{match[1]}, but the machine has no {com.upper()}",
+                    span,
+                    help=f"add `[lpc.{com}]`, or name another console",
+                )
+        ready = self.graph.ready
+        if ready is not None and wanted and ready.port in present and ready.port not in wanted:
+            yield Diagnostic(
+                "VM104",
+                f"`ready` watches {ready.port}, but the kernel's console is {wanted[-1]}",
+                self.origins.value_span(("ready", "port")),
+                (self.origins.value_span(("boot", "cmdline"), "the console"),),
+                help=f'set `port = "{wanted[-1]}"`, unless the guest opens {ready.port} itself',
+            )
+
+    def empty_pattern(self) -> Iterator[Diagnostic]:
+        ready = self.graph.ready
+        for key in ("wait-for", "fail-on"):
+            pattern = getattr(ready, key.replace("-", "_"), None)
+            if pattern is not None and re.compile(pattern, re.MULTILINE).search(""):
+                yield Diagnostic(
+                    "VM105",
+                    f"`{key}` matches before the guest has printed anything",
+                    self.origins.value_span(("ready", key)),
+                    help="write a pattern that needs at least one character",
+                )
+
+    def silent_kernel(self) -> Iterator[Diagnostic]:
+        boot = self.graph.boot
+        if not isinstance(boot, KernelBoot) or boot.initrd is None:
+            return
+        if not _CONSOLE.search(boot.cmdline) and self.com:
+            yield Diagnostic(
+                "VM106",
+                "without `console=` in `cmdline` Linux prints nothing to a serial port",
+                self.origins.value_span(("boot", "cmdline")),
+                help='such as cmdline = "console=ttyS0"',
+            )
+
+    def shared_com_interrupt(self) -> Iterator[Diagnostic]:
+        for index, node in enumerate(self.com):
+            for other in self.com[index + 1 :]:
+                if node.irq == other.irq:
+                    yield Diagnostic(
+                        "VM107",
+                        f"{node.port_name} and {other.port_name} share IRQ {node.irq}, as on any "
+                        "PC; a guest that opens both may miss interrupts",
+                        self.heading(other, f"IRQ {node.irq} ..."),
+                        (self.heading(node, "... and here"),),
+                        help="use a PCI uart for one of them",
+                    )
+
+    def open_to_the_network(self) -> Iterator[Diagnostic]:
+        for node in self.graph.serial_ports():
+            assert node.backend is not None
+            listen = node.backend.options.get("listen", "")
+            host = listen.rpartition(":")[0]
+            if node.backend.type == "tcp" and listen and not _LOOPBACK.fullmatch(host):
+                yield Diagnostic(
+                    "VM108",
+                    f"{node.port_name} is open to the network: whoever connects to {listen} "
+                    "gets the console",
+                    self.origins.value_span((*model_path(node), "backend", "listen")),
+                    help="listen on 127.0.0.1, or use a unix socket",
+                )

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How interrupts travel: device pin -> 8259 pair and I/O APIC -> local APIC -> CPU.
+
+Every ISA interrupt reaches both controllers; the guest programs the one it wants and masks the
+other. The timer's IRQ 0 is pin 2 of the I/O APIC, as on every PC, and PIRQ A-H have pins 16-23
+of their own beside what the LPC bridge routes them to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from manager.bus.clock import Clock
+from manager.bus.lines import Line, WiredOr
+from manager.devices.ioapic import IoApic
+from manager.devices.lapic import Lapic
+from manager.devices.pic import Pic
+
+TIMER_PIN = 2
+FIRST_PIRQ_PIN = 16
+
+
+class Fork:
+    """One line that drives two."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Line, second: Line) -> None:
+        self._first = first
+        self._second = second
+
+    def set(self, level: bool) -> None:
+        """Drive both."""
+        self._first.set(level)
+        self._second.set(level)
+
+
+class Interrupts:
+    """The three controllers, wired to each other, and the lines into them."""
+
+    def __init__(
+        self, clock: Clock, intr: Line, nmi: Callable[[], None], *, virtual_wire: bool
+    ) -> None:
+        self.lapic = Lapic(
+            clock,
+            intr,
+            nmi=nmi,
+            pic_acknowledge=lambda: self.pic.acknowledge(),
+            eoi_broadcast=lambda vector: self.ioapic.eoi(vector),
+            virtual_wire=virtual_wire,
+        )
+        self.ioapic = IoApic(self.lapic.accept, self.lapic.is_addressed)
+        self.pic = Pic(self.lapic.lint0)
+        self._irqs: dict[int, WiredOr] = {}
+        self._pirq_pins: dict[int, WiredOr] = {}
+
+    def irq(self, number: int) -> Line:
+        """A new share of an ISA interrupt line."""
+        if number not in self._irqs:
+            pin = self.ioapic.line(number or TIMER_PIN)
+            self._irqs[number] = WiredOr(Fork(self.pic.line(number), pin))
+        return self._irqs[number].join()
+
+    def pirq_pin(self, index: int) -> Line:
+        """A new share of the I/O APIC pin of a PIRQ (0-7 for A-H)."""
+        if index not in self._pirq_pins:
+            self._pirq_pins[index] = WiredOr(self.ioapic.line(FIRST_PIRQ_PIN + index))
+        return self._pirq_pins[index].join()
+
+    def make_level(self, irqs: set[int]) -> None:
+        """What firmware programs: these ISA interrupts are level-triggered, the others edge."""
+        for controller in range(2):
+            mask = sum(1 << (irq & 7) for irq in irqs if irq >> 3 == controller)
+            self.pic.elcr.write_port(controller, mask)
