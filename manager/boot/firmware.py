@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from manager.boot import linux
+from manager.boot import linux, table_loader
 from manager.boot.errors import BootImageError
 from manager.bus.memory import ABOVE_VGA, FOUR_GIB, PAGE, Memory
 from manager.devices.rom import SHADOW_END, SIZE_LIMIT, RomState
@@ -58,8 +58,13 @@ def read_rom(boot: FirmwareBoot, memory: Memory) -> RomState:
     return RomState(bytearray(content))
 
 
-def items(graph: Graph, boot: FirmwareBoot, memory: Memory) -> dict[int, bytes | memoryview]:
-    """All that fw_cfg tells. Raises BootImageError for a kernel it cannot hand over."""
+def items(graph: Graph, memory: Memory) -> dict[int, bytes | memoryview]:
+    """All that fw_cfg tells of a machine that starts with firmware, by key.
+
+    Raises BootImageError for a kernel that it cannot hand over.
+    """
+    boot = graph.boot
+    assert isinstance(boot, FirmwareBoot)
     found: dict[int, bytes | memoryview] = {
         NO_GRAPHICS: _u16(1),
         CPUS: _u16(1),
@@ -69,6 +74,7 @@ def items(graph: Graph, boot: FirmwareBoot, memory: Memory) -> dict[int, bytes |
     files: dict[str, bytes] = {
         "etc/e820": _e820(memory),
         "etc/boot-fail-wait": struct.pack("<I", NEVER_RETRY),
+        **table_loader.files(graph),
     }
     if (console := graph.device("lpc.com1")) is not None:
         files["etc/sercon-port"] = struct.pack("<Q", console.ports[0].base)

@@ -38,67 +38,50 @@ def pointer(table_address: int) -> bytes:
 
 def table(graph: Graph) -> bytes:
     """The configuration table: one processor, its buses, the I/O APIC, all interrupts."""
-    lapic = interrupts.only(graph, "lapic").memory[0].base
-    ioapic = interrupts.only(graph, "ioapic").memory[0].base
     has_pci = interrupts.find(graph, "hostbridge") is not None
     # Guests take a PCI bus's id for its number, so bus 0 is PCI where there is any.
-    isa = 1 if has_pci else 0
-
+    pci, isa = (0, 1) if has_pci else (None, 0)
+    buses = [_bus(pci, b"PCI   ")] if pci is not None else []
     entries = [
-        struct.pack(
-            "<BBBBII8x",
-            PROCESSOR,
-            interrupts.LAPIC_ID,
-            LAPIC_VERSION,
-            ENABLED | BOOTSTRAP,
-            CPU_SIGNATURE,
-            CPU_FEATURES,
-        )
+        _processor(),
+        *buses,
+        _bus(isa, b"ISA   "),
+        _io_apic(interrupts.only(graph, "ioapic").memory[0].base),
     ]
-    if has_pci:
-        entries.append(struct.pack("<BB6s", BUS, 0, b"PCI   "))
-    entries.append(struct.pack("<BB6s", BUS, isa, b"ISA   "))
-    entries.append(
-        struct.pack(
-            "<BBBBI",
-            IO_APIC,
-            interrupts.IOAPIC_ID,
-            IOAPIC_VERSION,
-            IOAPIC_ENABLED,
-            ioapic,
-        )
-    )
-
     level = interrupts.level_irqs(graph)
     for irq in range(interrupts.ISA_IRQS):
         if irq != interrupts.CASCADE_IRQ:
             flags = LEVEL_HIGH if irq in level else AS_BUS
             entries.append(_io_interrupt(flags, isa, irq, interrupts.isa_gsi(irq)))
     for route in interrupts.pci_routes(graph):
-        source = route.slot << 2 | route.pin - 1
-        entries.append(_io_interrupt(AS_BUS, 0, source, route.gsi))
-    for kind, lint in ((EXT_INT, interrupts.LINT0), (NMI, interrupts.LINT1)):
-        entries.append(
-            struct.pack("<BBHBBBB", LOCAL_INTERRUPT, kind, AS_BUS, isa, 0, ALL_LAPICS, lint)
-        )
+        assert pci is not None, "a PCI function without a host bridge"
+        entries.append(_io_interrupt(AS_BUS, pci, route.slot << 2 | route.pin - 1, route.gsi))
+    entries.append(_local_interrupt(EXT_INT, isa, interrupts.LINT0))
+    entries.append(_local_interrupt(NMI, isa, interrupts.LINT1))
 
     body = b"".join(entries)
-    header = struct.pack(
-        "<4sHBB8s12sIHHIHBx",
-        b"PCMP",
-        HEADER_LENGTH + len(body),
-        SPECIFICATION,
-        0,
-        OEM,
-        PRODUCT,
-        0,
-        0,
-        len(entries),
-        lapic,
-        0,
-        0,
-    )
+    lapic = interrupts.only(graph, "lapic").memory[0].base
+    start = struct.pack("<4sHBx", b"PCMP", HEADER_LENGTH + len(body), SPECIFICATION)
+    header = start + struct.pack("<8s12sIHHI4x", OEM, PRODUCT, 0, 0, len(entries), lapic)
     return seal(header + body, 7)
+
+
+def _processor() -> bytes:
+    identity = (interrupts.LAPIC_ID, LAPIC_VERSION, ENABLED | BOOTSTRAP)
+    return struct.pack("<BBBBII8x", PROCESSOR, *identity, CPU_SIGNATURE, CPU_FEATURES)
+
+
+def _bus(number: int, kind: bytes) -> bytes:
+    return struct.pack("<BB6s", BUS, number, kind)
+
+
+def _io_apic(base: int) -> bytes:
+    identity = (interrupts.IOAPIC_ID, IOAPIC_VERSION, IOAPIC_ENABLED)
+    return struct.pack("<BBBBI", IO_APIC, *identity, base)
+
+
+def _local_interrupt(kind: int, bus: int, pin: int) -> bytes:
+    return struct.pack("<BBHBBBB", LOCAL_INTERRUPT, kind, AS_BUS, bus, 0, ALL_LAPICS, pin)
 
 
 def _io_interrupt(flags: int, bus: int, source: int, pin: int) -> bytes:

@@ -7,7 +7,7 @@ Source: GNU, Multiboot Specification 0.6.96, chapter 3.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from manager.boot import e820, elf, modes
@@ -71,9 +71,8 @@ def parse(image: bytes) -> Kernel:
         return Kernel(image, elf_executable(image))
     if at + 32 > len(image):
         raise BootImageError("its Multiboot header is cut short")
-    header, load, load_end, bss_end, entry = struct.unpack_from("<IIIII", image, at + 12)
-    offset = at - (header - load)
-    return Kernel(image, flat_executable(image, offset, load, load_end, bss_end, entry))
+    *addresses, entry = struct.unpack_from("<IIIII", image, at + 12)
+    return Kernel(image, flat_executable(image, at, addresses, entry))
 
 
 def elf_executable(image: bytes) -> elf.Executable:
@@ -84,16 +83,17 @@ def elf_executable(image: bytes) -> elf.Executable:
     return elf.Executable(executable.bits, executable.physical_entry(), executable.segments)
 
 
-def flat_executable(
-    image: bytes, offset: int, load: int, load_end: int, bss_end: int, entry: int
-) -> elf.Executable:
-    """What the address fields of a Multiboot header describe: the file from `offset`, at `load`.
+def flat_executable(image: bytes, at: int, addresses: Sequence[int], entry: int) -> elf.Executable:
+    """What the address fields of the Multiboot header at file offset `at` describe.
 
-    A `load_end` or `bss_end` of 0 is the end of the file, and no bss. Raises BootImageError.
+    They are the header's own address, the first one to load, the end of what is loaded (0: of
+    the file) and of the bss (0: there is none). Raises BootImageError.
     """
+    header, load, load_end, bss_end = addresses
+    offset = at - (header - load)
     held = load_end - load if load_end else len(image) - offset
     size = bss_end - load if bss_end else held
-    if offset < 0 or held < 0 or offset + held > len(image) or size < held or size == 0:
+    if not 0 <= offset <= at or held < 0 or offset + held > len(image) or size < held or size == 0:
         raise BootImageError("the addresses in its Multiboot header do not match the file")
     data = memoryview(image)[offset : offset + held]
     return elf.Executable(32, entry, (elf.LoadSegment(load, data, size),))

@@ -111,10 +111,9 @@ def parse(image: bytes) -> Kernel:
         return Kernel(image, replace(executable, entry=entry or executable.entry), relocation)
     if entry is None:
         raise BootImageError("its Multiboot2 header has load addresses and no entry address")
-    header, load, load_end, bss_end = addresses
-    offset = 0 if load == FROM_START else at - (header - load)
+    header, load, *ends = addresses
     load = header - at if load == FROM_START else load
-    return Kernel(image, flat_executable(image, offset, load, load_end, bss_end, entry), relocation)
+    return Kernel(image, flat_executable(image, at, (header, load, *ends), entry), relocation)
 
 
 def _tags(image: bytes, header: int) -> Iterator[_Tag]:

@@ -86,13 +86,7 @@ class PipeBackend(Table):
 
 
 AnyBackend = Annotated[
-    StdioBackend
-    | NullBackend
-    | PtyBackend
-    | FileBackend
-    | TcpBackend
-    | UnixBackend
-    | PipeBackend,
+    StdioBackend | NullBackend | PtyBackend | FileBackend | TcpBackend | UnixBackend | PipeBackend,
     Field(discriminator="type"),
 ]
 Backend = Annotated[

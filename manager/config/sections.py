@@ -104,7 +104,7 @@ class Boot(Table):
     )
     firmware: FilePath | None = Field(
         default=None,
-        description="A ROM that ends at 4 GiB and starts at the reset vector, such as SeaBIOS. With "
+        description="A ROM that ends at 4 GiB and starts at the reset vector: SeaBIOS, say. With "
         "`kernel`, `initrd` and `cmdline` it is told to boot that Linux.",
         examples=["bios-256k.bin"],
     )

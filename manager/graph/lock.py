@@ -70,7 +70,9 @@ def _read(path: Path) -> dict[str, Any] | str:
         return f"not a lock file of version {SCHEMA}"
     locked = content.get("identity")
     devices = locked.get("devices") if isinstance(locked, dict) else None
-    if not isinstance(devices, dict) or not all(isinstance(item, dict) for item in devices.values()):
+    if not isinstance(devices, dict) or not all(
+        isinstance(item, dict) for item in devices.values()
+    ):
         return "its identity is damaged"
     assert isinstance(locked, dict)
     return locked

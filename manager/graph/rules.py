@@ -42,7 +42,7 @@ class _Judge:
         self.origins = loaded.origins
         self.ready_port = loaded.model.ready.port if loaded.model.ready is not None else None
         self.graph = graph
-        self.pci = [node for node in graph.devices if node.address is not None]
+        self.pci = [node for node in graph.devices if node.id.startswith("slots.")]
         self.lpc = [node for node in graph.devices if node.id.startswith("lpc.")]
 
     def table(self, node: DeviceNode, label: str = "") -> Span:
@@ -92,8 +92,6 @@ class _Judge:
             assert node.address is not None
             slots.setdefault(node.address.slot, []).append(node)
         for slot, nodes in slots.items():
-            if nodes[0].id.startswith("board."):
-                continue  # firmware finds it all the same
             if all(node.address and node.address.function for node in nodes):
                 yield Diagnostic(
                     "VM040",

@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from manager.boot import firmware
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
-from manager.bus.memory import LOW_LIMIT
+from manager.bus.memory import LOW_LIMIT, Memory
 from manager.bus.pci import PciBus
 from manager.bus.pci_function import PciHeader
 from manager.bus.ports import PortBus
 from manager.devices.acpi_pm import AcpiPm
 from manager.devices.debug_exit import DebugExit
+from manager.devices.debug_port import DebugPort
 from manager.devices.device import Device
+from manager.devices.fw_cfg import FwCfg
 from manager.devices.hostbridge import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
 from manager.devices.ioapic import IoApic
 from manager.devices.isa_uart import IsaUart
@@ -24,6 +27,7 @@ from manager.devices.lapic import Lapic
 from manager.devices.lpc import PIRQ_DISABLED, PIRQS, Lpc
 from manager.devices.pci_uart import PciUart
 from manager.devices.pic import Pic
+from manager.devices.piix4_pm import Piix4Pm
 from manager.devices.pit import Pit
 from manager.devices.port92 import Port92
 from manager.devices.reset_control import ResetControl
@@ -62,6 +66,10 @@ class Outside:
     power_off: Callable[[], None]
     end: Callable[[int], None]
     """The debug-exit port was written; takes the exit status."""
+    memory: Memory
+    """RAM, for DMA."""
+    written: Callable[[int, int], None]
+    """DMA has written to RAM; takes start and end."""
 
 
 class A20Gate:
@@ -100,7 +108,8 @@ class Board:
         self.in_memory: list[tuple[MemoryRange, MemoryDevice]] = []
         """Devices with registers in memory, for the engine to map."""
         self._outside = outside
-        virtual_wire = not isinstance(graph.boot, FirmwareBoot)
+        self._has_firmware = isinstance(graph.boot, FirmwareBoot)
+        virtual_wire = not self._has_firmware
         self.interrupts = Interrupts(clock, outside.intr, outside.nmi, virtual_wire=virtual_wire)
         self._a20 = A20Gate(outside.set_a20)
         self._reset_control: ResetControl | None = None
@@ -120,6 +129,9 @@ class Board:
             "isa-uart": self._build_isa_uart,
             "pci-uart": self._build_pci_uart,
             "debug-exit": self._build_debug_exit,
+            "fw-cfg": self._build_fw_cfg,
+            "debug-port": self._build_debug_port,
+            "piix4-pm": self._build_piix4_pm,
         }
         for node in sorted(graph.devices, key=_build_rank):
             self.devices[node.id] = builders[node.type](node)
@@ -142,6 +154,8 @@ class Board:
 
     def _program_as_firmware(self) -> None:
         """PCI interrupts are level-triggered, and nobody but firmware would say so."""
+        if self._has_firmware:
+            return
         routed = (node for node in self.graph.devices if node.pirq is not None)
         self.interrupts.make_level({node.irq for node in routed if node.irq is not None})
 
@@ -174,12 +188,16 @@ class Board:
 
     def _build_rtc(self, _: DeviceNode) -> Rtc:
         high = max(0, self.graph.memory_size - LOW_LIMIT)
-        rtc = Rtc(self.clock, self.interrupts.irq(8), self.graph.epoch, self.graph.memory_size, high)
+        rtc = Rtc(
+            self.clock, self.interrupts.irq(8), self.graph.epoch, self.graph.memory_size, high
+        )
         self.io.claim(0x70, 2, rtc)
         return rtc
 
     def _build_keyboard(self, _: DeviceNode) -> Keyboard:
-        keyboard = Keyboard(self.interrupts.irq(1), self._a20.control("keyboard"), self._outside.reset)
+        keyboard = Keyboard(
+            self.interrupts.irq(1), self._a20.control("keyboard"), self._outside.reset
+        )
         self.io.claim(0x60, 1, keyboard)
         self.io.claim(0x64, 1, keyboard.command_port)
         return keyboard
@@ -203,14 +221,14 @@ class Board:
         routing = [PIRQ_DISABLED] * PIRQS
         for index, letter in enumerate("abcdefgh"):
             irq = node.properties.get(f"pirq_{letter}")
-            if isinstance(irq, int):
+            if isinstance(irq, int) and not self._has_firmware:
                 routing[index] = irq
-        self._lpc = Lpc(_header(node), self.interrupts.irq, routing)
+        self._lpc = Lpc(self._header(node), self.interrupts.irq, routing)
         self._attach(node, self._lpc)
         return self._lpc
 
     def _build_hostbridge(self, node: DeviceNode) -> HostBridge:
-        bridge = HostBridge(_header(node), self.pci, self._reset_control)
+        bridge = HostBridge(self._header(node), self.pci, self._reset_control)
         self.io.claim_wide(CONFIG_PORTS, CONFIG_PORTS_LENGTH, bridge)
         self._attach(node, bridge)
         return bridge
@@ -225,7 +243,7 @@ class Board:
 
     def _build_pci_uart(self, node: DeviceNode) -> PciUart:
         port = self._port(node)
-        uart = PciUart(_header(node), self.io, self._intx(node), port, self.clock)
+        uart = PciUart(self._header(node), self.io, self._intx(node), port, self.clock)
         port.connect(uart.input_ready)
         self._attach(node, uart)
         return uart
@@ -235,7 +253,39 @@ class Board:
         self.io.claim(node.ports[0].base, node.ports[0].length, exit_port)
         return exit_port
 
-    def _attach(self, node: DeviceNode, device: HostBridge | Lpc | PciUart) -> None:
+    def _build_fw_cfg(self, node: DeviceNode) -> FwCfg:
+        memory = self._outside.memory
+        device = FwCfg(lambda: firmware.items(self.graph, memory), memory, self._outside.written)
+        self.io.claim_wide(node.ports[0].base, node.ports[0].length, device)
+        return device
+
+    def _build_debug_port(self, node: DeviceNode) -> DebugPort:
+        device = DebugPort(self._port(node))
+        self.io.claim(node.ports[0].base, node.ports[0].length, device)
+        return device
+
+    def _build_piix4_pm(self, node: DeviceNode) -> Piix4Pm:
+        base = node.properties["base"]
+        assert isinstance(base, int)
+        device = Piix4Pm(self._header(node), base)
+        self._attach(node, device)
+        return device
+
+    def _header(self, node: DeviceNode) -> PciHeader:
+        """Programmed by nobody yet when there is firmware for it, else as firmware would."""
+        assert node.pci is not None
+        if self._has_firmware:
+            unassigned = tuple(replace(bar, base=0) for bar in node.bars)
+            return PciHeader(node.pci, bars=unassigned, interrupt_pin=node.pin)
+        return PciHeader(
+            node.pci,
+            bars=node.bars,
+            interrupt_pin=node.pin,
+            interrupt_line=node.irq if node.irq is not None else NO_INTERRUPT,
+            command=IO_SPACE_ENABLE if node.bars else 0,
+        )
+
+    def _attach(self, node: DeviceNode, device: HostBridge | Lpc | PciUart | Piix4Pm) -> None:
         assert node.address is not None
         self.pci.attach(node.address.slot, node.address.function, device.function)
 
@@ -260,14 +310,3 @@ class Unconnected:
 
 def _build_rank(node: DeviceNode) -> int:
     return FIRST_BUILT.index(node.type) if node.type in FIRST_BUILT else len(FIRST_BUILT)
-
-
-def _header(node: DeviceNode) -> PciHeader:
-    assert node.pci is not None
-    return PciHeader(
-        node.pci,
-        bars=node.bars,
-        interrupt_pin=node.pin,
-        interrupt_line=node.irq if node.irq is not None else NO_INTERRUPT,
-        command=IO_SPACE_ENABLE if node.bars else 0,
-    )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from manager.boot import firmware_tables, loader
+from manager.boot import firmware, firmware_tables, loader
 from manager.bus.clock import Clock
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory, RamRegion
@@ -15,8 +15,9 @@ from manager.bus.record import Record, uint
 from manager.cpu.engine import Stop
 from manager.cpu.state import CpuState
 from manager.cpu.unicorn_engine import UnicornEngine
+from manager.devices.rom import Rom, RomState
 from manager.errors import ExitCode
-from manager.graph.nodes import Graph
+from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine.board import Board, Outside
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.snapshot.image import Image
@@ -25,6 +26,7 @@ from manager.snapshot.read import Snapshot
 
 CPU_ID = "cpu"
 TIME_ID = "time"
+ROM_ID = "rom"
 INPUT_SUFFIX = ".input"
 
 
@@ -55,9 +57,10 @@ class Machine:
     not on how `run` is cut into slices.
     """
 
-    def __init__(self, graph: Graph, memory: Memory) -> None:
+    def __init__(self, graph: Graph, memory: Memory, rom: Rom | None = None) -> None:
         self.graph = graph
         self.memory = memory
+        self._rom = rom
         io = PortBus()
         self.read_port = io.read
         self.write_port = io.write
@@ -79,11 +82,16 @@ class Machine:
                 reset=self._request_reset,
                 power_off=self._power_off,
                 end=self._debug_exit,
+                memory=memory,
+                written=self.engine.invalidate,
             ),
         )
         for place, device in self._board.in_memory:
             self.engine.map_mmio(place.base, place.length, device.read_mmio, device.write_mmio)
         taken = [(place.base, place.length) for place, _ in self._board.in_memory]
+        if rom is not None:
+            self.engine.map_rom(rom.base, rom.memory)
+            taken.append((rom.base, len(rom.memory)))
         for base, length in memory.holes(taken):
             self.engine.map_hole(base, length)
         self._lapic = self._board.interrupts.lapic
@@ -91,7 +99,12 @@ class Machine:
     @classmethod
     def power_on(cls, graph: Graph) -> Machine:
         """A machine about to execute its first instruction. Raises BootImageError."""
-        machine = cls(graph, Memory.blank(graph.memory_size))
+        memory = Memory.blank(graph.memory_size)
+        rom = None
+        if isinstance(graph.boot, FirmwareBoot):
+            rom = Rom(firmware.read_rom(graph.boot, memory))
+            firmware.items(graph, memory)  # what cannot be booted is known before anything runs
+        machine = cls(graph, memory, rom)
         machine._boot()
         return machine
 
@@ -106,7 +119,10 @@ class Machine:
 
         check(graph, snapshot)
         memory = Memory([RamRegion(base, mapped) for base, mapped in snapshot.map_ram()])
-        machine = cls(graph, memory)
+        rom = None
+        if isinstance(graph.boot, FirmwareBoot):
+            rom = Rom(snapshot.record(ROM_ID, RomState))
+        machine = cls(graph, memory, rom)
         machine._load(snapshot)
         return machine
 
@@ -188,6 +204,10 @@ class Machine:
 
     def _boot(self) -> None:
         """What firmware would do: leave tables for the guest to find, load it, enter it."""
+        if self._rom is not None:
+            self._rom.shadow(self.memory)
+            self.engine.write_state(CpuState.at_reset())
+            return
         tables = firmware_tables.place(self.graph, self.memory)
         self.engine.write_state(loader.load(self.graph.boot, self.memory, tables.rsdp))
 
@@ -232,6 +252,8 @@ class Machine:
             CPU_ID: self.engine.read_state(),
             TIME_ID: TimeState(ticks, charged),
         }
+        if self._rom is not None:
+            records[ROM_ID] = self._rom.save()
         records |= {id: device.save() for id, device in self._board.devices.items()}
         records |= {id + INPUT_SUFFIX: port.save() for id, port in self.ports.items()}
         return Image(

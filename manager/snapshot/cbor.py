@@ -22,6 +22,9 @@ MAX_INT_BYTES = 64
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _BIGNUM_TAG = 0xC2
+_KEYS: dict[bytes, str] = {}
+"""Encoded keys met before: a snapshot has few, many times."""
+_MOST_KEYS = 4096
 _FOLLOWED_BY = {24: 1, 25: 2, 26: 4, 27: 8}
 """Low five bits of the first byte -> how many bytes of argument follow."""
 
@@ -111,6 +114,8 @@ def decode(data: bytes) -> Plain:
 
 def _take(data: bytes, start: int, depth: int) -> tuple[Plain, int]:
     first = data[start]
+    if first < 24:
+        return first, start + 1
     major = first >> 5
     if major >= _TAG:
         return _take_special(data, start, first)
@@ -161,10 +166,17 @@ def _take_map(data: bytes, at: int, count: int, depth: int) -> tuple[Plain, int]
     previous = b""
     for _ in range(count):
         start = at
-        key, at = _take(data, at, 0)
+        if 0x60 <= (first := data[at]) < 0x60 + 24 and at + first - 0x5F <= len(data):
+            at += first - 0x5F
+            encoded = data[start:at]
+            key = _KEYS.get(encoded) or _take(data, start, 0)[0]
+        else:
+            key, at = _take(data, at, 0)
+            encoded = data[start:at]
         if not isinstance(key, str):
             raise CborError("a key is not text", start)
-        encoded = data[start:at]
+        if len(_KEYS) < _MOST_KEYS:
+            _KEYS[encoded] = key
         if encoded <= previous:
             fault = "is there twice" if encoded == previous else "is out of order"
             raise CborError(f"key {key!r} {fault}", start)

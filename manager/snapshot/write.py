@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from blake3 import blake3
@@ -154,21 +155,27 @@ def assemble(manifest: Manifest, payloads: Sequence[bytes], saved: SavedRam) -> 
 
 def _chunks(records: Mapping[str, Record]) -> list[tuple[ChunkEntry, bytes]]:
     chunks: list[tuple[ChunkEntry, bytes]] = []
-    schemas: dict[str, Plain] = {}
     for device, record in records.items():
         kind = type(record)
         plain = to_plain(record)
         from_plain(kind, plain, kind.VERSION, device)
-        schema = describe(kind)
-        if schemas.setdefault(kind.TYPE, schema) != schema:
-            raise ValueError(f"two schemas are called {kind.TYPE}")
         payload = cbor.encode(plain)
         identifier = f"{DEVICE}/{device}"
         entry = _entry(identifier, DEVICE, kind.TYPE, device, kind.VERSION, payload)
         chunks.append((entry, payload))
-    payload = cbor.encode(schemas)
+    payload = _schemas(frozenset(type(record) for record in records.values()))
     chunks.append((_entry(SCHEMA, SCHEMA, SCHEMA, "", 1, payload), payload))
     return chunks
+
+
+@lru_cache(maxsize=16)
+def _schemas(kinds: frozenset[type[Record]]) -> bytes:
+    schemas: dict[str, Plain] = {}
+    for kind in kinds:
+        schema = describe(kind)
+        if schemas.setdefault(kind.TYPE, schema) != schema:
+            raise ValueError(f"two schemas are called {kind.TYPE}")
+    return cbor.encode(schemas)
 
 
 def _entry(

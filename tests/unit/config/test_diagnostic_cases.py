@@ -2,7 +2,7 @@
 """Every diagnostic as a user sees it: tests/cases/diagnostics/<code>-<case>.
 
 A case is what `vmmgr validate machine.toml` prints in that folder, kept in expected.txt; a line
-of set.txt becomes a `--set`. To accept new output, run with VMMGR_UPDATE_CASES=1 and read the diff.
+of set.txt becomes a `--set`, a line of arguments.txt an argument. To accept new output, run with VMMGR_UPDATE_CASES=1 and read the diff.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def test_report_is_as_expected(
     settings = (folder / "set.txt").read_text().split("\n") if Path("set.txt").exists() else []
     overrides = [word for line in settings if line for word in ("--set", line)]
 
-    code = run_validate("machine.toml", *overrides)
+    arguments = Path("arguments.txt").read_text().split() if Path("arguments.txt").exists() else []
+
+    code = run_validate("machine.toml", *arguments, *overrides)
 
     report = capsys.readouterr().out
     if os.environ.get("VMMGR_UPDATE_CASES"):

@@ -85,7 +85,7 @@ def test_replace_drops_what_was_in_the_slot(write: Write) -> None:
     write(IMAGE + '[slots.4]\ndevice = "uart"\nlegacy = "com1"', "pc.toml")
     text = 'extends = "pc.toml"\n[slots.4]\nreplace = true\ndevice = "uart"\nbackend = "pty"'
     entry = load(write(text)).model.slots["4"]
-    assert entry.model_dump(exclude_none=True) == {"device": "uart", "backend": {"type": "pty"}}
+    assert entry.model_dump(exclude_unset=True) == {"device": "uart", "backend": {"type": "pty"}}
 
 
 def test_replace_drops_another_way_to_boot(write: Write) -> None:

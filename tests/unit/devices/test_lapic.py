@@ -9,7 +9,7 @@ import pytest
 
 from manager.bus.clock import SECOND, Clock, ManualTime
 from manager.bus.lines import Wire
-from manager.bus.record import from_plain, to_plain
+from manager.bus.record import NEVER, from_plain, to_plain
 from manager.devices.lapic import Lapic
 from manager.devices.lapic_registers import LapicState
 from manager.devices.pic import Pic
@@ -292,6 +292,15 @@ def test_eoi_of_a_level_vector_is_broadcast_and_that_of_an_edge_is_not(board: Bo
     assert board.served == [0x61]
 
 
+def test_vector_that_was_level_and_is_now_edge_is_not_broadcast(board: Board) -> None:
+    board.lapic.accept(0x61, True)
+    board.service()
+    board.lapic.accept(0x61, False)
+    board.service()
+
+    assert board.served == [0x61]
+
+
 def test_eoi_without_service_does_nothing(board: Board) -> None:
     board.write(EOI, 0)
 
@@ -542,6 +551,14 @@ def test_masked_timer_counts_but_never_interrupts_for_the_past(board: Board) -> 
     assert count == 700
     assert not unmasked
     assert board.service_for(1000) == [3000]
+
+
+def test_masked_timer_does_not_wake_an_idle_machine(board: Board) -> None:
+    board.write(INITIAL, 1000)
+
+    assert board.clock.next_deadline() == NEVER
+    board.write(LVT_TIMER, 0x31)
+    assert board.clock.next_deadline() == 2000
 
 
 def test_initial_count_of_zero_stops_the_timer(board: Board) -> None:

@@ -92,15 +92,23 @@ ports          irq  owner           device
 0xa0-0xa1      -    board.pic       pic
 0x2f8-0x2ff    3    slots.4         pci-uart
 0x3f8-0x3ff    4    lpc.com1        isa-uart
+0x4d0-0x4d1    -    board.pic       pic
+0x600-0x60f    9    board.acpi-pm   acpi-pm
 0xcf8-0xcff    -    slots.0         hostbridge
 0xc000-0xc007  11   slots.5         pci-uart
 
-PIRQ routing  A -> IRQ 10, B -> IRQ 11, C -> IRQ 5, D -> IRQ 9
+memory                   size       what
+0x000000000-0x00009ffff  640 KiB    RAM
+0x0000c0000-0x003ffffff  64768 KiB  RAM
+0x0fec00000-0x0fec00fff  4 KiB      registers board.ioapic
+0x0fee00000-0x0fee00fff  4 KiB      registers board.lapic
 
-console  backend
-slots.4  null
-slots.5  pty
-com1     tcp listen 127.0.0.1:4555
+PIRQ routing  A -> IRQ 10, B -> IRQ 11, C -> IRQ 5, D -> IRQ 10
+
+console  backend                    role
+slots.4  null                       -
+slots.5  pty                        -
+com1     tcp listen 127.0.0.1:4555  -
 """
         )
 

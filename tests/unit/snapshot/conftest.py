@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,6 +30,18 @@ from manager.bus.record import (
 from manager.snapshot import cbor, preamble
 
 PAGE = 4096
+READER = Path(__file__).with_name("independent_reader.py")
+
+
+@pytest.fixture(scope="session")
+def reader() -> ModuleType:
+    """The independent reader, as a module."""
+    spec = importlib.util.spec_from_file_location("independent_reader", READER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass(slots=True)

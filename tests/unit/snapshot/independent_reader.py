@@ -81,7 +81,8 @@ def read_object(directory: Path, entry: dict[str, Any]) -> bytes:
     length: int = entry["length"]
     segment: int = entry["segment"]
     hashes: bytes = entry["hashes"]
-    must(length and length % PAGE == 0 and segment and segment % PAGE == 0, "whole pages")
+    must(length and length % PAGE == 0 and segment % PAGE == 0, "whole pages")
+    must(0 < segment <= 64 << 20, "size of a segment")
     root = blake3(struct.pack("<QQ", length, segment) + hashes).digest()
     must(root == entry["hash"], "hash of the RAM object")
     must(entry["file"] == root[:16].hex() + ".ram", "name of the RAM object")
@@ -97,7 +98,7 @@ def read_object(directory: Path, entry: dict[str, Any]) -> bytes:
     return content
 
 
-def read_ram(directory: Path, manifest: dict[str, Any]) -> list[tuple[int, bytes]]:
+def read_ram(directory: Path, manifest: dict[str, Any]) -> list[tuple[int, bytearray]]:
     contents = {entry["file"]: read_object(directory, entry) for entry in manifest["objects"]}
     ranges, end = [], 0
     for entry in manifest["ram"]:
@@ -106,10 +107,26 @@ def read_ram(directory: Path, manifest: dict[str, Any]) -> list[tuple[int, bytes
         must(length and base >= end and base + length <= 1 << 52, "ranges ascend")
         end = base + length
         must(entry["file"] in contents, "a range lies in an object")
-        content = contents[entry["file"]][offset : offset + length]
+        content = bytearray(contents[entry["file"]][offset : offset + length])
         must(len(content) == length, "a range lies inside its object")
+        put_delta(content, entry, contents)
         ranges.append((base, content))
     return ranges
+
+
+def put_delta(content: bytearray, entry: dict[str, Any], contents: dict[str, bytes]) -> None:
+    """Replace the pages of a range that its delta holds."""
+    runs: bytes = entry["runs"]
+    at, end = entry["delta_offset"], -1
+    must(bool(entry["delta"]) == bool(runs) and len(runs) % 8 == at % PAGE == 0, "a whole delta")
+    must(not runs or entry["delta"] in contents, "a delta is an object")
+    for first, count in struct.iter_unpack("<II", runs):
+        must(first > end and count, "runs ascend and are not empty")
+        end = first + count
+        pages = contents[entry["delta"]][at : at + count * PAGE]
+        must(end * PAGE <= len(content) and len(pages) == count * PAGE, "runs lie inside")
+        content[first * PAGE : end * PAGE] = pages
+        at += count * PAGE
 
 
 def read(directory: Path) -> dict[str, Any]:
@@ -118,12 +135,13 @@ def read(directory: Path) -> dict[str, Any]:
     preamble = read_preamble(data)
     manifest = one_value(data[preamble["manifest"] :])
     must(not manifest["requires"], "features are known")
-    must(not manifest["parents"] and not manifest["disks"], "no parents, no disks")
+    must(len(manifest["parents"]) <= 1 and not manifest["disks"], "one parent at most, no disks")
     return {
         "preamble": preamble,
         "header": manifest["header"],
         "identity": manifest["identity"],
         "config": manifest["config"],
+        "parents": manifest["parents"],
         **read_chunks(data, manifest, preamble["manifest"]),
         "ram": read_ram(directory, manifest),
     }

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -15,16 +14,6 @@ from manager.bus.record import to_plain
 from manager.snapshot import Image
 
 READER = Path(__file__).with_name("independent_reader.py")
-
-
-@pytest.fixture(scope="module")
-def reader() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("independent_reader", READER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_reader_made_from_the_specification_reads_what_we_write(
