@@ -28,6 +28,13 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("manager.cli.validate", "check machine files"),
     "config": ("manager.cli.config", "print a machine file with everything resolved"),
     "plan": ("manager.cli.plan", "print who gets which slot, port and interrupt"),
+    "graph": ("manager.cli.graph", "draw who sits on which bus"),
+    "diff": ("manager.cli.diff", "compare machine files, machines and snapshots"),
+    "schema": ("manager.cli.schema", "print the JSON Schema of machine files, for editors"),
+    "explain": ("manager.cli.explain", "tell what a diagnostic means"),
+    "new": ("manager.cli.new", "write a machine file to start from"),
+    "import": ("manager.cli.import_", "turn a bhyve command line into a machine file"),
+    "export": ("manager.cli.export", "turn a machine file into a bhyve or QEMU command line"),
     "snapshot": ("manager.cli.snapshot", "look into snapshots and check them"),
 }
 """Verb -> (module, summary). A module has `register(subparsers)` and `run(args) -> int`."""

@@ -33,6 +33,7 @@ from manager.devices.port92 import Port92
 from manager.devices.reset_control import ResetControl
 from manager.devices.rtc import Rtc
 from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, MemoryRange
+from manager.machine.inputs import Input, Kind
 from manager.machine.interrupts import Fork, Interrupts
 from manager.machine.serial_port import SerialPort
 
@@ -66,6 +67,8 @@ class Outside:
     power_off: Callable[[], None]
     end: Callable[[int], None]
     """The debug-exit port was written; takes the exit status."""
+    post: Callable[[Kind, str, bytes], None]
+    """The host has something for the guest."""
     memory: Memory
     """RAM, for DMA."""
     written: Callable[[int, int], None]
@@ -160,8 +163,23 @@ class Board:
         self.interrupts.make_level({node.irq for node in routed if node.irq is not None})
 
     def _port(self, node: DeviceNode) -> SerialPort:
-        port = self.ports[node.id] = SerialPort(node.id)
+        port = SerialPort(node.id, lambda data: self._outside.post("data", node.id, data))
+        self.ports[node.id] = port
         return port
+
+    def deliver(self, input: Input) -> None:
+        """Something from outside arrives."""
+        match input.kind:
+            case "data":
+                self.ports[input.port].arrive(input.data)
+            case "break":
+                uart = self.devices[input.port]
+                if isinstance(uart, IsaUart | PciUart):
+                    uart.receive_break()
+            case "power-button":
+                for device in self.devices.values():
+                    if isinstance(device, AcpiPm):
+                        device.press_power_button()
 
     # -- one builder per type -------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from manager.devices.rom import Rom, RomState
 from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine.board import Board, Outside
+from manager.machine.inputs import Inputs
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.snapshot.image import Image
 from manager.snapshot.image import RamRegion as SavedRegion
@@ -84,8 +85,10 @@ class Machine:
                 end=self._debug_exit,
                 memory=memory,
                 written=self.engine.invalidate,
+                post=lambda kind, port, data: self.inputs.post(kind, port, data),
             ),
         )
+        self.inputs = Inputs(self.clock, self._board.deliver)
         for place, device in self._board.in_memory:
             self.engine.map_mmio(place.base, place.length, device.read_mmio, device.write_mmio)
         taken = [(place.base, place.length) for place, _ in self._board.in_memory]
@@ -244,9 +247,11 @@ class Machine:
     # -- snapshots ------------------------------------------------------------------------
 
     def image(self) -> Image:
-        """All that a snapshot holds."""
+        """All that a snapshot holds. Input on its way arrives first, which takes a nanosecond."""
         from manager.graph import identity
 
+        while self._ended is None and (arrival := self.inputs.last_at) is not None:
+            self.run(arrival)
         ticks, charged = self.engine.time
         records: dict[str, Record] = {
             CPU_ID: self.engine.read_state(),

@@ -30,10 +30,11 @@ class SerialPortState(Record):
 class SerialPort:
     """manager.bus.channel.Channel for the uart; feed() and take_output() for the host."""
 
-    __slots__ = ("_input_ready", "_output", "_taken", "id", "on_output", "state")
+    __slots__ = ("_input_ready", "_output", "_post", "_taken", "id", "on_output", "state")
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, id: str, post: Callable[[bytes], None] | None = None) -> None:
         self.id = id
+        self._post = post if post is not None else self.arrive
         self.state = SerialPortState()
         self._taken = 0
         self._output = bytearray()
@@ -73,7 +74,12 @@ class SerialPort:
         return len(self.state.pending) - self._taken
 
     def feed(self, data: bytes) -> None:
-        """Send `data` to the guest."""
+        """Send `data` to the guest. It is stamped with a time and arrives at that time."""
+        if data:
+            self._post(data)
+
+    def arrive(self, data: bytes) -> None:
+        """The time of `data` has come: the uart may have it."""
         self._compact()
         self.state.pending += data
         if self._input_ready is not None:

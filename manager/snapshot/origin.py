@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from manager.bus.memory import Ram
+from manager.bus.memory import PAGE, Ram
 from manager.snapshot import _pages, ram, runs
-from manager.snapshot.manifest import HASH_BYTES, PAGE, RamEntry, RamObject
+from manager.snapshot.manifest import HASH_BYTES, RamEntry, RamObject
 
 _MOST_LINKS = 60_000
 """ext4 gives a file 65000 names at most."""

@@ -11,14 +11,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
-from typing_extensions import Buffer
 
-from manager.bus.memory import Ram
+from manager.bus.memory import PAGE, Ram
 from manager.snapshot import _pages, runs
 from manager.snapshot.faults import corrupt
-from manager.snapshot.manifest import HASH_BYTES, PAGE, RamEntry, RamObject, object_name
+from manager.snapshot.manifest import HASH_BYTES, RamEntry, RamObject, object_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 LEAST_SEGMENT = 1 << 20
 MOST_SEGMENTS = 256

@@ -35,7 +35,7 @@ def pack(pairs: Iterable[tuple[int, int]]) -> bytes:
 
 def pairs(runs: bytes) -> Iterator[tuple[int, int]]:
     """The (first page, pages) of each run."""
-    return _PAIR.iter_unpack(runs)  # type: ignore[return-value]
+    return _PAIR.iter_unpack(runs)
 
 
 def count(runs: bytes) -> int:

@@ -53,6 +53,9 @@ LEGACY = {
 }
 """By type. The rest of the board, whose ports only have to be left alone, is one PNP0C02."""
 
+IN_MADT = ("lapic", "ioapic")
+"""Types whose registers the MADT tells of; guests keep off them without being told twice."""
+
 
 def dsdt(graph: Graph) -> bytes:
     """The differentiated system description table."""
@@ -66,7 +69,7 @@ def dsdt(graph: Graph) -> bytes:
     if bridge is None:
         terms.append(isa)
     else:
-        terms += _links(interrupts.routed_irqs(graph))
+        terms += _links(bridge, interrupts.routed_irqs(graph))
     sleep = aml.package((S5_TYPE, 0, 0, 0))
     picm = aml.name("PICM", 0)  # how interrupts are delivered: 0 by the 8259s, 1 by the APICs
     pic = aml.method("_PIC", 1, aml.store(aml.arg(0), "PICM"))
@@ -143,8 +146,8 @@ def _lpc(bridge: DeviceNode, isa: bytes) -> bytes:
     )
 
 
-def _links(irqs: list[int]) -> Iterator[bytes]:
-    """One link device for each PIRQ, which has the LPC bridge route it to one of `irqs`.
+def _links(bridge: DeviceNode, irqs: list[int]) -> Iterator[bytes]:
+    """One link device for each PIRQ in use, which can be routed to any of `irqs`.
 
     The work is in three methods that they share: LSTA and LCRS make _STA and _CRS of a routing
     register's value, and LIRQ finds the interrupt in what _SRS is given.
@@ -170,6 +173,8 @@ def _links(irqs: list[int]) -> Iterator[bytes]:
         serialized=True,
     )
     for number, letter in enumerate(PIRQS):
+        if f"pirq_{letter.lower()}" not in bridge.properties:
+            continue
         register = f"{LPC}.PIR{letter}"
         yield aml.device(
             f"LNK{letter}",
@@ -196,7 +201,7 @@ def _isa_devices(graph: Graph) -> Iterator[bytes]:
             used = _crs(*map(_io, own), resources.irq(legacy.irq))
             yield aml.device(legacy.name, _hid(legacy.hid), used)
             reserved += [_io(ports) for ports in node.ports if ports not in own]
-        elif node.address is None:
+        elif node.address is None and node.type not in IN_MADT:
             reserved += map(_io, node.ports)
             reserved += [resources.memory32_fixed(at.base, at.length) for at in node.memory]
     yield aml.device("SYSR", _hid("PNP0C02"), aml.name("_UID", 1), _crs(*reserved))

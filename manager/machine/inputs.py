@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What comes from outside, each piece at its own point in virtual time.
+
+The host can speak at any moment, but the guest only ever hears it at a deadline: input is stamped
+with a time a nanosecond ahead and delivered like a timer. Whoever delivers the same pieces at the
+same times sees the same run, which is what a replay does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from manager.bus.clock import Clock
+
+Kind = Literal["data", "break", "power-button"]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One piece of input."""
+
+    at: int
+    """When the guest gets it: ns of virtual time."""
+    kind: Kind
+    port: str = ""
+    """The serial port's device id; empty for what is not about a port."""
+    data: bytes = b""
+
+
+class Inputs:
+    """The pieces on their way, in order. `deliver` is called when the time of one has come."""
+
+    __slots__ = ("_clock", "_deliver", "_queue", "_timer", "on_input")
+
+    def __init__(self, clock: Clock, deliver: Callable[[Input], None]) -> None:
+        self._clock = clock
+        self._deliver = deliver
+        self._queue: deque[Input] = deque()
+        self._timer = clock.timer(self._due)
+        self.on_input: Callable[[Input], None] | None = None
+        """Told of every piece as it is stamped: the recorder."""
+
+    def post(self, kind: Kind, port: str = "", data: bytes = b"") -> None:
+        """Stamp a piece of input and send it on its way."""
+        earliest = self._queue[-1].at if self._queue else self._clock.now() + 1
+        self.schedule(Input(max(earliest, self._clock.now() + 1), kind, port, data))
+
+    def schedule(self, input: Input) -> None:
+        """Send a piece that has its stamp; not before those already on their way."""
+        self._queue.append(input)
+        if self.on_input is not None:
+            self.on_input(input)
+        if len(self._queue) == 1:
+            self._timer.arm(input.at)
+
+    @property
+    def last_at(self) -> int | None:
+        """When the last piece on its way arrives; None when there is none."""
+        return self._queue[-1].at if self._queue else None
+
+    def _due(self) -> None:
+        while self._queue and self._queue[0].at <= self._clock.now():
+            self._deliver(self._queue.popleft())
+        if self._queue:
+            self._timer.arm(self._queue[0].at)
