@@ -13,7 +13,6 @@ from pathlib import Path
 from manager.boot import linux, table_loader
 from manager.boot.errors import BootImageError
 from manager.bus.memory import ABOVE_VGA, FOUR_GIB, PAGE, Memory
-from manager.devices.rom import SHADOW_END, SIZE_LIMIT, RomState
 from manager.graph.nodes import FirmwareBoot, Graph
 
 NO_GRAPHICS, CPUS, BOOT_MENU, MAX_CPUS = 0x04, 0x05, 0x0E, 0x0F
@@ -23,6 +22,9 @@ CMDLINE_ADDRESS, CMDLINE_SIZE, CMDLINE = 0x13, 0x14, 0x15
 SETUP_ADDRESS, SETUP_SIZE, SETUP = 0x16, 0x17, 0x18
 DIRECTORY, FIRST_FILE = 0x19, 0x20
 FILE_NAME_LENGTH = 56
+
+ROM_LIMIT = 16 << 20
+ONE_MIB = 1 << 20
 
 E820_RAM = 1
 NEVER_RETRY = 0xFFFFFFFF
@@ -43,19 +45,19 @@ PNP_HEADER, PNP_LENGTH, PNP_CHECKSUM = 0x20, 0x20, 0x29
 Files = Mapping[str, bytes]
 
 
-def read_rom(boot: FirmwareBoot, memory: Memory) -> RomState:
-    """The firmware file. Raises BootImageError."""
+def read_rom(boot: FirmwareBoot, memory: Memory) -> bytes:
+    """The firmware: whole pages, at most ROM_LIMIT bytes. Raises BootImageError."""
     content = _read(boot.firmware)
-    if not content or len(content) % PAGE or len(content) > SIZE_LIMIT:
+    if not content or len(content) % PAGE or len(content) > ROM_LIMIT:
         raise BootImageError(
             f"{boot.firmware}: {len(content)} bytes are not a ROM: it has whole pages of "
-            f"{PAGE} bytes, {SIZE_LIMIT >> 20} MiB at most",
+            f"{PAGE} bytes, {ROM_LIMIT >> 20} MiB at most",
             help="a ROM ends with the reset vector, such as SeaBIOS's bios-256k.bin",
         )
     region = next((region for region in memory.regions if region.base == ABOVE_VGA), None)
-    if region is None or region.end < SHADOW_END:
+    if region is None or region.end < ONE_MIB:
         raise BootImageError("firmware needs 1 MiB of RAM or more", help="raise memory.size")
-    return RomState(bytearray(content))
+    return content
 
 
 def items(graph: Graph, memory: Memory) -> dict[int, bytes | memoryview]:

@@ -28,11 +28,14 @@ def decompress(payload: bytes) -> bytes | None:
     """
     try:
         if payload.startswith(b"\x1f\x8b"):
-            return _stream(zlib.decompressobj(wbits=31).decompress(payload, LIMIT))
+            gzip = zlib.decompressobj(wbits=31)
+            return _whole(gzip.decompress(payload, LIMIT), gzip.eof)
         if payload.startswith((b"\xfd7zXZ\x00", b"\x5d\x00\x00")):
-            return _stream(lzma.LZMADecompressor().decompress(payload, LIMIT))
+            xz = lzma.LZMADecompressor()
+            return _whole(xz.decompress(payload, LIMIT), xz.eof)
         if payload.startswith(b"BZh"):
-            return _stream(bz2.BZ2Decompressor().decompress(payload, LIMIT))
+            bzip2 = bz2.BZ2Decompressor()
+            return _whole(bzip2.decompress(payload, LIMIT), bzip2.eof)
         if payload.startswith(b"\x28\xb5\x2f\xfd"):
             return _zstd(payload)
         if payload.startswith(LZ4_LEGACY_MAGIC):
@@ -42,9 +45,11 @@ def decompress(payload: bytes) -> bytes | None:
     return None
 
 
-def _stream(data: bytes) -> bytes:
+def _whole(data: bytes, ended: bool) -> bytes:
     if len(data) >= LIMIT:
         raise BootImageError("the compressed kernel is too large")
+    if not ended:
+        raise BootImageError("the compressed kernel is damaged: it is cut short")
     return data
 
 
@@ -52,7 +57,8 @@ def _zstd(payload: bytes) -> bytes:
     import zstandard
 
     try:
-        return _stream(zstandard.ZstdDecompressor().decompressobj().decompress(payload))
+        stream = zstandard.ZstdDecompressor().decompressobj()
+        return _whole(stream.decompress(payload), stream.eof)
     except zstandard.ZstdError as error:
         raise BootImageError(f"the compressed kernel is damaged: {error}") from error
 

@@ -2,8 +2,9 @@
 """The ACPI tables as firmware takes them from fw_cfg: two files, and what to do with them.
 
 Firmware chooses where the tables go, then adds these addresses to the pointers in them and corrects
-the checksums. In the file every pointer holds an offset into the tables. The commands are those of
-QEMU's "etc/table-loader".
+the checksums. In the file every pointer holds an offset into the tables, and a checksum to be
+corrected is 0: some firmware adds to it, some replaces it. The commands are those of QEMU's
+"etc/table-loader".
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class _Tables:
         for at, size in pointers:
             self.commands.append(_add_pointer(TABLES, table + at, size))
         (length,) = struct.unpack_from("<I", self.content, table + LENGTH_AT)
+        self.content[table + tables.CHECKSUM_AT] = 0
         self.commands.append(_add_checksum(TABLES, table + tables.CHECKSUM_AT, table, length))
 
 
@@ -70,9 +72,11 @@ def files(graph: Graph) -> dict[str, bytes]:
     commands += [_add_pointer(RSDP, at, size) for at, size in RSDP_POINTERS]
     commands.append(_add_checksum(RSDP, RSDP_CHECKSUM_AT, 0, tables.RSDP_V1_LENGTH))
     commands.append(_add_checksum(RSDP, RSDP_EXTENDED_CHECKSUM_AT, 0, tables.RSDP_LENGTH))
+    pointer = bytearray(tables.rsdp(rsdt, xsdt))
+    pointer[RSDP_CHECKSUM_AT] = pointer[RSDP_EXTENDED_CHECKSUM_AT] = 0
     return {
         TABLES: bytes(all_tables.content),
-        RSDP: tables.rsdp(rsdt, xsdt),
+        RSDP: bytes(pointer),
         LOADER: b"".join(commands),
     }
 

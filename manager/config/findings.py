@@ -55,9 +55,12 @@ def unknown_keys(details: Sequence[ErrorDetails], tree: Tree) -> Iterator[KeyPat
 def _path(loc: tuple[int | str, ...], tree: Any) -> KeyPath:
     """An error's location without the tags of unions, which are not in the file."""
     path: KeyPath = ()
+    tagged: KeyPath | None = None
     for number, key in enumerate(loc):
         is_last = number == len(loc) - 1
-        if isinstance(tree, dict) and (key in tree or is_last) and key not in _tags(path):
+        if key in _tags(path) and tagged != path:
+            tagged = path
+        elif isinstance(tree, dict) and (key in tree or is_last):
             tree = tree.get(str(key))
             path += (key,)
         elif isinstance(tree, list) and isinstance(key, int) and key < len(tree):

@@ -15,7 +15,7 @@ from manager.config.diagnostics import Diagnostic, Span
 from manager.config.files import show_path
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
-from manager.graph.identity import differences, identity, identity_hash
+from manager.graph.identity import Difference, differences, identity, identity_hash
 from manager.graph.nodes import Graph
 from manager.graph.rules import model_path
 
@@ -51,7 +51,7 @@ def check_lock(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
         Diagnostic(
             "VM080",
             difference.render(path.name, "the machine file"),
-            _place(difference.subject, loaded, graph),
+            _place(_current_subject(difference), loaded, graph),
             help=update,
         )
         for difference in differences(locked, identity(graph))
@@ -70,12 +70,14 @@ def _read(path: Path) -> dict[str, Any] | str:
         return f"not a lock file of version {SCHEMA}"
     locked = content.get("identity")
     devices = locked.get("devices") if isinstance(locked, dict) else None
-    if not isinstance(devices, dict) or not all(
-        isinstance(item, dict) for item in devices.values()
-    ):
-        return "its identity is damaged"
-    assert isinstance(locked, dict)
-    return locked
+    if isinstance(locked, dict) and isinstance(devices, dict):
+        if all(isinstance(device, dict) for device in devices.values()):
+            return locked
+    return "its identity is damaged"
+
+
+def _current_subject(difference: Difference) -> str:
+    return str(difference.current) if difference.kind == "moved" else difference.subject
 
 
 def _place(subject: str, loaded: LoadedModel, graph: Graph) -> Span:

@@ -105,7 +105,7 @@ class Machine:
         memory = Memory.blank(graph.memory_size)
         rom = None
         if isinstance(graph.boot, FirmwareBoot):
-            rom = Rom(firmware.read_rom(graph.boot, memory))
+            rom = Rom(RomState(bytearray(firmware.read_rom(graph.boot, memory))))
             firmware.items(graph, memory)  # what cannot be booted is known before anything runs
         machine = cls(graph, memory, rom)
         machine._boot()

@@ -46,8 +46,8 @@ class Snapshot:
     """Device id -> state, in the order they were written."""
     unknown: tuple[ChunkEntry, ...]
     """Optional chunks of kinds that this version does not know."""
-    ram_on_disk: int
-    """Bytes that RAM takes on disk."""
+    data: bytes
+    """All of `snapshot.vmms`."""
     _schemas: bytes
 
     @property
@@ -74,6 +74,23 @@ class Snapshot:
     def ram_size(self) -> int:
         """Bytes of guest RAM."""
         return sum(region.length for region in self.manifest.ram)
+
+    @property
+    def ram_on_disk(self) -> int:
+        """Bytes that RAM takes on disk. Raises SnapshotCorruptError."""
+        return self.check_objects()
+
+    def payload(self, entry: ChunkEntry) -> bytes:
+        """The stored bytes of a chunk."""
+        return self.data[entry.offset : entry.offset + entry.stored]
+
+    def check_objects(self) -> int:
+        """Check that all RAM objects are there and of the right size; return their disk use.
+
+        Raises SnapshotCorruptError.
+        """
+        entries, writer = self.manifest.objects, self.header.writer
+        return sum(ram.disk_usage(self.directory, entry, writer) for entry in entries)
 
     def schema(self, type: str) -> dict[str, Plain]:
         """The stored description of a device type, as `record.describe` made it; {} if none."""
@@ -194,8 +211,18 @@ def open_snapshot(path: Path) -> Snapshot:
     directory = path.parent if path.name == FILE_NAME else path
     # A pointer may move while we read; its target does not.
     directory = Path(os.path.realpath(directory))
+    opened = decode(directory, _read_file(directory / FILE_NAME))
+    with host_failures(f"cannot read {directory}", "try again"):
+        opened.check_objects()
+    return opened
+
+
+def decode(directory: Path, data: bytes) -> Snapshot:
+    """The snapshot in `directory` whose `snapshot.vmms` is `data`; RAM is not looked at.
+
+    Raises SnapshotCorruptError.
+    """
     file = directory / FILE_NAME
-    data = _read_file(file)
     head = _preamble(file, data)
     manifest = _manifest(file, head, data)
     states: dict[str, DeviceState] = {}
@@ -215,9 +242,7 @@ def open_snapshot(path: Path) -> Snapshot:
             raise _chunk_fault(file, head, entry, fault, help)
         else:
             unknown.append(entry)
-    with host_failures(f"cannot read {directory}", "try again"):
-        used = sum(ram.disk_usage(directory, entry, head.writer) for entry in manifest.objects)
-    return Snapshot(directory, head, manifest, states, tuple(unknown), used, schemas)
+    return Snapshot(directory, head, manifest, states, tuple(unknown), data, schemas)
 
 
 def _read_file(file: Path) -> bytes:

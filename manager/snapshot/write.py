@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,7 @@ FILE_NAME = "snapshot.vmms"
 DEVICE = "device"
 SCHEMA = "schema"
 TEMP_MARK = ".tmp-"
+UNTOUCHED = "what was saved before is untouched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +57,34 @@ def write(directory: Path, image: Image, *, reuse: Path | None = None) -> Writte
     Raises HostError if `directory` exists or the host refuses something, VmmgrError for state that
     does not fit its own schema; then nothing is left behind.
     """
+    with host_failures(f"cannot write the snapshot {directory}", UNTOUCHED):
+        content = layout(image, directory.parent)
+    place(directory, content, reuse)
+    return Written(directory, content.id, content.manifest, content.saved.fresh)
+
+
+def place(directory: Path, content: Content, reuse: Path | None = None) -> None:
+    """Make `content` the new directory `directory`, durably; see `write`."""
+    with building(directory) as temp:
+        content.write(temp, reuse)
+
+
+@contextmanager
+def building(directory: Path) -> Iterator[Path]:
+    """A directory to fill, which becomes `directory`, durably, when the block ends well.
+
+    Raises HostError, for an OSError inside too; then nothing is left behind.
+    """
     if os.path.lexists(directory):
         raise HostError(f"{directory} exists", help="remove it, or choose another name")
     temp = directory.parent / f".{directory.name}{TEMP_MARK}{os.getpid()}"
-    help = "what was saved before is untouched"
     placed = False
-    with host_failures(f"cannot write the snapshot {directory}", help):
-        content = layout(image, directory.parent)
+    with host_failures(f"cannot write the snapshot {directory}", UNTOUCHED):
         try:
             if temp.exists():
                 shutil.rmtree(temp)
             temp.mkdir(mode=0o700)
-            content.write(temp, reuse)
+            yield temp
             sync_directory(temp)
             temp.rename(directory)
             placed = True
@@ -74,7 +92,6 @@ def write(directory: Path, image: Image, *, reuse: Path | None = None) -> Writte
         except BaseException:
             shutil.rmtree(directory if placed else temp, ignore_errors=True)
             raise
-    return Written(directory, content.id, content.manifest, content.saved.fresh)
 
 
 def sync_directory(directory: Path) -> None:
@@ -98,16 +115,21 @@ class Content:
     def write(self, temp: Path, reuse: Path | None) -> None:
         """Fill a directory. Raises OSError."""
         self.saved.write(temp, reuse)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        fd = os.open(temp / FILE_NAME, flags, 0o600)
-        try:
-            rest = memoryview(self.file)
-            while rest:
-                rest = rest[os.write(fd, rest) :]
-            os.fchmod(fd, ram.READ_ONLY)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        write_state(temp, self.file)
+
+
+def write_state(directory: Path, data: bytes) -> None:
+    """Write `snapshot.vmms`, durably. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    fd = os.open(directory / FILE_NAME, flags, 0o600)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        os.fchmod(fd, ram.READ_ONLY)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def layout(image: Image, place: Path) -> Content:

@@ -28,7 +28,9 @@ def link(source: str, base: int, bits: int = 32) -> bytes:
 
     Notes, data and bss follow the text.
     """
-    parts = " ".join(f"{name} : {{ *({name}) }}" for name in (".text", ".note.Xen", ".data", ".bss"))
+    parts = " ".join(
+        f"{name} : {{ *({name}) }}" for name in (".text", ".note.Xen", ".data", ".bss")
+    )
     header = f".intel_syntax noprefix\n.code{bits}\n.globl _start\n"
     emulation, width = ("elf_i386", "--32") if bits == 32 else ("elf_x86_64", "--64")
     with tempfile.TemporaryDirectory() as folder:

@@ -77,6 +77,10 @@ def test_mutated_file_raises_nothing_else(
     image = bytearray(link(SOURCE, BASE, bits))
     for at, value in changes:
         image[at] = value
-    for read in (elf.parse, lambda data: list(elf.notes(data)), lambda data: elf.sections(data, len)):
+    for read in (
+        elf.parse,
+        lambda data: list(elf.notes(data)),
+        lambda data: elf.sections(data, len),
+    ):
         with contextlib.suppress(BootImageError):
             read(bytes(image[: len(image) - length]))

@@ -13,23 +13,13 @@ from support.booted import boot, write
 from manager.boot.errors import BootImageError
 from manager.graph.nodes import ImageBoot
 
-# How wide a register is tells the mode: the operand sizes of the same bytes differ.
-REPORT = """
-    mov eax, 1
-    out 0xe9, eax
-    lea {pointer}, [{counter} + 1]
-    out 0xf4, al
-1:  jmp 1b
-"""
 # In 64-bit mode 48 is a REX prefix, else it decrements EAX: RAX stays 5, or becomes 4.
 MODE = bytes.fromhex("b805000000 48 90 e7e9 e6f4 ebfe")
 # The same in 16-bit code: MOV AX takes two bytes less.
 MODE_16 = bytes.fromhex("31c0 b80500 48 e7e9 e6f4 ebfe")
 
 
-@pytest.mark.parametrize(
-    ("bits", "code", "said"), [(16, MODE_16, 4), (32, MODE, 4), (64, MODE, 5)]
-)
+@pytest.mark.parametrize(("bits", "code", "said"), [(16, MODE_16, 4), (32, MODE, 4), (64, MODE, 5)])
 def test_image_runs_in_its_mode(
     tmp_path: Path, bits: Literal[16, 32, 64], code: bytes, said: int
 ) -> None:

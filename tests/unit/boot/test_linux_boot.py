@@ -16,7 +16,7 @@ from manager.boot.errors import BootImageError
 from manager.graph.nodes import KernelBoot
 
 
-def entry(mark: int, pointer: str = "esi") -> str:
+def entry(mark: int) -> str:
     """Reports which entry was taken, and boot_params' address."""
     return f"""
     mov eax, {mark}

@@ -40,7 +40,14 @@ def test_damaged_payload_is_refused(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=60, deadline=None)
+def test_truncated_payload_is_refused(form: str) -> None:
+    data = packed(CONTENT, form)
+    with pytest.raises(BootImageError, match="damaged"):
+        payload.decompress(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_no_damage_escapes_as_another_error(form: str, data: st.DataObject) -> None:
     broken = bytearray(packed(CONTENT, form))

@@ -83,9 +83,7 @@ def kernel(tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("size", [4, 8])
-def test_kernel_is_told_about_machine_and_modules(
-    kernel: Make, tmp_path: Path, size: int
-) -> None:
+def test_kernel_is_told_about_machine_and_modules(kernel: Make, tmp_path: Path, size: int) -> None:
     write(tmp_path / "initrd", b"INIT")
     write(tmp_path / "mod.img", b"MOD1" * 3)
     memory = Memory.blank(4 << 20)

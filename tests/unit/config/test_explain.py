@@ -92,7 +92,7 @@ def test_all_codes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "help"), [("VM99", "`vmmgr explain` lists"), ("VM0122", "did you mean `VM012`")]
+    ("code", "help"), [("E0308", "`vmmgr explain` lists"), ("VM1O9", "did you mean `VM109`")]
 )
 def test_unknown_code_is_a_usage_error(
     code: str, help: str, capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A snapshot as one compressed file: a tar of its files inside one zstd frame.
+
+`tar --zstd -xf` unpacks it. Reading it back trusts nothing: members must be those that the manifest
+names, in its order, of the sizes it states, and every hash is checked before the result gets its
+place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from manager.bus.memory import PAGE
+from manager.errors import HostError, SnapshotCorruptError
+from manager.snapshot import _pages, ram, runs
+from manager.snapshot.faults import corrupt, host_failures
+from manager.snapshot.manifest import RamObject
+from manager.snapshot.read import MAX_FILE, Snapshot, decode
+from manager.snapshot.write import FILE_NAME, TEMP_MARK, building, sync_directory, write_state
+
+if TYPE_CHECKING:
+    import zstandard
+
+SUFFIX = ".vmms.tar.zst"
+BLOCK = 512
+_END = bytes(2 * BLOCK)
+_WINDOW = 1 << 20
+_LEVEL = 3
+_MAX_WINDOW = 1 << 27
+MAX_RAM = 1 << 40
+"""What RAM objects may add up to when the snapshot does not say how much memory it has."""
+ANOTHER = "ask for the file again: it was damaged on its way, or made by something else"
+
+
+def export(snapshot: Snapshot, file: Path) -> None:
+    """Write all of `snapshot` to the new file `file`, durably; its RAM is checked on the way.
+
+    Raises SnapshotCorruptError, HostError.
+    """
+    import zstandard
+
+    if os.path.lexists(file):
+        raise HostError(f"{file} exists", help="remove it, or choose another name")
+    snapshot.verify_ram()
+    temp = file.with_name(f".{file.name}{TEMP_MARK}{os.getpid()}")
+    with host_failures(f"cannot write {file}", "nothing was written"):
+        try:
+            fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as stream:
+                compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+                with compressor.stream_writer(stream, closefd=False) as out:
+                    for part in _parts(snapshot):
+                        out.write(part)
+                stream.flush()
+                os.fsync(fd)
+            temp.rename(file)
+            sync_directory(file.parent)
+        except BaseException:
+            temp.unlink(missing_ok=True)
+            raise
+
+
+def _parts(snapshot: Snapshot) -> Iterator[bytes]:
+    yield _header(FILE_NAME, len(snapshot.data))
+    yield snapshot.data
+    yield _padding(len(snapshot.data))
+    for entry in snapshot.manifest.objects:
+        yield _header(entry.file, entry.length)
+        with ram.opened(snapshot.directory, entry, snapshot.header.writer) as fd:
+            for start in range(0, entry.length, _WINDOW):
+                yield os.pread(fd, min(_WINDOW, entry.length - start), start)
+    yield _END
+
+
+def _header(name: str, length: int) -> bytes:
+    """A POSIX ustar header of a regular file, private and undated."""
+    octal = f"{length:011o}".encode() + b"\0"
+    # Beyond 8 GiB: the base-256 form that GNU tar introduced.
+    size = octal if length < 1 << 33 else b"\x80" + length.to_bytes(11, "big")
+    fields = (name.encode().ljust(100, b"\0"), b"0000600\0", b"0000000\0" * 2, size)
+    tail = b"0" + bytes(100) + b"ustar\x0000" + bytes(64) + b"0000000\0" * 2 + bytes(167)
+    head = b"".join(fields) + b"00000000000\0"
+    total = sum(head) + sum(tail) + 8 * ord(" ")
+    return head + f"{total:06o}\0 ".encode() + tail
+
+
+def _padding(length: int) -> bytes:
+    return bytes(-length % BLOCK)
+
+
+def unpack(file: Path, directory: Path) -> None:
+    """Make the snapshot in the archive `file` the new directory `directory`, wholly checked.
+
+    Raises SnapshotCorruptError for anything but what `export` writes, HostError.
+    """
+    import zstandard
+
+    try:
+        with file.open("rb") as stream, building(directory) as temp:
+            decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+            with decompressor.stream_reader(stream, read_across_frames=False) as reader:
+                _Unpacking(file, reader).into(temp)
+            if stream.read(1):
+                raise corrupt(file, "something follows the snapshot", help=ANOTHER)
+    except zstandard.ZstdError as error:
+        raise corrupt(file, f"cannot be unpacked: {error}", help=ANOTHER) from None
+    except OSError as error:
+        raise HostError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+class _Unpacking:
+    def __init__(self, file: Path, reader: zstandard.ZstdDecompressionReader) -> None:
+        self._file = file
+        self._reader: IO[bytes] = reader  # type: ignore[assignment]
+        self._at = 0
+
+    def into(self, temp: Path) -> None:
+        length = self._member(FILE_NAME, None)
+        if length > MAX_FILE:
+            raise self._fault(f"{FILE_NAME} is larger than {MAX_FILE} bytes")
+        data = self._take(length)
+        self._pad(length)
+        snapshot = decode(temp, data)
+        self._check_sizes(snapshot)
+        for entry in snapshot.manifest.objects:
+            self._member(entry.file, entry.length)
+            self._object(temp, entry)
+        if self._take(len(_END)) != _END or self._reader.read(1):
+            raise self._fault("something follows the last file")
+        write_state(temp, data)
+        try:
+            snapshot.verify_ram()
+        except SnapshotCorruptError as error:
+            fault = error.message.partition(": ")[2]
+            raise corrupt(self._file, fault, help=ANOTHER) from None
+
+    def _check_sizes(self, snapshot: Snapshot) -> None:
+        """Nothing may unpack to more than a snapshot of that much memory has reason for."""
+        identity = snapshot.manifest.identity
+        memory = identity.get("memory") if isinstance(identity, dict) else None
+        size = memory.get("size") if isinstance(memory, dict) else None
+        limit = size if isinstance(size, int) else MAX_RAM
+        total = snapshot.ram_size
+        if total > limit:
+            raise self._fault(f"{total} bytes of RAM in a machine of {limit}")
+        stored = sum(entry.length for entry in snapshot.manifest.objects)
+        if stored > 2 * total:
+            raise self._fault(f"{stored} bytes of RAM objects for {total} bytes of RAM")
+
+    def _member(self, name: str, expected: int | None) -> int:
+        header = self._take(BLOCK)
+        size = header[124:136]
+        try:
+            length = int.from_bytes(size[1:], "big") if size[0] == 0x80 else int(size[:11], 8)
+        except ValueError:
+            length = -1
+        if length < 0 or header != _header(name, length):
+            raise self._fault(f"expected the file {name}")
+        if expected is not None and length != expected:
+            raise self._fault(f"{name} has {length} bytes instead of {expected}")
+        return length
+
+    def _object(self, temp: Path, entry: RamObject) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        fd = os.open(temp / entry.file, flags, 0o600)
+        try:
+            os.ftruncate(fd, entry.length)
+            for start in range(0, entry.length, _WINDOW):
+                window = self._take(min(_WINDOW, entry.length - start))
+                for first, pages in runs.pairs(_pages.nonzero(window)):
+                    part = window[first * PAGE : (first + pages) * PAGE]
+                    os.pwrite(fd, part, start + first * PAGE)
+            os.fchmod(fd, ram.READ_ONLY)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _take(self, length: int) -> bytes:
+        parts, left = [], length
+        while left and (part := self._reader.read(min(left, _WINDOW))):
+            parts.append(part)
+            left -= len(part)
+        if left:
+            raise self._fault("the file ends too early")
+        self._at += length
+        return b"".join(parts)
+
+    def _pad(self, length: int) -> None:
+        if any(self._take(-length % BLOCK)):
+            raise self._fault("the padding is not zeros")
+
+    def _fault(self, fault: str) -> SnapshotCorruptError:
+        return corrupt(self._file, fault (at byte {self._at:#x} unpacked)", help=ANOTHER)
