@@ -39,6 +39,8 @@ from manager.machine.serial_port import SerialPort
 
 IO_SPACE_ENABLE = 1
 NO_INTERRUPT = 0xFF
+RESET_CONTROL_PORT = 0xCF9
+"""Inside the ports of PCI configuration, whose owner passes it on where there is PCI."""
 FIRST_BUILT = (
     "lapic", "ioapic", "pic", "pit", "rtc", "keyboard", "port92", "reset-control", "acpi-pm",
     "lpc", "hostbridge",
@@ -160,7 +162,7 @@ class Board:
         if self._has_firmware:
             return
         routed = (node for node in self.graph.devices if node.pirq is not None)
-        self.interrupts.make_level({node.irq for node in routed if node.irq is not None})
+        self.interrupts.program({node.irq for node in routed if node.irq is not None})
 
     def _port(self, node: DeviceNode) -> SerialPort:
         port = SerialPort(node.id, lambda data: self._outside.post("data", node.id, data))
@@ -227,6 +229,8 @@ class Board:
 
     def _build_reset_control(self, _: DeviceNode) -> ResetControl:
         self._reset_control = ResetControl(self._outside.reset)
+        if all(node.type != "hostbridge" for node in self.graph.devices):
+            self.io.claim(RESET_CONTROL_PORT, 1, self._reset_control)
         return self._reset_control
 
     def _build_acpi_pm(self, node: DeviceNode) -> AcpiPm:

@@ -18,6 +18,10 @@ from manager.devices.pic import Pic
 
 TIMER_PIN = 2
 FIRST_PIRQ_PIN = 16
+IOAPIC_SELECT, IOAPIC_WINDOW = 0x00, 0x10
+IOAPIC_ID_REGISTER = 0
+IOAPIC_ID = 1
+"""What the ACPI and MP tables call it."""
 
 
 class Fork:
@@ -67,8 +71,10 @@ class Interrupts:
             self._pirq_pins[index] = WiredOr(self.ioapic.line(FIRST_PIRQ_PIN + index))
         return self._pirq_pins[index].join()
 
-    def make_level(self, irqs: set[int]) -> None:
-        """What firmware programs: these ISA interrupts are level-triggered, the others edge."""
+    def program(self, level_irqs: set[int]) -> None:
+        """What firmware programs: which ISA interrupts are level-triggered, the I/O APIC's id."""
+        self.ioapic.write_mmio(IOAPIC_SELECT, 4, IOAPIC_ID_REGISTER)
+        self.ioapic.write_mmio(IOAPIC_WINDOW, 4, IOAPIC_ID << 24)
         for controller in range(2):
-            mask = sum(1 << (irq & 7) for irq in irqs if irq >> 3 == controller)
+            mask = sum(1 << (irq & 7) for irq in level_irqs if irq >> 3 == controller)
             self.pic.elcr.write_port(controller, mask)
