@@ -32,6 +32,10 @@ class Backend(Protocol):
         An owner that wants nothing skipped lets the guest wait while this is above HIGH_WATER.
         """
 
+    @property
+    def dropped(self) -> int:
+        """Bytes that the present reader missed because it was too slow; the log has them."""
+
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Start: watch descriptors in `selector`, give input to `receive`. Called once."""
 

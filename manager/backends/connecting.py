@@ -43,6 +43,11 @@ class ConnectingBackend:
         """Bytes that the server has not taken yet; 0 while there is none."""
         return len(self._link.outbox) if self._link is not None else 0
 
+    @property
+    def dropped(self) -> int:
+        """Bytes that the server missed."""
+        return (self._link.outbox if self._link is not None else self._waiting).dropped
+
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Make the first attempt."""
         self._selector = selector

@@ -12,6 +12,7 @@ from manager.backends.connecting import ConnectingBackend
 from manager.backends.file import FileBackend
 from manager.backends.listening import ListeningBackend
 from manager.backends.null import NullBackend
+from manager.backends.pipe import PipeBackend
 from manager.backends.pty import PtyBackend
 from manager.backends.stdio import StdioBackend
 from manager.backends.tcp import TcpAddress
@@ -22,8 +23,10 @@ from manager.graph import nodes
 Options = Mapping[str, str]
 
 
-def make(backend: nodes.Backend) -> Backend:
+def make(backend: nodes.Backend, pty_link: Path | None = None) -> Backend:
     """The backend that the machine file asks for, opened but not attached yet.
+
+    A pty without a `path` of its own gets its symbolic link at `pty_link`.
 
     Raises UsageError for a wrong description, HostError for what the host refuses.
     """
@@ -33,6 +36,8 @@ def make(backend: nodes.Backend) -> Backend:
             f"there is no backend {backend.type!r}",
             help="the backends are " + ", ".join(sorted(_MAKERS)),
         )
+    if backend.type == "pty" and pty_link is not None:
+        return maker({"path": str(pty_link), **backend.options})
     return maker(backend.options)
 
 
@@ -81,10 +86,12 @@ def _socket(options: Options, kind: str, parse: Callable[[str], Address]) -> Bac
 
 
 def _pipe(options: Options) -> Backend:
-    raise UsageError(
-        "the pipe backend is not there yet",
-        help="use a unix socket: `listen` in one machine, `connect` in the other",
-    )
+    _only(options, "pipe", "path")
+    if "path" not in options:
+        raise UsageError(
+            "the pipe backend needs a path", help='{ type = "pipe", path = "cable" } in both files'
+        )
+    return PipeBackend(Path(options["path"]))
 
 
 def _only(options: Options, kind: str, *known: str) -> None:

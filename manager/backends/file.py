@@ -19,6 +19,7 @@ class FileBackend:
     """
 
     backlog = 0
+    dropped = 0
 
     def __init__(self, path: Path) -> None:
         self._path = path

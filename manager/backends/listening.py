@@ -42,6 +42,11 @@ class ListeningBackend:
         """Bytes that the client has not taken yet."""
         return len(self._outbox)
 
+    @property
+    def dropped(self) -> int:
+        """Bytes that the client was too slow for."""
+        return self._outbox.dropped
+
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Start to take clients."""
         self._selector = selector

@@ -12,6 +12,7 @@ class NullBackend:
     """Output goes nowhere, no input comes."""
 
     backlog = 0
+    dropped = 0
 
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Nothing to watch."""

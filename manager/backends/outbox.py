@@ -12,13 +12,19 @@ CHUNK = 65536
 
 
 class Outbox:
-    """A queue of at most `limit` bytes. Beyond that the oldest go, and a note takes their place."""
+    """A queue of at most `limit` bytes. Beyond that the oldest go.
 
-    __slots__ = ("_limit", "_queue", "skipped")
+    A note takes their place, unless `noted` is off: between two machines it would be noise.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_limit", "_noted", "_queue", "dropped", "skipped")
+
+    def __init__(self, limit: int, *, noted: bool = True) -> None:
         self._limit = limit
+        self._noted = noted
         self._queue = bytearray()
+        self.dropped = 0
+        """Bytes that were dropped since the queue was made."""
         self.skipped = 0
         """Bytes that were dropped and not announced yet."""
 
@@ -30,7 +36,8 @@ class Outbox:
         self._queue += data
         if (surplus := len(self._queue) - self._limit) > 0:
             del self._queue[:surplus]
-            self.skipped += surplus
+            self.dropped += surplus
+            self.skipped += surplus if self._noted else 0
 
     def take_all(self) -> bytes:
         """Empty the queue and return what was in it."""

@@ -47,6 +47,11 @@ class PtyBackend:
         """Bytes that wait for a reader; never above HIGH_WATER, as there may be no reader."""
         return len(self._outbox)
 
+    @property
+    def dropped(self) -> int:
+        """Bytes that nobody read in time."""
+        return self._outbox.dropped
+
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Watch the master."""
         self._link = Link(self._master, self._outbox, receive, self.close)

@@ -58,6 +58,11 @@ class StdioBackend:
         """Bytes that the terminal or pipe has not taken yet."""
         return len(self._outbox)
 
+    @property
+    def dropped(self) -> int:
+        """Bytes that standard output was too slow for."""
+        return self._outbox.dropped
+
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Take the terminal over."""
         self._receive = receive

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable
+from contextlib import suppress
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
@@ -39,7 +40,8 @@ class Watch:
         elif events:
             self._selector.modify(self._descriptor, events, self._call)
         else:
-            self._selector.unregister(self._descriptor)
+            with suppress(KeyError):  # the owner has already given up on a broken descriptor
+                self._selector.unregister(self._descriptor)
         self._events = events
 
     def _call(self, events: int) -> None:

@@ -113,7 +113,8 @@ class _Setup:
     def __init__(self, image: bytes) -> None:
         self._image = image
         self.version = self._field("<H", VERSION)
-        if self.version < COMMAND_LINE_VERSION or not image[LOAD_FLAGS] & LOADED_HIGH:
+        high = self._field("<B", LOAD_FLAGS) & LOADED_HIGH
+        if self.version < COMMAND_LINE_VERSION or not high:
             raise BootImageError("this Linux kernel is too old", help="use Linux 2.4 or later")
         self.start = ((image[SETUP_SECTORS] or 4) + 1) * 512
         if self.start >= len(image):

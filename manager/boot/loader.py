@@ -40,10 +40,7 @@ def load(boot: Boot, memory: Memory, rsdp: int = 0) -> CpuState:
         case ImageBoot():
             return _image(boot, memory)
         case FirmwareBoot():
-            raise BootImageError(
-                f"{boot.firmware}: firmware at the reset vector is not supported yet",
-                help="boot a kernel or an image",
-            )
+            return CpuState.at_reset()  # its ROM is at the reset vector already
 
 
 def _read(path: Path) -> bytes:
@@ -120,7 +117,7 @@ def _linux(
     if protocol is Protocol.LINUX16:
         raise BootImageError(
             "Linux's 16-bit entry calls the BIOS, and the machine has none",
-            help='set `protocol = "linux32"`, or leave it out',
+            help='set `firmware` instead of `protocol`, or `protocol = "linux32"`',
         )
     if boot.modules:
         raise BootImageError(

@@ -1,16 +1,41 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Under way."""
+"""`vmmgr graph`: a picture of who sits on which bus."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
+
+from manager.cli.arguments import add_settings, load
+from manager.errors import ExitCode
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to the command line."""
-    subparsers.add_parser("graph")
+    """Add `graph` to the command line."""
+    parser = subparsers.add_parser("graph", help="draw who sits on which bus")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a machine file")
+    parser.add_argument(
+        "--format",
+        choices=("tree", "mermaid", "dot", "json"),
+        default="tree",
+        help="a tree (default), Mermaid, Graphviz, or JSON",
+    )
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="same as --format json"
+    )
+    add_settings(parser)
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Not yet."""
-    return 2
+    """Print the picture; raises ConfigError."""
+    from manager.graph import drawing
+    from manager.graph.identity import to_plain
+
+    graph = load(args.file, args.settings)
+    if args.format == "json":
+        print(json.dumps({"schema": 1, "graph": to_plain(graph)}, indent=2))
+    else:
+        print(getattr(drawing, args.format)(graph))
+    return ExitCode.OK

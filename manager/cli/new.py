@@ -1,16 +1,46 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Under way."""
+"""`vmmgr new`: a commented machine file to start from."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+from manager.errors import ExitCode, HostError, UsageError
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to the command line."""
-    subparsers.add_parser("new")
+    """Add `new` to the command line."""
+    from manager.config.templates import TEMPLATES
+
+    kinds = "; ".join(f"{name}: {what}" for name, what in TEMPLATES.items())
+    parser = subparsers.add_parser("new", help="write a machine file to start from")
+    parser.add_argument("name", metavar="NAME", help="the machine's name; the file is NAME.toml")
+    parser.add_argument("--template", choices=tuple(TEMPLATES), default="minimal", help=kinds)
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Not yet."""
-    return 2
+    """Write NAME.toml, and the guest that it boots if it brings one; nothing is overwritten."""
+    from manager.config.templates import greeting_guest, starter
+    from manager.config.words import NAME
+
+    folder, name = Path(args.name).parent, Path(args.name).name.removesuffix(".toml")
+    if NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"{name!r} is not a name for a machine",
+            help="a name is made of a-z, 0-9 and -, and begins with a letter or a digit",
+        )
+    contents = {folder / f"{name}.toml": starter(args.template, name).encode()}
+    if args.template == "minimal":
+        contents[folder / f"{name}.bin"] = greeting_guest(name)
+    for path in contents:
+        if path.exists():
+            raise UsageError(f"{path} is there already", help="choose another name")
+    for path, data in contents.items():
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise HostError(f"{path}: cannot write: {error.strerror}") from None
+        print(f"{path}: written")
+    return ExitCode.OK

@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Under way."""
+"""`vmmgr schema`: the JSON Schema of machine files, for editors."""
 
 from __future__ import annotations
 
 import argparse
+import json
+
+from manager.errors import ExitCode
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to the command line."""
-    subparsers.add_parser("schema")
+    """Add `schema` to the command line."""
+    parser = subparsers.add_parser(
+        "schema",
+        help="print the JSON Schema of machine files",
+        description="Prints the JSON Schema (draft-07) of machine files. An editor that knows "
+        "TOML checks and explains a file whose first line is `#:schema PATH`.",
+    )
+    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Not yet."""
-    return 2
+def run(_args: argparse.Namespace) -> int:
+    """Print the schema."""
+    from manager.config.json_schema import machine_schema
+
+    print(json.dumps(machine_schema(), indent=2))
+    return ExitCode.OK

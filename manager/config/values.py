@@ -17,8 +17,8 @@ from manager.config import units
 from manager.config.codes import TITLES, is_warning
 from manager.config.suggest import did_you_mean
 from manager.config.units import GIB, MIB
+from manager.config.words import NAME
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 MAX_MEMORY = 64 * GIB
 MAX_ADDRESS = MAX_MEMORY + GIB
 """One past the last address that RAM can have: 1 GiB below 4 GiB is for devices."""

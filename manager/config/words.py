@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import re
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""A machine's name."""
 CPU_MODELS = (
     "qemu64",
     "phenom",

@@ -83,8 +83,18 @@ def _query_schema(_call: Call) -> dict[str, Any]:
     }
 
 
+def _query_graph(call: Call) -> dict[str, Any]:
+    from manager.graph.plain import to_plain
+
+    return {"graph": to_plain(call.owner.machine.graph)}
+
+
 def _suspend(call: Call) -> dict[str, Any]:
     return call.owner.suspend()
+
+
+def _snapshot(call: Call) -> dict[str, Any]:
+    return call.owner.snapshot(call.arguments.get("tag"))
 
 
 def _down(call: Call) -> dict[str, Any]:
@@ -119,8 +129,14 @@ def _send(call: Call) -> dict[str, Any]:
 
 COMMANDS: Mapping[str, Command] = {
     "query-status": Command("What the machine is doing", _query_status, {}),
+    "query-graph": Command("The device graph that the machine was made of", _query_graph, {}),
     "query-schema": Command("The commands of this protocol", _query_schema, {}),
     "suspend": Command("Save the machine and end its process", _suspend, {}),
+    "snapshot": Command(
+        "Save the machine under a tag; it goes on",
+        _snapshot,
+        {"tag": Argument(str, "what to call it; default: save-1, save-2, ...")},
+    ),
     "down": Command("Power the machine off; a suspended state is dropped", _down, {}),
     "quit": Command("End the process at once; the last suspended state is kept", _quit, {}),
     "pause": Command("Let virtual time stand still", _pause, {}),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from manager.control.lock import MachineLock, is_locked
 from manager.control.paths import MachinePaths, machine_names
 from manager.control.record import MachineRecord, process_start, read_record, write_record
-from manager.control.saved import Saved, discard_saved, find_saved, save
+from manager.control.saved import Saved, discard_saved, find_saved, save, save_as
 from manager.errors import NoSuchMachineError, WrongStateError
 
 if TYPE_CHECKING:
@@ -153,6 +153,10 @@ class Home:
         record.phase = "suspended"
         self._write()
         return saved
+
+    def save_as(self, machine: Machine, tag: str | None) -> tuple[str, Saved]:
+        """Save the machine durably under a tag; it goes on. Raises VmmgrError."""
+        return save_as(self.paths, machine, tag)
 
     def stopped(self) -> None:
         """The machine ended in order: there is nothing to go back to."""

@@ -134,6 +134,24 @@ class Owner:
         self.finish(Outcome("suspended", detail=str(saved.path)))
         return {"snapshot": str(saved.path), "size": saved.size, "seconds": round(seconds, 6)}
 
+    def snapshot(self, tag: str | None) -> dict[str, Any]:
+        """Save the machine under a tag and go on. Raises VmmgrError."""
+        self._require_not_ending()
+        if self._home is None:
+            raise WrongStateError(
+                "this machine keeps no state", help="start it with `vmmgr up` to save it"
+            )
+        self.wiring.pump()
+        began = time.monotonic()
+        tag, saved = self._home.save_as(self.machine, tag)
+        seconds = time.monotonic() - began
+        return {
+            "tag": tag,
+            "snapshot": str(saved.path),
+            "size": saved.size,
+            "seconds": round(seconds, 6),
+        }
+
     def power_off(self) -> None:
         """Pull the plug: the machine is over."""
         self._require_not_ending()

@@ -30,6 +30,8 @@ CLIENT_LIMIT = 32
 """Connections at a time; one more is turned away."""
 BACKLOG_LIMIT = 4 * 1024 * 1024
 """Bytes of answers that a client may leave unread before it is dropped."""
+OUTPUT_LIMIT = 1024 * 1024
+"""Bytes that may wait for a client before output and events are dropped for it, and counted."""
 FAREWELL = 1.0
 """Seconds for which the last answers are still sent when the owner ends."""
 
@@ -39,9 +41,17 @@ Execute = Callable[["Session", Request], dict[str, Any]]
 class Session:
     """One connected client."""
 
-    def __init__(self, server: ControlServer, connection: socket.socket) -> None:
+    def __init__(self, server: ControlServer, connection: socket.socket, pid: int) -> None:
         self._server = server
         self.connection = connection
+        self.pid = pid
+        """The client's process."""
+        self.subscribed = False
+        """Whether it hears events."""
+        self.on_gone: Callable[[], None] | None = None
+        """Called once, when the connection has ended."""
+        self.on_drained: Callable[[], None] | None = None
+        """Called when the client has read everything that was queued."""
         self._received = bytearray()
         self._unsent = bytearray()
         self._closing = False
@@ -55,6 +65,8 @@ class Session:
         """Read requests, write answers."""
         if events & selectors.EVENT_WRITE:
             self.flush()
+            if not self._unsent and self.on_drained is not None:
+                self.on_drained()
         if events & selectors.EVENT_READ and not self._closing:
             self._read()
 
@@ -64,6 +76,14 @@ class Session:
         self.flush()
         if len(self._unsent) > BACKLOG_LIMIT:
             self._server.drop(self)
+
+    def offer(self, line: bytes) -> bool:
+        """Queue a line unless the client is too slow; whether it was queued."""
+        if self._closing or len(self._unsent) + len(line) > OUTPUT_LIMIT:
+            return False
+        self._unsent += line
+        self.flush()
+        return True
 
     def flush(self) -> None:
         """Write as much as the socket takes."""
@@ -144,6 +164,11 @@ class ControlServer:
         except Exception as error:  # a fault of ours in one command must not end the machine
             return failure(request.id, "failure", f"internal error: {error!r}")
 
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The clients that are connected."""
+        return tuple(self._sessions)
+
     def watch(self, session: Session) -> None:
         """Wait for what the session waits for."""
         if session not in self._sessions:
@@ -159,6 +184,8 @@ class ControlServer:
             self._sessions.remove(session)
             self._selector.unregister(session.connection)
             session.connection.close()
+            if session.on_gone is not None:
+                session.on_gone()
 
     def close(self) -> None:
         """Send what answers are left, for a moment at most, and remove the socket."""
@@ -181,7 +208,7 @@ class ControlServer:
             connection.close()
             return
         connection.setblocking(False)
-        session = Session(self, connection)
+        session = Session(self, connection, _peer(connection)[0])
         self._sessions.add(session)
         self._selector.register(connection, selectors.EVENT_READ, session.ready)
         greeting = {
@@ -202,7 +229,7 @@ def _listen(path: Path) -> socket.socket:
             listener.bind(os.fspath(path))
         finally:
             os.umask(before)
-        listener.listen(8)
+        listener.listen(CLIENT_LIMIT)
         listener.setblocking(False)
     except OSError as error:
         listener.close()
@@ -211,8 +238,13 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _same_user(connection: socket.socket) -> bool:
+    return _peer(connection)[1] in (os.getuid(), 0)
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """The process and the user at the other end."""
     size = struct.calcsize("3i")
-    _pid, uid, _gid = struct.unpack(
+    pid, uid, _gid = struct.unpack(
         "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     )
-    return uid in (os.getuid(), 0)
+    return pid, uid

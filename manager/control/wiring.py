@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The ports of a running machine: each with its log, its backend and who listens."""
+"""The ports of a running machine: each with its log, its ring, its backend and who listens."""
 
 from __future__ import annotations
 
 import selectors
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manager.backends.failed import FailedBackend
+from manager.backends.scrollback import Scrollback
+from manager.control.port_log import PortLog, tail
 from manager.errors import HostError, UsageError
 
 if TYPE_CHECKING:
@@ -19,61 +23,100 @@ BACKLOG_LIMIT = 1024 * 1024
 """Bytes that a backend may still have to pass on before the guest is kept from sending more."""
 PENDING_LIMIT = 64 * 1024
 """Bytes that may wait for the guest before a backend is no longer read."""
+INPUT_LIMIT = 1024 * 1024
+"""Bytes that may wait for the guest before `send` is refused."""
+REPLAY_OF_LOG = 64 * 1024
+"""Bytes of the log that the ring begins with when a machine goes on."""
 
 
 class Wire:
-    """One port and everything on its host's side."""
+    """One port and everything on its host's side. `log` is the path of its log, if it has one."""
 
     def __init__(self, port: SerialPort, log: Path | None) -> None:
         self.port = port
         self.host: Backend | None = None
         self.listeners: list[Callable[[bytes], None]] = []
-        self.log_fault: str | None = None
-        """Why the log misses output, if it does."""
+        self.ring = Scrollback()
+        """The last output, for whoever comes late."""
+        self.sent = 0
+        """Bytes that the guest sent since this process owns the machine."""
+        self._in_flight = 0
         self._on_hold = False
-        try:
-            self._log = log.open("ab", buffering=0) if log is not None else None
-        except OSError as error:
-            raise HostError(f"{log}: cannot open the log: {error.strerror}") from None
+        if log is not None:
+            self.ring.add(tail(log, REPLAY_OF_LOG))
+        self._log = PortLog(log) if log is not None else None
+
+    @property
+    def pending(self) -> int:
+        """Bytes of input that the guest has not taken."""
+        return self.port.pending + self._in_flight
 
     @property
     def backlog(self) -> int:
         """Bytes that the backend has not passed on yet."""
         return self.host.backlog if self.host is not None else 0
 
+    def feed(self, data: bytes) -> None:
+        """Send `data` to the guest."""
+        self._in_flight += len(data)
+        self.port.feed(data)
+
+    def arrived(self) -> None:
+        """Told that virtual time has passed, so that what was fed is at the port."""
+        self._in_flight = 0
+
     def pump(self) -> None:
         """Pass on what the guest sent."""
         if data := self.port.take_output():
-            self._keep(data)
+            self.sent += len(data)
+            self.ring.add(data)
+            if self._log is not None:
+                self._log.write(data)
             for listener in tuple(self.listeners):
                 listener(data)
-            if self.host is not None:
-                self.host.write(data)
-
-    def _keep(self, data: bytes) -> None:
-        if self._log is None:
-            return
-        try:
-            self._log.write(data)
-        except OSError as error:
-            # A full disk must not stop the machine; the status tells of it.
-            self.log_fault = error.strerror
-        else:
-            self.log_fault = None
+            self.with_host(lambda host: host.write(data))
 
     def balance(self) -> None:
         """Read from the host only while the guest takes its input."""
-        if self.host is not None and self._on_hold != (self.port.pending > PENDING_LIMIT):
+        if self.host is not None and self._on_hold != (self.pending > PENDING_LIMIT):
             self._on_hold = not self._on_hold
-            self.host.hold(self._on_hold)
+            self.with_host(lambda host: host.hold(self._on_hold))
+
+    def with_host(self, action: Callable[[Backend], None]) -> None:
+        """Have the backend do something. One that fails is unplugged: the guest goes on."""
+        if self.host is None:
+            return
+        try:
+            action(self.host)
+        except (OSError, HostError) as error:
+            self.unplug(str(error))
+
+    def unplug(self, fault: str) -> None:
+        """Give the backend up, for a reason that the status shows."""
+        assert self.host is not None
+        broken, self.host = self.host, FailedBackend(self.host.describe(), fault)
+        with suppress(OSError, HostError):  # it is given up already
+            broken.close()
 
     def close(self) -> None:
         """Pass on the rest and end."""
         self.pump()
-        if self.host is not None:
-            self.host.close()
+        self.with_host(lambda host: host.close())
         if self._log is not None:
             self._log.close()
+
+    def describe(self) -> dict[str, Any]:
+        """The port, for a status."""
+        return {
+            "id": self.port.id,
+            "backend": self.host.describe() if self.host is not None else "null",
+            "sent": self.sent,
+            "pending": self.pending,
+            "backlog": self.backlog,
+            "dropped": self.host.dropped if self.host is not None else 0,
+            "log-fault": self._log.fault if self._log is not None else None,
+            "log-lost": self._log.lost if self._log is not None else 0,
+        }
 
 
 class Wiring:
@@ -87,17 +130,16 @@ class Wiring:
         """The wire of a port, the console's unless named. Raises UsageError."""
         return self.wires[resolve_port(self.wires, port, self.console)]
 
-    def feed(self, port: str | None, data: bytes) -> str:
-        """Send `data` to the guest through a port; returns the port's id."""
-        wire = self.wire(port)
-        wire.port.feed(data)
-        return wire.port.id
-
     def pump(self) -> None:
         """Pass on what the guest sent on any port."""
         for wire in self.wires.values():
             wire.pump()
             wire.balance()
+
+    def arrived(self) -> None:
+        """Told that virtual time has passed."""
+        for wire in self.wires.values():
+            wire.arrived()
 
     def connect(self, port: str, backend: Backend, selector: selectors.BaseSelector) -> None:
         """Plug a backend into a port; what it receives goes to the guest."""
@@ -105,7 +147,7 @@ class Wiring:
         wire.host = backend
 
         def receive(data: bytes) -> None:
-            self.feed(port, data)
+            wire.feed(data)
             wire.balance()
 
         backend.attach(selector, receive)
@@ -113,8 +155,7 @@ class Wiring:
     def poll(self) -> None:
         """Let the backends do what is due by the host's time; once a second is enough."""
         for wire in self.wires.values():
-            if wire.host is not None:
-                wire.host.poll()
+            wire.with_host(lambda host: host.poll())
 
     def blocked(self) -> str | None:
         """The id of a port whose backend is too far behind, if any."""
@@ -126,15 +167,7 @@ class Wiring:
     def describe(self) -> list[dict[str, Any]]:
         """Each port, for a status."""
         return [
-            {
-                "id": id,
-                "backend": wire.host.describe() if wire.host is not None else "null",
-                "console": id == self.console,
-                "pending": wire.port.pending,
-                "backlog": wire.backlog,
-                "log-fault": wire.log_fault,
-            }
-            for id, wire in self.wires.items()
+            {**wire.describe(), "console": id == self.console} for id, wire in self.wires.items()
         ]
 
     def close(self) -> None:

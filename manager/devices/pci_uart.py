@@ -15,8 +15,9 @@ from manager.bus.pci_function import PciConfigState, PciFunction, PciHeader
 from manager.bus.ports import PortBus
 from manager.bus.record import Record, nested
 from manager.devices.device import Device
-from manager.devices.uart16550 import Uart16550, Uart16550State
-from manager.devices.uart_registers import PC_INPUT_HZ, REGISTERS
+from manager.devices.uart16550 import INSTANT, Uart16550, Uart16550State
+from manager.devices.uart_pace import Pace
+from manager.devices.uart_registers import REGISTERS
 
 
 @dataclass(slots=True)
@@ -45,12 +46,11 @@ class PciUart(Device[PciUartState]):
         line: Line,
         channel: Channel,
         clock: Clock,
-        *,
-        input_hz: int = PC_INPUT_HZ,
+        pace: Pace = INSTANT,
     ) -> None:
         devices = {bar.index: self for bar in header.bars}
         self.function = PciFunction(header, ports=ports, devices=devices, line=line)
-        self.uart = Uart16550(self.function, channel, clock, input_hz=input_hz)
+        self.uart = Uart16550(self.function, channel, clock, pace)
         self.load(self.power_on())
 
     def power_on(self) -> PciUartState:

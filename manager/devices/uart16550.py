@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The NS16550A uart, without a bus: eight registers, a line, a channel, a clock.
 
-Source: National Semiconductor PC16550D datasheet (1995). Transmission takes no time: a byte
-written to THR is with the channel before the guest's next instruction. Reception is by flow
-control: a byte leaves the channel only when the receiver has room, so the host never causes an
-overrun. Since the wire has no noise, PE and FE never occur.
+Source: National Semiconductor PC16550D datasheet (1995). Reception is by flow control: a byte
+leaves the channel only when the receiver has room, so the host never causes an overrun. Since the
+wire has no noise, PE and FE never occur.
+
+The line runs at one of two paces. At the host's, a byte written to THR is with the channel before
+the guest's next instruction, and characters come in as fast as a driver can take them. At the
+divisor's ("baud"), every character takes the time that it would on a wire.
 
 >>> from manager.bus.channel import Loose
 >>> from manager.bus.clock import Clock, ManualTime
@@ -24,11 +27,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from manager.bus.channel import Channel
-from manager.bus.clock import Clock
+from manager.bus.clock import Clock, Timer
 from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, flag, moment, octets, uint
 from manager.devices import uart_registers as reg
 from manager.devices.device import Device
+from manager.devices.uart_pace import TIMEOUT_CHARACTERS, Pace
+
+INSTANT = Pace()
+"""A line that takes no time at all."""
 
 
 @dataclass(slots=True)
@@ -52,26 +59,35 @@ class Uart16550State(Record):
     thre_pending: bool = flag("the THR-empty interrupt has not been acknowledged")
     timeout_pending: bool = flag("the character time-out interrupt has not been acknowledged")
     timeout_at: int = moment("when the characters in the FIFO become overdue", NEVER)
+    receive_at: int = moment("before which the line has no further character")
+    sending: bytearray = octets(
+        0, reg.FIFO_DEPTH + 1, "the character in the shift register, then THR or the FIFO"
+    )
+    sent_at: int = moment("when the character in the shift register is out", NEVER)
 
 
 class Uart16550(Device[Uart16550State]):
     """A uart that any bus can carry: `read`, `write`, and a line that is its INTR pin.
 
-    `channel` is the other end of the wire; whoever fills it calls `input_ready`. `input_hz` is
-    the frequency that the divisor latch divides by 16 times its value; only the character
-    time-out depends on it.
+    `channel` is the other end of the wire; whoever fills it calls `input_ready`.
     """
 
     STATE = Uart16550State
 
     def __init__(
-        self, line: Line, channel: Channel, clock: Clock, *, input_hz: int = reg.PC_INPUT_HZ
+        self,
+        line: Line,
+        channel: Channel,
+        clock: Clock,
+        pace: Pace = INSTANT,
     ) -> None:
         self._line = line
         self._channel = channel
         self._clock = clock
-        self._input_hz = input_hz
-        self._timer = clock.timer(self._timed_out)
+        self._pace = pace
+        self._overdue = clock.timer(self._timed_out)
+        self._receiver = clock.timer(self.input_ready)
+        self._transmitter = clock.timer(self._sent)
         self.load(self.power_on())
 
     @property
@@ -140,7 +156,7 @@ class Uart16550(Device[Uart16550State]):
         self.input_ready()
 
     def settle(self) -> None:
-        """Drive the line and set the time-out from the state."""
+        """Drive the line and set the timers from the state."""
         state = self.state
         self._line.set(self._interrupt_output())
         wanted = NEVER
@@ -150,10 +166,9 @@ class Uart16550(Device[Uart16550State]):
             and 0 < len(state.received) < self._trigger()
         ):
             wanted = state.timeout_at
-        if wanted == NEVER:
-            self._timer.disarm()
-        elif wanted != self._timer.deadline:
-            self._timer.arm(wanted)
+        _set(self._overdue, wanted)
+        _set(self._receiver, state.receive_at if state.receive_at > self._clock.now() else NEVER)
+        _set(self._transmitter, state.sent_at)
 
     def _interrupt_output(self) -> bool:
         """The level that the uart's surroundings make of its INTR pin."""
@@ -198,7 +213,9 @@ class Uart16550(Device[Uart16550State]):
 
     def _read_lsr(self) -> int:
         state = self.state
-        value = reg.LSR_THRE | reg.LSR_TEMT
+        value = 0
+        if len(state.sending) <= 1:
+            value = reg.LSR_THRE if state.sending else reg.LSR_THRE | reg.LSR_TEMT
         if state.received:
             value |= reg.LSR_DR
         if state.breaks and state.fcr & reg.FCR_ENABLE:
@@ -221,18 +238,41 @@ class Uart16550(Device[Uart16550State]):
 
     def _write_thr(self, byte: int) -> None:
         state = self.state
-        if state.mcr & reg.MCR_LOOP:
+        if self._pace.baud:
+            del state.sending[self._depth() :]  # a full THR or FIFO loses its last character
+            state.sending.append(byte)
+            if len(state.sending) == 1:
+                state.sent_at = self._clock.now() + self._character_time()
+        else:
+            self._emit(byte)
+        state.thre_pending = len(state.sending) <= 1
+        self.settle()
+
+    def _sent(self) -> None:
+        """The stop bit of the character in the shift register is over."""
+        state = self.state
+        byte, late = state.sending.pop(0), state.sent_at
+        state.sent_at = late + self._character_time() if state.sending else NEVER
+        self._emit(byte)
+        if len(state.sending) == 1:
+            state.thre_pending = True
+        self.settle()
+
+    def _emit(self, byte: int) -> None:
+        if self.state.mcr & reg.MCR_LOOP:
             self._receive_looped(byte)
         else:
             self._channel.transmit(byte)
-        state.thre_pending = True
-        self.settle()
+
+    def _character_time(self, count: int = 1) -> int:
+        state = self.state
+        return self._pace.characters(count, state.lcr, state.dlm << 8 | state.dll)
 
     def _write_ier(self, value: int) -> None:
         state = self.state
         if value & ~state.ier & reg.IER_ETBEI:
-            # THR is always empty, and a driver starts its transmission from this interrupt.
-            state.thre_pending = True
+            # THR is empty, and a driver starts its transmission from this interrupt.
+            state.thre_pending = len(state.sending) <= 1
         state.ier = value & reg.IER_BITS
         self.settle()
 
@@ -281,13 +321,14 @@ class Uart16550(Device[Uart16550State]):
         return reg.TRIGGER_LEVELS[fcr >> 6] if fcr & reg.FCR_ENABLE else 1
 
     def _pull(self) -> bool:
-        """Take what the host has while there is room; whether anything came."""
+        """Take what the line has while there is room; whether anything came."""
         state = self.state
-        if state.mcr & reg.MCR_LOOP:
-            return False  # the receiver is cut off from the wire; the channel keeps its bytes
+        now = self._clock.now()
+        if state.mcr & reg.MCR_LOOP or now < state.receive_at:
+            return False  # cut off from the wire, or too early: the channel keeps its bytes
         received = state.received
         before = len(received)
-        depth = self._depth()
+        depth = min(self._depth(), before + 1) if self._pace.baud else self._depth()
         while len(received) < depth:
             if state.break_waiting:
                 state.break_waiting = False
@@ -300,6 +341,10 @@ class Uart16550(Device[Uart16550State]):
             received.append(byte)
         if len(received) == before:
             return False
+        if self._pace.baud:
+            state.receive_at = now + self._character_time()
+        else:
+            state.receive_at = now + (len(received) - before) * self._pace.host_character
         self._restart_timeout()
         return True
 
@@ -323,11 +368,17 @@ class Uart16550(Device[Uart16550State]):
         if not state.received or not state.fcr & reg.FCR_ENABLE:
             state.timeout_at = NEVER
         elif not state.timeout_pending:
-            divisor = state.dlm << 8 | state.dll
-            delay = reg.character_timeout(state.lcr, divisor, self._input_hz)
-            state.timeout_at = self._clock.now() + delay
+            overdue = self._character_time(TIMEOUT_CHARACTERS)
+            state.timeout_at = self._clock.now() + overdue
 
     def _timed_out(self) -> None:
         self.state.timeout_pending = True
         self.state.timeout_at = NEVER
         self.settle()
+
+
+def _set(timer: Timer, deadline: int) -> None:
+    if deadline == NEVER:
+        timer.disarm()
+    elif deadline != timer.deadline:
+        timer.arm(deadline)

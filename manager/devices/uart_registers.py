@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from manager.bus.clock import SECOND
-
 # Register offsets. With LCR_DLAB set, 0 and 1 are the divisor latch.
 RBR = THR = DLL = 0
 IER = DLM = 1
@@ -65,25 +63,3 @@ MSR_DSR = 0x20
 MSR_RI = 0x40
 MSR_DCD = 0x80
 MSR_CONNECTED = MSR_CTS | MSR_DSR | MSR_DCD  # what a peer that is always ready asserts
-
-PC_INPUT_HZ = 1_843_200
-"""The crystal of a PC's serial port: divisor 1 is 115200 baud."""
-SAMPLES_PER_BIT = 16
-TIMEOUT_CHARACTERS = 4
-LONGEST_TIMEOUT = SECOND
-"""Four characters at 50 baud; slower divisors do not occur outside of mistakes."""
-
-
-def character_timeout(lcr: int, divisor: int, input_hz: int) -> int:
-    """Four character times, in ns: how long received characters may wait in the FIFO.
-
-    Divisor 0, which means nothing, counts as 1. At most LONGEST_TIMEOUT.
-    """
-    word = 5 + (lcr & LCR_WORD_LENGTH)
-    half_bits = 2 + 2 * word + (2 if lcr & LCR_PARITY else 0)
-    if lcr & LCR_STOP_BITS:
-        half_bits += 3 if word == 5 else 4
-    else:
-        half_bits += 2
-    samples = TIMEOUT_CHARACTERS * half_bits * SAMPLES_PER_BIT * (divisor or 1) // 2
-    return min(samples * SECOND // input_hz, LONGEST_TIMEOUT)

@@ -37,8 +37,12 @@ class Difference:
             return f"{self.subject}: only in {current}"
         if self.kind == "moved":
             return f"{self.subject} moved to {self.current}"
-        before, after = _show(self.subject, self.saved), _show(self.subject, self.current)
+        before, after = self.values()
         return f"{self.subject}: {before} in {saved}, {after} in {current}"
+
+    def values(self) -> tuple[str, str]:
+        """The old and the new value of what changed, for reading."""
+        return _show(self.subject, self.saved), _show(self.subject, self.current)
 
 
 def differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[Difference]:
@@ -117,7 +121,7 @@ def _show(subject: str, value: Any) -> str:
             f"{name} {_show(f'{subject}.{name}', item)}" for name, item in value.items()
         )
     if isinstance(value, list):
-        return ", ".join(_show(subject, item) for item in value) or "nothing"
+        return ", ".join(_show(subject, item) for item in value) or "none"
     if isinstance(value, int) and (key in _HEX or ".pci." in subject):
         return f"{value:#x}"
     return f'"{value}"' if key in ("cmdline", "modules") else str(value)

@@ -32,6 +32,7 @@ from manager.devices.pit import Pit
 from manager.devices.port92 import Port92
 from manager.devices.reset_control import ResetControl
 from manager.devices.rtc import Rtc
+from manager.devices.uart_pace import BAUD, HOST, Pace
 from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, MemoryRange
 from manager.machine.inputs import Input, Kind
 from manager.machine.interrupts import Fork, Interrupts
@@ -258,14 +259,15 @@ class Board:
     def _build_isa_uart(self, node: DeviceNode) -> IsaUart:
         port = self._port(node)
         assert node.irq is not None
-        uart = IsaUart(self.interrupts.irq(node.irq), port, self.clock)
+        uart = IsaUart(self.interrupts.irq(node.irq), port, self.clock, _pace(node))
         port.connect(uart.input_ready)
         self.io.claim(node.ports[0].base, node.ports[0].length, uart)
         return uart
 
     def _build_pci_uart(self, node: DeviceNode) -> PciUart:
         port = self._port(node)
-        uart = PciUart(self._header(node), self.io, self._intx(node), port, self.clock)
+        line = self._intx(node)
+        uart = PciUart(self._header(node), self.io, line, port, self.clock, _pace(node))
         port.connect(uart.input_ready)
         self._attach(node, uart)
         return uart
@@ -328,6 +330,10 @@ class Unconnected:
 
     def set(self, level: bool) -> None:
         """Nobody watches."""
+
+
+def _pace(node: DeviceNode) -> Pace:
+    return BAUD if node.properties.get("pace") == "baud" else HOST
 
 
 def _build_rank(node: DeviceNode) -> int:

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from manager.bus.memory import PAGE
 from manager.errors import HostError, SnapshotCorruptError
-from manager.snapshot import _pages, ram, runs
+from manager.snapshot import _pages, ram
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.manifest import RamObject
 from manager.snapshot.read import MAX_FILE, Snapshot, decode
@@ -114,7 +113,7 @@ def unpack(file: Path, directory: Path) -> None:
 class _Unpacking:
     def __init__(self, file: Path, reader: zstandard.ZstdDecompressionReader) -> None:
         self._file = file
-        self._reader: IO[bytes] = reader  # type: ignore[assignment]
+        self._reader: IO[bytes] = reader
         self._at = 0
 
     def into(self, temp: Path) -> None:
@@ -170,9 +169,7 @@ class _Unpacking:
             os.ftruncate(fd, entry.length)
             for start in range(0, entry.length, _WINDOW):
                 window = self._take(min(_WINDOW, entry.length - start))
-                for first, pages in runs.pairs(_pages.nonzero(window)):
-                    part = window[first * PAGE : (first + pages) * PAGE]
-                    os.pwrite(fd, part, start + first * PAGE)
+                ram.write_pages(fd, memoryview(window), _pages.nonzero(window), start)
             os.fchmod(fd, ram.READ_ONLY)
             os.fsync(fd)
         finally:
@@ -193,4 +190,6 @@ class _Unpacking:
             raise self._fault("the padding is not zeros")
 
     def _fault(self, fault: str) -> SnapshotCorruptError:
-        return corrupt(self._file, fault (at byte {self._at:#x} unpacked)", help=ANOTHER)
+        return corrupt(
+            self._file, f"{fault}, at byte {self._at:#x} of the unpacked data", help=ANOTHER
+        )

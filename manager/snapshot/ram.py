@@ -82,14 +82,19 @@ def write_object(directory: Path, found: Scan, data: memoryview) -> None:
     fd = os.open(directory / found.entry.file, flags, 0o600)
     try:
         os.ftruncate(fd, len(data))
-        for first, pages in runs.pairs(found.filled):
-            at, end = first * PAGE, (first + pages) * PAGE
-            while at < end:
-                at += os.pwrite(fd, data[at:end], at)
+        write_pages(fd, data, found.filled, 0)
         os.fchmod(fd, READ_ONLY)
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def write_pages(fd: int, data: memoryview, pages: bytes, offset: int) -> None:
+    """Write those pages of `data`, which begins at `offset` in the file. Raises OSError."""
+    for first, count in runs.pairs(pages):
+        at, end = first * PAGE, (first + count) * PAGE
+        while at < end:
+            at += os.pwrite(fd, data[at:end], offset + at)
 
 
 def link_object(source: Path, directory: Path, entry: RamObject) -> bool:

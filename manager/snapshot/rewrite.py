@@ -50,15 +50,11 @@ def _rewrite(snapshot: Snapshot, directory: Path, onto: Snapshot | None) -> None
         if onto is not None:
             entry = onto.manifest.ram[index]
             objects = {item.file: item for item in onto.manifest.objects}
-            origin = Origin(
-                onto.directory, onto.id, objects[entry.file], entry.offset, NoTracker()
-            )
+            origin = Origin(onto.directory, onto.id, objects[entry.file], entry.offset, NoTracker())
             memory.origin = origin
         regions.append(RamRegion(base, memory))
     with host_failures(f"cannot write the snapshot {directory}", UNTOUCHED):
         saved = SavedRam.of(regions, directory.parent.stat().st_dev)
-    manifest = replace(
-        snapshot.manifest, objects=list(saved.objects.values()), ram=saved.entries
-    )
+    manifest = replace(snapshot.manifest, objects=list(saved.objects.values()), ram=saved.entries)
     payloads = [snapshot.payload(entry) for entry in manifest.chunks]
     place(directory, assemble(manifest, payloads, saved))

@@ -3,33 +3,35 @@
 
 `current` and every tag are links to a directory's number. A commit writes a new directory, then
 moves the link; at every instant the link leads to a whole snapshot. What no link leads to is
-removed afterwards.
+removed afterwards. Writers take turns by a lock on the directory itself, which the kernel drops
+when a process dies.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
-from manager.errors import UsageError
+from manager.errors import HostError, UsageError, WrongStateError
 from manager.snapshot import save_ram
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.image import Image
-from manager.snapshot.write import TEMP_MARK, sync_directory, write
+from manager.snapshot.write import TEMP_MARK, UNTOUCHED, building, sync_directory, write
 
 CURRENT = "current"
 """The link to the snapshot that a resume takes."""
 _NUMBER = re.compile(r"[0-9]{6,12}")
 _TAG = re.compile(r"[a-z][a-z0-9._-]{0,63}")
-_UNTOUCHED = "what was saved before is untouched"
 
 
 class Store:
-    """The snapshots of one machine. Whoever holds the machine's lock may write to it."""
+    """The snapshots of one machine."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -43,24 +45,41 @@ class Store:
 
         Raises HostError, and then `tag` names what it did before.
         """
-        _check_tag(tag)
-        with host_failures(f"cannot write snapshots to {self.root}", _UNTOUCHED):
+
+        def fill(target: Path) -> None:
+            written = write(target, image, reuse=self._newest())
+            done.append(lambda: save_ram.committed(image.ram, written, goes_on=goes_on))
+
+        done: list[Callable[[], None]] = []
+        target = self.add(tag, fill)
+        for action in done:
+            action()
+        return target
+
+    def add(self, tag: str, fill: Callable[[Path], None]) -> Path:
+        """Have `fill` make the next numbered directory, wholly and durably, and tag it.
+
+        Raises HostError, and what `fill` does; then `tag` names what it did before.
+        """
+        check_tag(tag)
+        with host_failures(f"cannot write snapshots to {self.root}", UNTOUCHED):
             if not self.root.is_dir():
                 self.root.mkdir(mode=0o700, parents=True)
                 sync_directory(self.root.parent)
-            target = self.root / self._next_number()
-            previous = self._target(tag)
-        written = write(target, image, reuse=self._newest())
-        with host_failures(f"cannot make {target} the {tag} snapshot", _UNTOUCHED):
-            try:
-                self._point(tag, target.name)
-            except BaseException:
-                with suppress(OSError):
-                    self._restore_link(tag, target.name, previous)
-                    shutil.rmtree(target)
-                raise
-        save_ram.committed(image.ram, written, goes_on=goes_on)
-        self.collect()
+        with self._exclusive():
+            with host_failures(f"cannot write snapshots to {self.root}", UNTOUCHED):
+                target = self.root / self._next_number()
+                previous = self._target(tag)
+            fill(target)
+            with host_failures(f"cannot make {target} the {tag} snapshot", UNTOUCHED):
+                try:
+                    self._point(tag, target.name)
+                except BaseException:
+                    with suppress(OSError):
+                        self._restore_link(tag, target.name, previous)
+                        shutil.rmtree(target)
+                    raise
+            self._collect()
         return target
 
     def path(self, tag: str = CURRENT) -> Path | None:
@@ -68,7 +87,7 @@ class Store:
 
         Raises SnapshotCorruptError if it names something that is not there.
         """
-        _check_tag(tag)
+        check_tag(tag)
         with host_failures(f"cannot read {self.root}", "check its owner and mode"):
             target = self._target(tag)
         if target is None:
@@ -87,21 +106,81 @@ class Store:
 
     def tags(self) -> list[str]:
         """The names given to snapshots, `current` included."""
+        return sorted(self.links())
+
+    def links(self) -> dict[str, str]:
+        """Each tag and the name of the directory it leads to."""
         with host_failures(f"cannot read {self.root}", "check its owner and mode"):
-            return sorted(name for name, _ in self._links())
+            return dict(self._links())
+
+    def free_tag(self) -> str:
+        """A tag that is not in use: save-1, save-2, ..."""
+        used = self.links()
+        return next(tag for n in count(1) if (tag := f"save-{n}") not in used)
+
+    def tag(self, tag: str, path: Path) -> None:
+        """Make `tag` name the snapshot in `path`, one of this store's directories, as well.
+
+        Raises HostError.
+        """
+        check_tag(tag)
+        with self._exclusive(), host_failures(f"cannot tag {path}", UNTOUCHED):
+            if path.parent != self.root or not path.is_dir():
+                raise HostError(f"{path} is no snapshot in {self.root}")
+            self._point(tag, path.name)
+            self._collect()
 
     def discard(self, tag: str = CURRENT) -> None:
         """Forget a tag, and the snapshot if no other tag names it; a missing tag is no error."""
-        _check_tag(tag)
-        with host_failures(f"cannot discard {self.root / tag}", "nothing was removed"):
+        check_tag(tag)
+        if not self.root.is_dir():
+            return
+        with (
+            self._exclusive(),
+            host_failures(f"cannot discard {self.root / tag}", "nothing was removed"),
+        ):
             if self._target(tag) is None:
                 return
             (self.root / tag).unlink()
             sync_directory(self.root)
-        self.collect()
+            self._collect()
 
-    def collect(self) -> None:
-        """Remove what no tag names and what an interrupted commit left. Never fails."""
+    def collect(self) -> int:
+        """Remove what no tag names and what interrupted commits left; return the bytes freed."""
+        if not self.root.is_dir():
+            return 0
+        with self._exclusive():
+            return self._collect()
+
+    def clone(self, path: Path) -> Path:
+        """Make another store's snapshot this one's current one, sharing all its files.
+
+        Takes the same time at any size of RAM. Raises WrongStateError when there is a current
+        snapshot already, HostError when the stores are on different filesystems.
+        """
+        if self.current() is not None:
+            raise WrongStateError(f"{self.root} has a suspended state already")
+
+        def fill(target: Path) -> None:
+            with building(target) as temp:
+                for entry in path.iterdir():
+                    os.link(entry, temp / entry.name, follow_symlinks=False)
+
+        return self.add(CURRENT, fill)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with host_failures(f"cannot lock {self.root}", "check its owner and mode"):
+            fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with host_failures(f"cannot lock {self.root}", "try again"):
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def _collect(self) -> int:
+        freed = 0
         with suppress(OSError):
             kept = {target for _, target in self._links()}
             for entry in list(self.root.iterdir()):
@@ -111,7 +190,9 @@ class Store:
                 if entry.is_symlink():
                     entry.unlink()
                 else:
+                    freed += unique_bytes(entry)
                     shutil.rmtree(entry, ignore_errors=True)
+        return freed
 
     def _point(self, tag: str, number: str) -> None:
         link = self.root / f".{tag}{TEMP_MARK}{os.getpid()}"
@@ -137,7 +218,6 @@ class Store:
             return None
 
     def _links(self) -> Iterator[tuple[str, str]]:
-        """Each tag and the number it leads to."""
         with suppress(FileNotFoundError):
             for entry in self.root.iterdir():
                 if _TAG.fullmatch(entry.name) and entry.is_symlink():
@@ -158,7 +238,14 @@ class Store:
         return self.root / numbers[-1] if numbers else None
 
 
-def _check_tag(tag: str) -> None:
+def unique_bytes(directory: Path) -> int:
+    """What removing a snapshot would free: blocks of files that no other snapshot has."""
+    files = [entry.lstat() for entry in directory.iterdir()]
+    return sum(status.st_blocks * 512 for status in files if status.st_nlink == 1)
+
+
+def check_tag(tag: str) -> None:
+    """Raise UsageError unless `tag` can name a snapshot."""
     if not _TAG.fullmatch(tag):
         raise UsageError(
             f"{tag!r} cannot name a snapshot",

@@ -39,6 +39,6 @@ def link(source: str, base: int, bits: int = 32) -> bytes:
         text.write_text(header + source + "\n")
         script.write_text(f"ENTRY(_start) SECTIONS {{ . = {base:#x}; {parts} }}\n")
         subprocess.run(["as", width, "-o", object_, text], check=True)
-        command = ["ld", "-m", emulation, "-n", "-z", "noexecstack", "-T", script]
+        command = ["ld", "-m", emulation, "-n", "-z", "noexecstack", "-T", str(script)]
         subprocess.run([*command, "-o", program, object_], check=True)
         return program.read_bytes()

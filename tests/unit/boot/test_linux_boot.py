@@ -131,6 +131,7 @@ def test_initrd_stays_under_the_kernels_limit(kernel: Make, tmp_path: Path) -> N
         (VMLINUX, {"protocol": "grub"}, '"grub" is no boot protocol', None),
         (bzimage(CODE_32, version=0x201), {}, "too old", "2.4"),
         (bzimage(CODE_32, flags=0), {}, "too old", "2.4"),
+        (bzimage(CODE_32, CODE_64)[:0x208], {}, "cut short", None),
         (bzimage(CODE_32, CODE_64)[:0x230], {}, "cut short", None),
         (bzimage(CODE_32, CODE_64)[:0x400], {}, "cut short", None),
         (bzimage(CODE_32, CODE_64, payload=packed(VMLINUX, "xz")[:99]), {}, "damaged|ELF", None),

@@ -103,9 +103,11 @@ def test_directory_is_no_kernel(tmp_path: Path) -> None:
         boot(KernelBoot(tmp_path))
 
 
-def test_missing_firmware_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BootImageError, match=r"rom\.bin"):
-        boot(FirmwareBoot(tmp_path / "rom.bin"))
+def test_firmware_starts_at_the_reset_vector_with_nothing_loaded(tmp_path: Path) -> None:
+    memory = Memory.blank(1 << 20)
+    state = loader.load(FirmwareBoot(tmp_path / "rom.bin"), memory)
+    assert state.cs.base + state.rip == 0xFFFFFFF0
+    assert not any(memory.read(0, 0xA0000))
 
 
 @st.composite

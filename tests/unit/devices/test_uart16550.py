@@ -11,7 +11,8 @@ import pytest
 from manager.bus.clock import Clock, ManualTime
 from manager.bus.record import NEVER, from_plain, to_plain
 from manager.devices import uart_registers as reg
-from manager.devices.uart16550 import Uart16550, Uart16550State
+from manager.devices.uart16550 import INSTANT, Uart16550, Uart16550State
+from manager.devices.uart_pace import BAUD, HOST, Pace
 
 FOUR_CHARACTERS = 4 * 10 * 1_000_000_000 // 115_200
 """8N1 at 115200 baud, in ns."""
@@ -48,12 +49,13 @@ class Pin:
 class Bench:
     """A uart on a bench."""
 
-    def __init__(self, now: int = 0) -> None:
+    def __init__(self, now: int = 0, pace: Pace = INSTANT) -> None:
+        self.pace = pace
         self.time = ManualTime(now)
         self.clock = Clock(self.time)
         self.pin = Pin()
         self.peer = Peer()
-        self.uart = Uart16550(self.pin, self.peer, self.clock)
+        self.uart = Uart16550(self.pin, self.peer, self.clock, pace)
 
     def read(self, offset: int) -> int:
         return self.uart.read(offset)
@@ -81,7 +83,7 @@ class Bench:
         """A fresh uart with this one's state, at the same time, after a trip through plain form."""
         plain = to_plain(self.uart.save())
         state = from_plain(Uart16550State, plain, Uart16550State.VERSION, "lpc.com1")
-        other = Bench(self.time.value)
+        other = Bench(self.time.value, self.pace)
         other.pin.level = self.pin.level  # as the interrupt controller's record has it
         other.uart.load(state)
         return other
@@ -336,8 +338,100 @@ def test_no_deadline_is_set_when_nobody_would_be_interrupted(bench: Bench) -> No
         (0x03, 0xFFFF, 1_000_000_000),
     ],
 )
-def test_character_timeout_follows_frame_and_divisor(lcr: int, divisor: int, expected: int) -> None:
-    assert reg.character_timeout(lcr, divisor, reg.PC_INPUT_HZ) == expected
+def test_four_characters_last_as_frame_and_divisor_say(
+    lcr: int, divisor: int, expected: int
+) -> None:
+    assert Pace().characters(4, lcr, divisor) == expected
+
+
+# Pace
+
+CHARACTER = 86_805
+"""8N1 at 115200 baud, in ns."""
+
+
+@pytest.fixture
+def slow() -> Bench:
+    """A line that runs at its divisor's pace: 115200 8N1."""
+    made = Bench(pace=BAUD)
+    made.write(reg.LCR, reg.LCR_DLAB)
+    made.write(reg.DLL, 1)
+    made.write(reg.LCR, 0x03)
+    return made
+
+
+def test_at_baud_pace_a_character_is_sent_after_its_time(slow: Bench) -> None:
+    slow.write(reg.THR, ord("a"))
+    slow.advance(CHARACTER - 1)
+    early = bytes(slow.peer.sent), slow.read(reg.LSR)
+    slow.advance(1)
+
+    assert early == (b"", reg.LSR_THRE)
+    assert slow.peer.sent == b"a"
+    assert slow.read(reg.LSR) == reg.LSR_THRE | reg.LSR_TEMT
+
+
+def test_at_baud_pace_thr_is_full_while_another_character_is_out(slow: Bench) -> None:
+    slow.write(reg.IER, reg.IER_ETBEI)
+    slow.cause()
+    slow.write(reg.THR, ord("a"))
+    slow.cause()
+    slow.write(reg.THR, ord("b"))
+
+    assert slow.read(reg.LSR) == 0
+    assert not slow.pin.level
+    slow.advance(CHARACTER)
+    assert slow.read(reg.LSR) == reg.LSR_THRE
+    assert slow.cause() == reg.IIR_THRE
+
+
+def test_at_baud_pace_the_fifo_takes_sixteen_and_loses_nothing(slow: Bench) -> None:
+    slow.write(reg.FCR, FIFO_ON)
+    for byte in range(17):  # one goes straight to the shift register
+        slow.write(reg.THR, byte)
+    slow.advance(17 * CHARACTER)
+
+    assert slow.peer.sent == bytes(range(17))
+
+
+def test_at_baud_pace_input_comes_a_character_at_a_time(slow: Bench) -> None:
+    slow.write(reg.FCR, FIFO_ON)
+    slow.host_sends(b"abc")
+
+    assert slow.read_all() == b"a"
+    slow.advance(CHARACTER)
+    assert slow.read_all() == b"b"
+    slow.advance(CHARACTER)
+    assert slow.read_all() == b"c"
+
+
+def test_a_character_on_the_line_goes_on_after_a_restore(slow: Bench) -> None:
+    slow.write(reg.THR, ord("a"))
+    slow.write(reg.THR, ord("b"))
+    slow.advance(CHARACTER // 2)
+
+    other = slow.restored()
+    other.advance(CHARACTER // 2 + 1)
+    first = bytes(other.peer.sent)
+    other.advance(CHARACTER)
+
+    assert first == b"a"
+    assert other.peer.sent == b"ab"
+
+
+def test_the_hosts_pace_leaves_a_driver_time_between_fifofuls() -> None:
+    bench = Bench(pace=HOST)
+    bench.write(reg.FCR, FIFO_ON)
+    bench.host_sends(bytes(range(40)))
+
+    got = [bench.read_all()]
+    bench.advance(16 * HOST.host_character)
+    got.append(bench.read_all())
+    bench.advance(16 * HOST.host_character)
+    got.append(bench.read_all())
+
+    assert [len(part) for part in got] == [16, 16, 8]
+    assert b"".join(got) == bytes(range(40))
 
 
 # THR empty interrupt

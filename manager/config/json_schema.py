@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The machine-file format as JSON Schema, draft-07, for editors: no references, every key described.
+
+It describes a file as it is written, so it knows `extends`, `vars`, `replace` and tables of the
+user's own, and lets a key that another file may supply be absent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manager.config.schema import BACKENDS, DEVICES, Machine
+
+Schema = dict[str, Any]
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+_SLOT = r"^(?:[0-9]|[12][0-9]|3[01])(?:\.[0-7])?$"
+_FUNCTION = "^[0-7]$"
+_OWN = "^x-"
+_BARE_BACKENDS = ("stdio", "null", "pty")
+_REPLACE = {
+    "type": "boolean",
+    "description": "Whether this table takes the place of the one in an extended file as a whole.",
+    "examples": [True],
+}
+
+
+def machine_schema() -> Schema:
+    """The schema as JSON values."""
+    raw = Machine.model_json_schema(by_alias=True)
+    definitions: Schema = raw.pop("$defs")
+    schema: Schema = _tidy(raw, definitions)
+    del schema["required"]  # another file may have it
+    properties = schema["properties"]
+    schema["description"] = "A machine file of vmmgr."
+    properties["slots"] = _slots(definitions, properties["slots"])
+    tables = [properties["boot"], *properties["lpc"]["properties"].values()]
+    for table in tables:
+        table["properties"]["replace"] = _REPLACE
+    properties["extends"] = {
+        "description": "Machine files to build on, relative to this one; what stands here wins.",
+        "examples": [["base/pc.toml"]],
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+    }
+    properties["vars"] = {
+        "type": "object",
+        "description": "Variables: ${name} in a string stands for one; `--set name=value` changes "
+        "it.",
+        "examples": [{"port": "4555"}],
+        "additionalProperties": {"type": "string"},
+    }
+    schema["patternProperties"] = {_OWN: {"description": "A table of your own, not looked at."}}
+    return {"$schema": DRAFT, "title": "vmmgr machine file", **schema}
+
+
+def _slots(definitions: Schema, slots: Schema) -> Schema:
+    functions = [_definition(kind.__name__, definitions) for kind in DEVICES.values()]
+    nested = {_FUNCTION: {"description": "A function of this slot.", "oneOf": functions}}
+    devices = []
+    for function in functions:
+        properties = {**function["properties"], "replace": _REPLACE}
+        devices.append({**function, "properties": properties, "patternProperties": nested})
+    only_functions = {
+        "type": "object",
+        "description": "The functions of a slot, without function 0.",
+        "patternProperties": nested,
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    slot = {"description": "A slot of PCI bus 0.", "anyOf": [*devices, only_functions]}
+    return {
+        "type": "object",
+        "description": slots["description"],
+        "examples": slots["examples"],
+        "patternProperties": {_SLOT: slot},
+        "additionalProperties": False,
+    }
+
+
+def _definition(name: str, definitions: Schema) -> Schema:
+    tidy: Schema = _tidy(definitions[name], definitions)
+    return tidy
+
+
+def _tidy(value: Any, definitions: Schema) -> Any:
+    """Put definitions in for references, drop what TOML has not, or an editor would stumble on."""
+    if isinstance(value, list):
+        return [_tidy(item, definitions) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        around = {key: item for key, item in value.items() if key != "$ref"}
+        target = definitions[value["$ref"].rpartition("/")[2]]
+        return _tidy({**target, **around}, definitions)
+    result: Schema = {}
+    for key, item in value.items():
+        if key == "properties":
+            result[key] = {name: _property(name, part, definitions) for name, part in item.items()}
+        elif key in ("examples", "default"):
+            result[key] = item
+        elif key not in ("title", "discriminator"):
+            result[key] = _tidy(item, definitions)
+    return result
+
+
+def _property(name: str, value: Schema, definitions: Schema) -> Schema:
+    tidy: Schema = _tidy(value, definitions)
+    if tidy.get("default", 0) is None:
+        del tidy["default"]
+    choices = [choice for choice in tidy.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        del tidy["anyOf"]
+        tidy = {**choices[0], **tidy}
+    if name == "backend":
+        del tidy["oneOf"]
+        options = [_definition(kind.__name__, definitions) for kind in BACKENDS.values()]
+        tidy["anyOf"] = [{"type": "string", "enum": list(_BARE_BACKENDS)}, *options]
+    return tidy

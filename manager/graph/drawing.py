@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Pictures of a graph: who sits on which bus, and where each serial port leads to.
+
+All forms draw the same tree: the machine, its board, PCI bus 0 behind the host bridge, the LPC bus
+behind its bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from manager.config.units import show_size
+from manager.graph.nodes import DeviceNode, Graph
+from manager.graph.table import NOTHING, all_ports, backend, interrupt, show_ports
+
+_SHORT = {"pci-uart": "uart", "isa-uart": "uart"}
+_BUSES = {"hostbridge": "PCI bus 0", "lpc": "LPC bus"}
+
+
+@dataclass(slots=True)
+class Item:
+    """A box of the picture."""
+
+    id: str
+    kind: str
+    """machine, bus, device or backend."""
+    name: str
+    detail: str = ""
+    children: list[Item] = field(default_factory=list)
+
+
+def outline(graph: Graph) -> Item:
+    """The tree that all forms draw."""
+    root = Item(graph.name, "machine", graph.name)
+    root.detail = f"{graph.cpu_model}, {show_size(graph.memory_size)}"
+    board = Item("board", "bus", "board")
+    root.children.append(board)
+    items = {node.id: _device(node) for node in graph.devices}
+    parents: dict[str, Item] = {}
+    for node in graph.devices:
+        if node.type in _BUSES:
+            bus = Item(f"{node.id}.bus", "bus", _BUSES[node.type])
+            items[node.id].children.append(bus)
+            parents[node.id] = bus
+    for node in graph.devices:
+        if node.parent is not None:
+            parents.get(node.parent, root).children.append(items[node.id])
+        elif node.id.startswith("board."):
+            board.children.append(items[node.id])
+        else:
+            root.children.append(items[node.id])
+    return root
+
+
+def _device(node: DeviceNode) -> Item:
+    place = node.id.removeprefix("slots.").removeprefix("lpc.").removeprefix("board.")
+    kind = _SHORT.get(node.type, node.type)
+    on_pci = node.address is not None and node.id.startswith("slots.")
+    name = f"slot {place}: {kind}" if on_pci else place if place == kind else f"{place}: {kind}"
+    facts = [f"{node.pci.vendor:04x}:{node.pci.device:04x}"] if node.pci is not None else []
+    facts += [show_ports(ports) for ports in all_ports(node)]
+    facts += [f"{region.base:#x}-{region.end - 1:#x}" for region in node.memory]
+    if (line := interrupt(node)) != NOTHING:
+        facts.append(line)
+    facts += [f"{key} {node.properties[key]}" for key in ("legacy", "pace") if key in node.properties]
+    item = Item(node.id, "device", name, ", ".join(facts))
+    if node.backend is not None:
+        item.children.append(Item(f"{node.id}.backend", "backend", backend(node)))
+    return item
+
+
+def tree(graph: Graph) -> str:
+    """Lines for a terminal."""
+    return "\n".join(_branch(outline(graph), "", ""))
+
+
+def _branch(item: Item, first: str, rest: str) -> Iterator[str]:
+    wire = [child.name for child in item.children if child.kind == "backend"]
+    text = f"{item.name}  {item.detail}" if item.detail else item.name
+    yield first + text + "".join(f"  => {name}" for name in wire)
+    inner = [child for child in item.children if child.kind != "backend"]
+    for child in inner:
+        last = child is inner[-1]
+        yield from _branch(child, rest + ("└── " if last else "├── "), rest + ("    " if last else "│   "))
+
+
+def mermaid(graph: Graph) -> str:
+    """A Mermaid flowchart, which GitHub and many editors draw."""
+    lines = ["flowchart TD"]
+    shapes = {"bus": ('{{"', '"}}'), "backend": ('(["', '"])')}
+    for parent, item in _edges(outline(graph)):
+        opening, closing = shapes.get(item.kind, ('["', '"]'))
+        label = "<br>".join(_html(part) for part in (item.name, item.detail) if part)
+        lines.append(f"    {_mark(item.id)}{opening}{label}{closing}")
+        if parent is not None:
+            arrow = "-.-" if item.kind == "backend" else "---"
+            lines.append(f"    {_mark(parent.id)} {arrow} {_mark(item.id)}")
+    return "\n".join(lines)
+
+
+def dot(graph: Graph) -> str:
+    """A Graphviz graph."""
+    lines = [f"graph {_quoted(graph.name)} {{", "    rankdir=LR;", "    node [shape=box];"]
+    shapes = {"bus": ", shape=hexagon", "backend": ", shape=ellipse"}
+    for parent, item in _edges(outline(graph)):
+        label = _quoted("\n".join(part for part in (item.name, item.detail) if part))
+        lines.append(f"    {_quoted(item.id)} [label={label}{shapes.get(item.kind, '')}];")
+        if parent is not None:
+            style = " [style=dashed]" if item.kind == "backend" else ""
+            lines.append(f"    {_quoted(parent.id)} -- {_quoted(item.id)}{style};")
+    return "\n".join([*lines, "}"])
+
+
+def _edges(item: Item, parent: Item | None = None) -> Iterator[tuple[Item | None, Item]]:
+    yield parent, item
+    for child in item.children:
+        yield from _edges(child, item)
+
+
+def _mark(id: str) -> str:
+    """A node's name in Mermaid."""
+    return "n_" + "".join(char if char.isalnum() else "_" for char in id)
+
+
+def _html(text: str) -> str:
+    """Text inside a Mermaid label."""
+    for char, entity in (("&", "&amp;"), ('"', "&quot;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(char, entity)
+    return text
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr new`: what it writes is a machine without faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manager.cli.main import main
+from manager.config.templates import TEMPLATES
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_starter_validates_once_its_files_are_there(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "demo", "--template", template]) == 0
+    for name in ("vmlinuz", "initrd.img", "bios.bin"):
+        Path(name).write_bytes(b"\xf4")
+    capsys.readouterr()
+    assert main(["validate", "demo.toml"]) == 0
+    assert capsys.readouterr().out == "demo.toml: ok\n"
+
+
+def test_smallest_starter_runs_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "first"]) == 0
+    assert main(["run", "first.toml", "--until", "Hello from first", "--max-time", "1s"]) == 0
+    assert "Hello from first\r\n" in capfd.readouterr().out.replace("\r\r", "\r")
+
+
+def test_nothing_is_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo.bin").write_bytes(b"mine")
+    assert main(["new", "demo"]) == 2
+    assert "demo.bin is there already" in capsys.readouterr().err
+    assert not Path("demo.toml").exists()
+    assert Path("demo.bin").read_bytes() == b"mine"
+
+
+def test_wrong_name_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "My Machine"]) == 2
+    assert "is not a name for a machine" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
