@@ -9,6 +9,8 @@ from benchmarks.row import AbsentError, Row
 
 Attempt = Callable[[], float]
 """Does the work once and returns the figure. Raises AbsentError if it cannot be done here."""
+Figures = Mapping[str, float]
+"""Contest -> figure."""
 
 
 def contest(
@@ -24,25 +26,40 @@ def contest(
 
     Who cannot take part has a row that says why, and is not asked again.
     """
-    values: dict[str, list[float]] = {contestant: [] for contestant in attempts}
+
+    def figures(attempt: Attempt) -> Callable[[], Figures]:
+        return lambda: {name: attempt()}
+
+    contestants = {contestant: figures(attempt) for contestant, attempt in attempts.items()}
+    return contests([name], unit, contestants, rounds, more_is_better=more_is_better, notes=notes)
+
+
+def contests(  # noqa: PLR0913
+    names: list[str],
+    unit: str,
+    contestants: Mapping[str, Callable[[], Figures]],
+    rounds: int,
+    *,
+    more_is_better: bool = False,
+    notes: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Several contests whose figures come out of one attempt; not everybody is in all of them."""
+    figures: dict[str, list[Figures]] = {contestant: [] for contestant in contestants}
     absent: dict[str, str] = {}
     for _ in range(rounds):
-        for contestant, attempt in attempts.items():
+        for contestant, attempt in contestants.items():
             if contestant in absent:
                 continue
             try:
-                values[contestant].append(attempt())
+                figures[contestant].append(attempt())
             except AbsentError as error:
                 absent[contestant] = str(error)
-    return [
-        Row(
-            name,
-            contestant,
-            unit,
-            () if contestant in absent else tuple(values[contestant]),
-            more_is_better,
-            absent.get(contestant, ""),
-            (notes or {}).get(contestant, ""),
-        )
-        for contestant in attempts
-    ]
+    rows = []
+    for name in names:
+        for contestant in contestants:
+            why = absent.get(contestant, "")
+            values = () if why else tuple(f[name] for f in figures[contestant] if name in f)
+            if values or why:
+                note = (notes or {}).get(contestant, "")
+                rows.append(Row(name, contestant, unit, values, more_is_better, why, note))
+    return rows

@@ -46,16 +46,28 @@ protected:
     mov ss, eax
     mov esp, 0x7c00
 """
-_TO_64_BITS = """
-    mov dword ptr [0x10000], 0x11003        /* PML4 -> PDPT -> directory of 2 MiB pages */
-    mov dword ptr [0x11000], 0x12003
-    mov dword ptr [0x12000], 0x83           /* this code */
-    mov dword ptr [0x12008], 0x200083       /* data, no-execute */
-    mov dword ptr [0x1200c], 0x80000000
+
+
+def _write(address: int, value: int) -> str:
+    return (
+        f"    mov dword ptr [{address}], {value & 0xFFFFFFFF}\n"
+        f"    mov dword ptr [{address + 4}], {value >> 32}\n"
+    )
+
+
+TABLE_ENTRIES = (
+    (PAGE_TABLES, PAGE_TABLES + 0x1003),
+    (PAGE_TABLES + 0x1000, PAGE_TABLES + 0x2003),
+    (PAGE_TABLES + 0x2000, 0x83),
+    (PAGE_TABLES + 0x2008, DATA | 0x83 | 1 << 63),
+)
+"""(address, entry): PML4, PDPT, a 2 MiB page of code and one of no-execute data."""
+_TO_64_BITS = f"""
+{"".join(_write(*entry) for entry in TABLE_ENTRIES)}
     mov eax, cr4
     or al, 0x20                             /* PAE */
     mov cr4, eax
-    mov eax, 0x10000
+    mov eax, {PAGE_TABLES}
     mov cr3, eax
     mov ecx, 0xc0000080                     /* EFER: LME, NXE */
     rdmsr

@@ -7,14 +7,12 @@ import atexit
 import os
 import selectors
 import stat
-import termios
-import tty
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from manager.backends.backend import Receive
 from manager.backends.outbox import Outbox
+from manager.backends.terminal import RawTerminal
 from manager.backends.watch import READ, WRITE, Watch
 
 ESCAPE = 0x1D
@@ -44,7 +42,7 @@ class StdioBackend:
         self._stdin = stdin
         self._stdout = stdout
         self._outbox = Outbox(LIMIT)
-        self._saved: list[Any] | None = None
+        self._terminal = RawTerminal(stdin)
         self._input: Watch | None = None
         self._output: Watch | None = None
         self._writer = -1
@@ -69,10 +67,9 @@ class StdioBackend:
         self._blocking = os.get_blocking(self._stdout)
         self._writer = _writer_for(self._stdout)
         self._output = Watch(selector, self._writer, self._write_ready)
-        if os.isatty(self._stdin):
-            self._saved = termios.tcgetattr(self._stdin)
+        self._terminal.enter()
+        if self._terminal.is_raw:
             atexit.register(self.close)  # whatever happens, the user gets a usable shell back
-            tty.setraw(self._stdin, termios.TCSADRAIN)
         self._input = Watch(selector, self._stdin, self._read_ready)
         try:
             self._input.want(READ)
@@ -112,10 +109,8 @@ class StdioBackend:
             os.close(self._writer)
             self._writer = -1
             self._writing = False
-        if self._saved is not None:
-            with suppress(termios.error):  # the terminal may be gone
-                termios.tcsetattr(self._stdin, termios.TCSADRAIN, self._saved)
-            self._saved = None
+        if self._terminal.is_raw:
+            self._terminal.leave()
             atexit.unregister(self.close)
 
     def _read_ready(self, _events: int) -> None:
@@ -130,7 +125,7 @@ class StdioBackend:
             if self._input is not None:
                 self._input.want(0)
             return
-        if self._saved is not None and self.on_escape is not None and ESCAPE in data:
+        if self._terminal.is_raw and self.on_escape is not None and ESCAPE in data:
             self.on_escape()
             data = data.replace(bytes([ESCAPE]), b"")
         if data:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The memory map that a BIOS would report, and the ACPI root pointer that it would leave.
+"""What a BIOS would say about memory, and the ACPI root pointer that it would leave.
 
-Sources: ACPI specification 6.5, chapter 15 (INT 15h, E820h) and 5.2.5 (finding the RSDP).
+Sources: ACPI specification 6.5, chapter 15 (INT 15h, E820h) and 5.2.5 (finding the RSDP);
+IBM PS/2 and PC BIOS Interface Technical Reference, section 3 (BIOS data area).
 """
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
 
 from manager.bus.memory import ABOVE_VGA, AddressError, Memory
@@ -14,6 +16,8 @@ EBDA = 0x9FC00
 BIOS = 0xF0000
 ONE_MIB = 0x100000
 RAM, RESERVED = 1, 2
+EBDA_SEGMENT, BASE_MEMORY = 0x40E, 0x413
+"""In the BIOS data area: a real-mode segment, and a number of KiB."""
 
 RSDP_SIGNATURE = b"RSD PTR "
 RSDP_ALIGNMENT = 16
@@ -53,6 +57,15 @@ def basic_sizes(memory: Memory) -> tuple[int, int]:
         elif entry.type == RAM and entry.base == ONE_MIB:
             upper = entry.length >> 10
     return lower, upper
+
+
+def write_bios_data(memory: Memory) -> None:
+    """Where the EBDA is, and how much RAM lies below it: some kernels put things there."""
+    lower, _ = basic_sizes(memory)
+    memory.write(BASE_MEMORY, struct.pack("<H", lower))
+    if lower << 10 == EBDA:
+        memory.write(EBDA_SEGMENT, struct.pack("<H", EBDA >> 4))
+        memory.write(EBDA, b"\x01")  # its own length in KiB
 
 
 def find_rsdp(memory: Memory) -> int:

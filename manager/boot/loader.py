@@ -36,6 +36,7 @@ def load(boot: Boot, memory: Memory, rsdp: int = 0) -> CpuState:
     """
     match boot:
         case KernelBoot():
+            e820.write_bios_data(memory)
             return _kernel(boot, memory, rsdp or e820.find_rsdp(memory))
         case ImageBoot():
             return _image(boot, memory)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Kernels that ask to be loaded by the Multiboot specification, version 0.6.96.
 
+Command line and module arguments are passed as they are. Some kernels, Xen among them, skip the
+first word, where other loaders put the file's name.
+
 Source: GNU, Multiboot Specification 0.6.96, chapter 3.
 """
 

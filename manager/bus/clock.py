@@ -21,11 +21,10 @@ class Timer:
     The device's record holds the deadline; a restore arms the timer from it.
     """
 
-    __slots__ = ("_clock", "callback", "deadline", "index")
+    __slots__ = ("_clock", "callback", "deadline")
 
-    def __init__(self, clock: Clock, index: int, callback: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, callback: Callable[[], None]) -> None:
         self._clock = clock
-        self.index = index
         self.callback = callback
         self.deadline = NEVER
 
@@ -55,7 +54,7 @@ class Clock:
 
     def timer(self, callback: Callable[[], None]) -> Timer:
         """A new disarmed timer."""
-        timer = Timer(self, len(self._timers), callback)
+        timer = Timer(self, callback)
         self._timers.append(timer)
         return timer
 
@@ -66,14 +65,16 @@ class Clock:
 
     def next_deadline(self) -> int:
         """The earliest armed deadline, or NEVER."""
-        return min((timer.deadline for timer in self._timers), default=NEVER)
+        earliest = NEVER
+        for timer in self._timers:
+            if timer.deadline < earliest:
+                earliest = timer.deadline
+        return earliest
 
     def run_due(self) -> None:
         """Fire every timer whose deadline has come, including those armed meanwhile."""
-        while True:
-            due = min(self._timers, key=lambda timer: (timer.deadline, timer.index), default=None)
-            if due is None or due.deadline > self.now():
-                return
+        while (deadline := self.next_deadline()) <= self.now():
+            due = next(timer for timer in self._timers if timer.deadline == deadline)
             due.deadline = NEVER
             due.callback()
 

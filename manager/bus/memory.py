@@ -74,7 +74,7 @@ class Memory:
     def blank(cls, size: int) -> Memory:
         """Zeroed RAM; the host allocates pages as they are touched."""
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        return cls([RamRegion(base, mmap.mmap(-1, length, flags)) for base, length in layout(size)])
+        return cls([RamRegion(base, Ram(-1, length, flags)) for base, length in layout(size)])
 
     def holes(self, taken: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
         """(base, length) of every stretch of the address space without RAM.

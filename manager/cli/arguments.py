@@ -14,6 +14,7 @@ from manager.errors import UsageError
 
 if TYPE_CHECKING:
     from manager.control.home import Situation
+    from manager.control.launch import Launch
     from manager.graph.nodes import Graph
 
 T = TypeVar("T")
@@ -80,6 +81,39 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="K=V",
         help="set a variable or a key of the machine file; may be given again",
     )
+
+
+def add_on_term(parser: argparse.ArgumentParser) -> None:
+    """Add `--on-term`."""
+    parser.add_argument(
+        "--on-term",
+        choices=("down", "suspend"),
+        default="down",
+        help="what SIGTERM does to the machine: power it off (the default) or suspend it",
+    )
+
+
+def add_escape(parser: argparse.ArgumentParser) -> None:
+    """Add `--escape`."""
+    parser.add_argument(
+        "--escape",
+        metavar="KEY",
+        type=_escape,
+        default=_escape("^]"),
+        help="the key that detaches, such as ^] (the default) or ctrl-a; `none` leaves every key, "
+        "and `~` after Enter, to the guest",
+    )
+
+
+def _escape(text: str) -> int | None:
+    from manager.control.keys import parse_escape
+
+    return _argument(parse_escape, text)
+
+
+def on_a_terminal(launch: Launch) -> bool:
+    """Whether the user is at a terminal that can be the machine's console."""
+    return sys.stdin is not None and sys.stdin.isatty() and bool(launch.graph.serial_ports())
 
 
 def load(file: Path, settings: Sequence[str] = (), *, require_files: bool = False) -> Graph:

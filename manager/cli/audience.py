@@ -1,31 +1,33 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Telling the user how a machine comes up, in the foreground or from the background."""
+"""Telling the user how a machine comes up: in the foreground, or from the background."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from manager.errors import ExitCode, HostError
+from manager.errors import ExitCode, HostError, VmmgrError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from manager.control.daemon import Reporter
     from manager.control.launch import Launch
     from manager.control.outcome import Outcome
 
 
 class Foreground:
-    """Messages go to standard error; the console is the terminal's own."""
+    """Messages go to standard error; standard input and output are the console's own."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def up(self) -> None:
-        """Tell how to leave, when somebody is there to."""
-        if sys.stdin.isatty():
-            self.say(f"{self._name} is up; Ctrl-] powers it off")
+        """The output shows it."""
 
     def output(self, data: bytes) -> None:
         """The machine's console shows it already."""
@@ -39,8 +41,8 @@ class Foreground:
         self.say(f"{self._name}: {detail}")
 
     def say(self, text: str) -> None:
-        """One line; the terminal may be in raw mode."""
-        _tell(f"vmmgr: {text}", "\r\n" if sys.stdin.isatty() and sys.stderr.isatty() else "\n")
+        """One line."""
+        _tell(f"vmmgr: {text}")
 
 
 class Background:
@@ -58,7 +60,7 @@ class Background:
 
     def output(self, data: bytes) -> None:
         """Report what the port sent."""
-        self._reporter.report({"output": data.decode("latin-1")})
+        self._reporter.output(data)
 
     def ready(self, detail: str) -> None:
         """Report the last thing."""
@@ -75,8 +77,41 @@ class Background:
         print(text, file=sys.stderr, flush=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A machine to be started in the background."""
+
+    launch: Launch
+    log: Path
+    """What its process says when nobody listens any more."""
+    verb: str
+    """What to call it: "is up" or "resumed"."""
+
+    @property
+    def name(self) -> str:
+        """The machine's name."""
+        return self.launch.graph.name
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether it is to get ready, not just to start."""
+        return self.launch.readiness is not None and not self.launch.attended
+
+    def begin(self) -> int:
+        """Start it; returns the descriptor of its reports."""
+        from manager.control.daemon import detach
+        from manager.control.launch import own
+
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        waited_for = self.waited_for
+        launch = self.launch
+        return detach(
+            lambda reporter: own(launch, Background(reporter, waited_for=waited_for)), self.log
+        )
+
+
 def in_foreground(launch: Launch) -> int:
-    """Own the machine until it ends; returns the exit code."""
+    """Own the machine until it ends, on pipes; returns the exit code."""
     from manager.control.launch import own
 
     outcome = own(launch, Foreground(launch.graph.name))
@@ -84,41 +119,120 @@ def in_foreground(launch: Launch) -> int:
     return outcome.status
 
 
-def in_background(launch: Launch, log: Path, verb: str) -> int:
-    """Start the owner, show what it reports until the machine is up or ready; returns the code."""
-    from manager.control.daemon import detach, follow
-    from manager.control.launch import own
+def on_terminal(start: Start, escape: int | None) -> int:
+    """Start the machine and be its console; returns the exit code of its end, 0 after a detach."""
+    from manager.cli.clients import connect
+    from manager.control.console import Console, Options
+    from manager.control.daemon import follow
+    from manager.control.home import look
+    from manager.control.paths import MachinePaths
+
+    up = False
+    for event in follow(start.begin()):
+        up = up or "up" in event
+        _raise_error(event)
+    if not up:
+        raise _died(start)
+    options = Options(escape=escape, attended=not start.launch.paused)
+    with connect(look(MachinePaths.of(start.name))) as client:
+        left = Console(client, start.name, options).run()
+    if left.text:
+        _tell(f"vmmgr: {left.text}")
+    return left.status
+
+
+def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
+    """Start machines and tell how they come up; returns the first exit code that is not 0.
+
+    The console of a single one is shown while it is waited for; several get a line each.
+    """
+    from manager.control.daemon import follow_all
+
+    alone = len(starts) == 1
+    reports = {start.name: start.begin() for start in starts}
+    watches = {start.name: _Watch(start, shows_output=alone) for start in starts}
+    for name, event in follow_all(reports):
+        watch = watches[name]
+        if event is None:
+            watch.end()
+        else:
+            watch.hear(event)
+            _raise_error(event if alone and not as_json else {})
+            if as_json:
+                _print_json(name, event)
+    return next((watch.status for watch in watches.values() if watch.status), 0)
+
+
+class _Watch:
+    """What is known of one machine on its way up."""
+
+    def __init__(self, start: Start, *, shows_output: bool) -> None:
+        self.status = 0
+        self._start = start
+        self._shows_output = shows_output
+        self._up = False
+        self._settled = False
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take a report."""
+        name = self._start.name
+        if "up" in event:
+            self._up = True
+        elif "output" in event:
+            if self._shows_output:
+                sys.stdout.buffer.write(event["output"].encode("latin-1"))
+                sys.stdout.buffer.flush()
+        elif (ready := event.get("ready")) is not None:
+            self._settled = True
+            _tell(f"{name} {self._start.verb} and is ready: {ready['detail']}")
+        elif (unready := event.get("unready")) is not None:
+            self._settled = True
+            self.status = int(unready["status"])
+            _tell(f"error: {name}: {unready['detail']}")
+            _tell(f"   = help: it still runs; `vmmgr down {name}` ends it")
+        elif "error" in event:
+            self._settled = True
+            error = _error_of(event)
+            self.status = error.exit_code
+            if not self._shows_output:
+                _tell(f"error: {name}: {error}")
+
+    def end(self) -> None:
+        """There will be no more reports."""
+        if self._settled:
+            return
+        name = self._start.name
+        if not self._up:
+            self.status = ExitCode.FAILURE
+            _tell(f"error: {_died(self._start)}")
+        elif not self._start.waited_for:
+            _tell(f"{name} {self._start.verb}")
+        else:
+            self.status = ExitCode.FAILURE
+            _tell(f"error: {name} ended before it was ready")
+            _tell(f"   = help: `vmmgr status {name}` and `vmmgr logs {name}` tell more")
+
+
+def _error_of(event: dict[str, Any]) -> VmmgrError:
     from manager.control.protocol import error_from
 
-    name = launch.graph.name
-    waited_for = launch.readiness is not None
-    reports = detach(lambda reporter: own(launch, Background(reporter, waited_for=waited_for)), log)
-    up = False
-    for event in follow(reports):
-        if (error := event.get("error")) is not None:
-            raise error_from(error["code"], error["message"], error["help"])
-        if "output" in event:
-            sys.stdout.buffer.write(event["output"].encode("latin-1"))
-            sys.stdout.buffer.flush()
-        elif (unready := event.get("unready")) is not None:
-            print(f"error: {name}: {unready['detail']}", file=sys.stderr)
-            print(f"   = help: it still runs; `vmmgr down {name}` ends it", file=sys.stderr)
-            return int(unready["status"])
-        elif (ready := event.get("ready")) is not None:
-            print(f"{name} {verb} and is ready: {ready['detail']}", file=sys.stderr)
-            return 0
-        elif "up" in event:
-            up = True
-    if up and not waited_for:
-        print(f"{name} {verb}", file=sys.stderr)
-        return 0
-    if up:
-        print(f"error: {name} ended before it was ready", file=sys.stderr)
-        print(
-            f"   = help: `vmmgr status {name}` and `vmmgr logs {name}` tell more", file=sys.stderr
-        )
-        return ExitCode.FAILURE
-    raise HostError(f"{name}: its process died while starting", help=f"see {log}")
+    error = event["error"]
+    return error_from(error["code"], error["message"], error["help"])
+
+
+def _raise_error(event: dict[str, Any]) -> None:
+    if "error" in event:
+        raise _error_of(event)
+
+
+def _died(start: Start) -> HostError:
+    return HostError(f"{start.name}: its process died while starting", help=f"see {start.log}")
+
+
+def _print_json(name: str, event: dict[str, Any]) -> None:
+    for kind, data in event.items():
+        content = data if isinstance(data, dict) else {"text": data}
+        print(json.dumps({"schema": 1, "event": kind, "name": name, **content}), flush=True)
 
 
 def _tell(text: str, end: str = "\n") -> None:

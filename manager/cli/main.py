@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("manager.cli.status", "show what a machine is doing"),
     "logs": ("manager.cli.logs", "print what a serial port sent"),
     "send": ("manager.cli.send", "send text to a serial port"),
+    "console": ("manager.cli.console", "be at a serial port of a running machine"),
     "validate": ("manager.cli.validate", "check machine files"),
     "config": ("manager.cli.config", "print a machine file with everything resolved"),
     "plan": ("manager.cli.plan", "print who gets which slot, port and interrupt"),

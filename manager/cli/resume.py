@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from manager.cli.arguments import add_escape, add_on_term, on_a_terminal
 from manager.errors import WrongStateError
 
 
@@ -20,15 +21,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("name", metavar="NAME|FILE", help="a machine, or its machine file")
     parser.add_argument("-d", "--detach", action="store_true", help="run it in the background")
     parser.add_argument(
-        "--paused", action="store_true", help="let virtual time stand still at first"
+        "--paused",
+        action="store_true",
+        help="let virtual time stand still until `vmmgr ctl NAME continue`",
     )
+    add_on_term(parser)
+    add_escape(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import find, is_file, load
-    from manager.cli.audience import in_background, in_foreground
+    from manager.cli.audience import in_background, in_foreground, on_terminal
+    from manager.cli.starts import start_of
     from manager.control.launch import Launch
 
     situation = find(args.name)
@@ -47,12 +53,16 @@ def run(args: argparse.Namespace) -> int:
         resume=True,
         detached=args.detach,
         paused=args.paused,
+        on_term=args.on_term,
     )
     if launch.graph.name != situation.name:
         raise WrongStateError(
             f"{file} is of the machine {launch.graph.name!r} by now, not {situation.name!r}",
             help="give the machine its name back, or discard its state",
         )
-    if not args.detach:
+    if not args.detach and not on_a_terminal(launch):
         return in_foreground(launch)
-    return in_background(launch, situation.paths.owner_log, "resumed")
+    start = start_of(launch, situation.paths, "resumed", attended=not args.detach)
+    if not args.detach:
+        return on_terminal(start, args.escape)
+    return in_background([start])

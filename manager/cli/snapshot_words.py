@@ -32,7 +32,7 @@ BITS: dict[str, dict[str, str]] = {
         "control": "SCI_EN BM_RLD",
     },
     "cpu.x86": {
-        "rflags": "CF 1 PF - AF - ZF SF TF IF DF OF IOPL0 IOPL1 NT - RF VM AC VIF VIP ID",
+        "rflags": "CF ~ PF - AF - ZF SF TF IF DF OF IOPL0 IOPL1 NT - RF VM AC VIF VIP ID",
         "cr0": "PE MP EM TS ET NE - - - - - - - - - - WP - AM - - - - - - - - - - NW CD PG",
         "cr4": "VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP LA57 - - - FSGSBASE "
         "PCIDE OSXSAVE - SMEP SMAP PKE",
@@ -41,8 +41,9 @@ BITS: dict[str, dict[str, str]] = {
         "mxcsr": "IE DE ZE OE UE PE DAZ IM DM ZM OM UM PM RC0 RC1 FZ",
     },
 }
-"""Record type -> field -> names of its bits from bit 0 on; `-` for one without a name."""
-GPR = "RAX RCX RDX RBX RSP RBP RSI RDI R8 R9 R10 R11 R12 R13 R14 R15".split()
+"""Record type -> field -> names of its bits from bit 0 on; `-` for one without a name, `~` for
+one that is always set."""
+GPR = ("RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", *(f"R{n}" for n in range(8, 16)))
 _SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs", "ldtr", "tr")
 
 
@@ -57,9 +58,9 @@ def bits(type: str, field: str, value: Plain) -> str:
         return ""
     found = []
     for n in range(value.bit_length()):
-        if value >> n & 1:
-            named = n < len(names) and names[n] != "-"
-            found.append(names[n] if named else f"bit{n}")
+        name = names[n] if n < len(names) else "-"
+        if value >> n & 1 and name != "~":
+            found.append(f"bit{n}" if name == "-" else name)
     return "|".join(found) or "0"
 
 

@@ -8,12 +8,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.cli.arguments import add_settings, duration, pattern
+from manager.cli.arguments import (
+    add_escape,
+    add_on_term,
+    add_settings,
+    duration,
+    load,
+    on_a_terminal,
+    pattern,
+)
 from manager.errors import UsageError, WrongStateError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from manager.control.home import Situation
-    from manager.control.launch import Readiness
+    from manager.control.launch import Launch, Readiness
     from manager.graph.nodes import Graph
 
 
@@ -21,11 +31,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "up",
-        help="boot a machine, or resume it when it is suspended",
+        help="boot machines, or resume those that are suspended",
         description="Boots the machine that FILE declares, or resumes it when it is suspended; "
-        "a machine that runs already is left alone. In the foreground, Ctrl-] powers it off.",
+        "a machine that runs already is left alone. On a terminal you get its console; Ctrl-] "
+        "leaves it running in the background, Enter ~? lists more keys.",
     )
-    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+")
     parser.add_argument("-d", "--detach", action="store_true", help="run it in the background")
     parser.add_argument(
         "--wait-for",
@@ -45,58 +56,95 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask before dropping it")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument(
+        "--json", action="store_true", help="with -d: print what happens as lines of JSON"
+    )
+    add_on_term(parser)
+    add_escape(parser)
     add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import load
-    from manager.cli.audience import in_background, in_foreground
+    from manager.cli.audience import in_background, in_foreground, on_terminal
+    from manager.cli.starts import start_of
+    from manager.control.paths import MachinePaths
+
+    if len(args.files) > 1 and not args.detach and not args.dry_run:
+        raise UsageError("several machines need -d", help="one terminal is one machine's console")
+    graphs = [load(file, args.settings) for file in args.files]
+    _refuse_doubles(graphs)
+    launches = [
+        launch
+        for file, graph in zip(args.files, graphs, strict=True)
+        if (launch := _launch(args, file, graph)) is not None
+    ]
+    if args.dry_run or not launches:
+        return 0
+    if not args.detach and not on_a_terminal(launches[0]):
+        return in_foreground(launches[0])
+    starts = [
+        start_of(launch, MachinePaths.of(launch.graph.name), "is up", attended=not args.detach)
+        for launch in launches
+    ]
+    if not args.detach:
+        return on_terminal(starts[0], args.escape)
+    return in_background(starts, as_json=args.json)
+
+
+def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None:
+    """How to bring a machine up, or None when there is nothing to do."""
     from manager.control.home import look
     from manager.control.launch import Launch
     from manager.control.paths import MachinePaths
     from manager.graph.build import load_graph
 
-    graph = load(args.file, args.settings)
-    paths = MachinePaths.of(graph.name)
-    situation = look(paths)
+    situation = look(MachinePaths.of(graph.name))
     if situation.state == "running":
-        return _running_already(situation, args.fresh)
+        _say_running(situation, args.fresh)
+        return None
     resume = situation.saved is not None and not args.fresh
     readiness = _readiness(args, graph, resume)
     if args.dry_run:
         _announce(graph, situation, resume)
-        return 0
+        return None
     if not resume:
-        load_graph(args.file, args.settings, require_files=True)
+        load_graph(file, args.settings, require_files=True)
     if situation.saved is not None and args.fresh and not args.yes:
         _confirm(situation)
-    launch = Launch(
+    if situation.state == "crashed":
+        print(f"vmmgr: {graph.name} had crashed: {situation.note}", file=sys.stderr)
+    if resume:
+        print(f"vmmgr: resuming {graph.name}; `--fresh` would boot it afresh", file=sys.stderr)
+    return Launch(
         graph,
         settings=args.settings,
         resume=resume,
         fresh=args.fresh,
         detached=args.detach,
         readiness=readiness,
+        on_term=args.on_term,
     )
-    if situation.state == "crashed":
-        print(f"vmmgr: {graph.name} had crashed: {situation.note}", file=sys.stderr)
-    if resume:
-        print(f"vmmgr: resuming {graph.name}; `--fresh` would boot it afresh", file=sys.stderr)
-    if not args.detach:
-        return in_foreground(launch)
-    paths.make()
-    return in_background(launch, paths.owner_log, "resumed" if resume else "is up")
 
 
-def _running_already(situation: Situation, fresh: bool) -> int:
+def _refuse_doubles(graphs: Sequence[Graph]) -> None:
+    by_name: dict[str, Graph] = {}
+    for graph in graphs:
+        if graph.name in by_name:
+            raise UsageError(
+                f"{graph.source} and {by_name[graph.name].source} are both named {graph.name!r}",
+                help="`name` in a machine file tells machines apart",
+            )
+        by_name[graph.name] = graph
+
+
+def _say_running(situation: Situation, fresh: bool) -> None:
     record = situation.record
     text = f"{situation.name} is already running" + (f", pid {record.pid}" if record else "")
     if fresh:
         raise WrongStateError(text, help=f"power it off with `vmmgr down {situation.name}`")
     print(text, file=sys.stderr)
-    return 0
 
 
 def _readiness(args: argparse.Namespace, graph: Graph, resume: bool) -> Readiness | None:

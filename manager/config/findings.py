@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from manager.config.backends import BACKENDS
 from manager.config.diagnostics import Diagnostic
 from manager.config.scan import KeyPath
-from manager.config.backends import BACKENDS
 from manager.config.schema import DEVICES, table_at
 from manager.config.sections import BOOT_HELP
 from manager.config.source import Origins, Tree

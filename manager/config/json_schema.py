@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The machine-file format as JSON Schema, draft-07, for editors: no references, every key described.
+"""The machine-file format as JSON Schema, draft-07, for editors: all in place, every key described.
 
 It describes a file as it is written, so it knows `extends`, `vars`, `replace` and tables of the
 user's own, and lets a key that another file may supply be absent.

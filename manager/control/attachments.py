@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from manager.control.protocol import encode
@@ -57,8 +58,9 @@ class Attachment:
 class Attachments:
     """All consoles of a machine."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: Wiring, publish: Callable[..., None]) -> None:
         self._wiring = wiring
+        self._publish = publish
         self._by_session: dict[Session, Attachment] = {}
 
     def attach(self, session: Session, port: str | None, mode: Mode, replay: int) -> dict[str, Any]:
@@ -74,9 +76,10 @@ class Attachments:
         attachment = Attachment(session, wire)
         self._by_session[session] = attachment
         wire.listeners.append(attachment.output)
-        session.on_gone = lambda: self.detach(session)
+        session.on_gone = lambda: self._leave(session)
         session.on_drained = attachment.drained
         writer = self._assign(attachment, mode)
+        self._publish("attached", port=wire.port.id, pid=session.pid, writes=attachment.writes)
         return {
             "port": wire.port.id,
             "writes": attachment.writes,
@@ -93,11 +96,15 @@ class Attachments:
 
     def detach(self, session: Session) -> dict[str, Any]:
         """Disconnect a client from its port."""
+        self._leave(session)
+        return {}
+
+    def _leave(self, session: Session) -> None:
         attachment = self._by_session.pop(session, None)
         if attachment is not None:
             attachment.wire.listeners.remove(attachment.output)
             session.on_gone = session.on_drained = None
-        return {}
+            self._publish("detached", port=attachment.wire.port.id, pid=session.pid)
 
     def write(self, session: Session, data: bytes) -> dict[str, Any]:
         """Type; the answer tells how many bytes there was room for. Raises WrongStateError."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
+from collections import deque
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,9 +17,15 @@ from manager.errors import HostError
 
 _ANSWER_LIMIT = 16 * 1024 * 1024
 
+Message = dict[str, Any]
+
+
+class HungUpError(HostError):
+    """The machine's process closed the connection, or died."""
+
 
 class Client:
-    """One connection; calls are answered in order.
+    """One connection; calls are answered in order, events come in between.
 
     >>> with Client.connect(path) as client:  # doctest: +SKIP
     ...     client.execute("query-status")["virtual-time"]
@@ -28,7 +36,8 @@ class Client:
         self._where = where
         self._received = bytearray()
         self._last_id = 0
-        self.greeting: dict[str, Any] = {}
+        self._events: deque[Message] = deque()
+        self.greeting: Message = {}
 
     @classmethod
     def connect(cls, path: Path, timeout: float | None = 30.0) -> Client:
@@ -56,25 +65,58 @@ class Client:
             raise
         return client
 
-    def execute(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Have the owner carry out a command; underscores in names of arguments become dashes.
+    def request(self, command: str, **arguments: Any) -> int:
+        """Send a command and do not wait; returns the id that its answer will have.
 
-        Raises the VmmgrError that the owner answered, or HostError when the connection breaks.
+        Underscores in names of arguments become dashes. Raises HostError.
         """
         self._last_id += 1
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
-        request = {"id": self._last_id, "execute": command, "arguments": named}
         try:
-            self._connection.sendall(encode(request))
+            self._connection.sendall(
+                encode({"id": self._last_id, "execute": command, "arguments": named})
+            )
+        except OSError as error:
+            raise HungUpError(f"{self._where}: {command}: {error}") from None
+        return self._last_id
+
+    def execute(self, command: str, **arguments: Any) -> Message:
+        """Have the owner carry out a command; events that come meanwhile are kept.
+
+        Raises the VmmgrError that the owner answered, or HostError when the connection breaks.
+        """
+        id = self.request(command, **arguments)
+        try:
             answer = self._line()
-            while answer.get("id") != self._last_id:
+            while answer.get("id") != id:
+                if "event" in answer:
+                    self._events.append(answer)
                 answer = self._line()
         except OSError as error:
-            raise HostError(f"{self._where}: {command}: {error}") from None
-        if (error_ := answer.get("error")) is not None:
-            raise error_from(error_.get("code"), error_.get("message"), error_.get("help"))
-        result: dict[str, Any] = answer.get("return", {})
-        return result
+            raise HungUpError(f"{self._where}: {command}: {error}") from None
+        return result_of(answer)
+
+    def next_message(self, timeout: float | None = None) -> Message | None:
+        """The next event or answer; None when `timeout` seconds bring none.
+
+        Raises HungUpError when there will be no more.
+        """
+        if self._events:
+            return self._events.popleft()
+        if b"\n" not in self._received and not self._readable(timeout):
+            return None
+        return self._line()
+
+    def ready_messages(self) -> list[Message]:
+        """Everything that can be had after the connection became readable. Raises HungUpError."""
+        messages = []
+        while (message := self.next_message(0)) is not None:
+            messages.append(message)
+        return messages
+
+    def fileno(self) -> int:
+        """The connection's descriptor, to be watched."""
+        return self._connection.fileno()
 
     def close(self) -> None:
         """Hang up."""
@@ -91,11 +133,21 @@ class Client:
     ) -> None:
         self.close()
 
-    def _line(self) -> dict[str, Any]:
-        while (end := self._received.find(b"\n")) < 0:
-            data = self._connection.recv(65536)
+    def _readable(self, timeout: float | None) -> bool:
+        poller = select.poll()
+        poller.register(self._connection, select.POLLIN)
+        return bool(poller.poll(None if timeout is None else timeout * 1000))
+
+    def _line(self) -> Message:
+        searched = 0
+        while (end := self._received.find(b"\n", searched)) < 0:
+            searched = len(self._received)
+            try:
+                data = self._connection.recv(65536)
+            except ConnectionError:
+                data = b""
             if not data or len(self._received) > _ANSWER_LIMIT:
-                raise HostError(f"{self._where}: the machine's process hung up")
+                raise HungUpError(f"{self._where}: the machine's process hung up")
             self._received += data
         line = bytes(self._received[:end])
         del self._received[: end + 1]
@@ -106,3 +158,11 @@ class Client:
         if not isinstance(message, dict):
             raise HostError(f"{self._where}: the answer is not of the control protocol")
         return message
+
+
+def result_of(answer: Message) -> Message:
+    """What an answer returns. Raises the VmmgrError that it tells of."""
+    if (error := answer.get("error")) is not None:
+        raise error_from(error.get("code"), error.get("message"), error.get("help"))
+    result: Message = answer.get("return", {})
+    return result

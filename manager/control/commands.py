@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import manager
-from manager.control.protocol import PROTOCOL_VERSION
+from manager.control.attachments import MODES
+from manager.control.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
     from manager.control.owner import Owner
     from manager.control.server import Session
+
+
+DEFAULT_REPLAY = 4096
+"""Bytes of earlier output that a console sees first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ def _query_schema(_call: Call) -> dict[str, Any]:
             }
             for name, command in COMMANDS.items()
         },
+        "events": {**EVENTS, **ATTACHED_EVENTS},
     }
 
 
@@ -93,8 +100,8 @@ def _suspend(call: Call) -> dict[str, Any]:
     return call.owner.suspend()
 
 
-def _snapshot(call: Call) -> dict[str, Any]:
-    return call.owner.snapshot(call.arguments.get("tag"))
+def _snapshot_save(call: Call) -> dict[str, Any]:
+    return call.owner.save_snapshot(call.arguments.get("tag"))
 
 
 def _down(call: Call) -> dict[str, Any]:
@@ -102,8 +109,18 @@ def _down(call: Call) -> dict[str, Any]:
     return {}
 
 
+def _stop(call: Call) -> dict[str, Any]:
+    call.owner.stop_as_told()
+    return {}
+
+
 def _quit(call: Call) -> dict[str, Any]:
     call.owner.quit()
+    return {}
+
+
+def _power_button(call: Call) -> dict[str, Any]:
+    call.owner.press_power_button()
     return {}
 
 
@@ -117,6 +134,16 @@ def _continue(call: Call) -> dict[str, Any]:
     return {}
 
 
+def _subscribe(call: Call) -> dict[str, Any]:
+    call.session.subscribed = True
+    return call.owner.status()
+
+
+def _unsubscribe(call: Call) -> dict[str, Any]:
+    call.session.subscribed = False
+    return {}
+
+
 def _send(call: Call) -> dict[str, Any]:
     # Bytes that are no UTF-8 travel as lone surrogates, as in Python's surrogateescape.
     try:
@@ -127,26 +154,77 @@ def _send(call: Call) -> dict[str, Any]:
     return {"port": port, "bytes": len(data)}
 
 
+def _break(call: Call) -> dict[str, Any]:
+    return {"port": call.owner.send_break(call.session, call.arguments.get("port"))}
+
+
+def _attach(call: Call) -> dict[str, Any]:
+    mode = call.arguments.get("mode", "write")
+    if mode not in MODES:
+        raise UsageError(f"attach: 'mode' must be one of {', '.join(MODES)}")
+    replay = max(0, call.arguments.get("replay", DEFAULT_REPLAY))
+    return call.owner.attach(call.session, call.arguments.get("port"), mode, replay)
+
+
+def _detach(call: Call) -> dict[str, Any]:
+    return call.owner.attachments.detach(call.session)
+
+
+def _take(call: Call) -> dict[str, Any]:
+    return call.owner.attachments.take(call.session)
+
+
+def _write(call: Call) -> dict[str, Any]:
+    try:
+        data = base64.b64decode(call.arguments["base64"], validate=True)
+    except ValueError:
+        raise UsageError("write: 'base64' is not base64") from None
+    return call.owner.attachments.write(call.session, data)
+
+
+_PORT = Argument(str, "com1..com4 or a device id; default: the console")
+
 COMMANDS: Mapping[str, Command] = {
     "query-status": Command("What the machine is doing", _query_status, {}),
-    "query-graph": Command("The device graph that the machine was made of", _query_graph, {}),
-    "query-schema": Command("The commands of this protocol", _query_schema, {}),
+    "query-schema": Command("The commands and events of this protocol", _query_schema, {}),
+    "subscribe": Command("Hear events; answers like query-status", _subscribe, {}),
+    "unsubscribe": Command("Hear no more events", _unsubscribe, {}),
     "suspend": Command("Save the machine and end its process", _suspend, {}),
-    "snapshot": Command(
-        "Save the machine under a tag; it goes on",
-        _snapshot,
-        {"tag": Argument(str, "what to call it; default: save-1, save-2, ...")},
+    "snapshot-save": Command(
+        "Take a snapshot; the machine runs on",
+        _snapshot_save,
+        {"tag": Argument(str, "a name for the snapshot")},
     ),
     "down": Command("Power the machine off; a suspended state is dropped", _down, {}),
+    "stop": Command("Do what SIGTERM does: power off, or suspend where so told", _stop, {}),
     "quit": Command("End the process at once; the last suspended state is kept", _quit, {}),
+    "power-button": Command("Press the power button; the guest may heed it", _power_button, {}),
     "pause": Command("Let virtual time stand still", _pause, {}),
     "continue": Command("Let virtual time go on", _continue, {}),
     "send": Command(
         "Send text to a serial port",
         _send,
+        {"port": _PORT, "text": Argument(str, "what to send", required=True)},
+    ),
+    "break": Command(
+        "Send a break to a serial port",
+        _break,
+        {"port": Argument(str, "com1..com4 or a device id; default: the attached port")},
+    ),
+    "attach": Command(
+        "Hear what a serial port sends, and be its writer if nobody is",
+        _attach,
         {
-            "port": Argument(str, "com1..com4 or a device id; default: the console"),
-            "text": Argument(str, "what to send", required=True),
+            "port": _PORT,
+            "mode": Argument(str, "read, write (the default) or take"),
+            "replay": Argument(int, f"bytes of earlier output to answer [{DEFAULT_REPLAY}]"),
         },
+    ),
+    "detach": Command("Leave the serial port", _detach, {}),
+    "take": Command("Become the writer of the attached port", _take, {}),
+    "write": Command(
+        "Type at the attached port; answers how much of it was accepted",
+        _write,
+        {"base64": Argument(str, "the bytes", required=True)},
     ),
 }

@@ -6,41 +6,71 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
+import selectors
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from manager.control.protocol import code_of, encode
 from manager.errors import HostError, VmmgrError
 
+PATIENCE = 5.0
+"""Seconds that the starting command gets to read a report."""
+OUTPUT_PIECE = 512
+"""Bytes of output in one report: encoded, they fit in what a pipe takes at once."""
+
+K = TypeVar("K")
+"""What tells one machine's reports from another's."""
 Event = dict[str, Any]
 """One report: {"up"}, {"output"}, {"ready"}, {"unready"} or {"error"}."""
 
 
 class Reporter:
-    """The background's end. Once nobody listens, reports go nowhere."""
+    """The background's end. Once nobody listens, reports go nowhere.
+
+    A command that does not read keeps the machine from nothing: output is left out, and anything
+    else waits PATIENCE seconds before the listener counts as gone.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._poller = select.poll()
+        if descriptor >= 0:
+            os.set_blocking(descriptor, False)
+            self._poller.register(descriptor, select.POLLOUT)
 
     def report(self, event: Event) -> None:
         """Tell the starting command."""
-        if self._descriptor < 0:
-            return
-        line = encode(event)
-        try:
-            while line:
-                line = line[os.write(self._descriptor, line) :]
-        except OSError:
-            self.close()
+        self._write(event, PATIENCE)
+
+    def output(self, data: bytes) -> None:
+        """Tell the starting command what the console shows, if it listens."""
+        for start in range(0, len(data), OUTPUT_PIECE):
+            self._write({"output": data[start : start + OUTPUT_PIECE].decode("latin-1")}, 0)
 
     def close(self) -> None:
         """Let the starting command go."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _write(self, event: Event, patience: float) -> None:
+        line = encode(event)
+        while line and self._descriptor >= 0:
+            if not self._poller.poll(patience * 1000):
+                if patience:
+                    self.close()
+                return
+            patience = PATIENCE  # a line that was begun is ended
+            try:
+                line = line[os.write(self._descriptor, line) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                self.close()
 
 
 def detach(body: Callable[[Reporter], object], log: Path) -> int:
@@ -73,11 +103,36 @@ def follow(descriptor: int) -> Iterator[Event]:
     """The background's reports, until it closes its end. Raises HostError for a broken one."""
     with os.fdopen(descriptor, "rb") as pipe:
         for line in pipe:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                raise HostError("the machine's process died while it was reporting") from None
-            yield event
+            yield _parsed(line)
+
+
+def follow_all(descriptors: Mapping[K, int]) -> Iterator[tuple[K, Event | None]]:
+    """The reports of several, as they come; None for each one's end. Raises HostError."""
+    with selectors.DefaultSelector() as selector:
+        received: dict[K, bytes] = {}
+        for name, descriptor in descriptors.items():
+            selector.register(descriptor, selectors.EVENT_READ, name)
+            received[name] = b""
+        while received:
+            for key, _ in selector.select():
+                name = key.data
+                data = os.read(key.fd, 65536)
+                *lines, received[name] = (received[name] + data).split(b"\n")
+                for line in lines:
+                    yield name, _parsed(line)
+                if not data:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+                    del received[name]
+                    yield name, None
+
+
+def _parsed(line: bytes) -> Event:
+    try:
+        event: Event = json.loads(line)
+    except ValueError:
+        raise HostError("the machine's process died while it was reporting") from None
+    return event
 
 
 def _run(body: Callable[[Reporter], object], reporter: Reporter) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from manager.control.lock import MachineLock, is_locked
 from manager.control.paths import MachinePaths, machine_names
 from manager.control.record import MachineRecord, process_start, read_record, write_record
-from manager.control.saved import Saved, discard_saved, find_saved, save, save_as
+from manager.control.saved import Saved, discard_saved, find_saved, save
 from manager.errors import NoSuchMachineError, WrongStateError
 
 if TYPE_CHECKING:
@@ -154,9 +154,12 @@ class Home:
         self._write()
         return saved
 
-    def save_as(self, machine: Machine, tag: str | None) -> tuple[str, Saved]:
-        """Save the machine durably under a tag; it goes on. Raises VmmgrError."""
-        return save_as(self.paths, machine, tag)
+    def save_snapshot(self, machine: Machine, tag: str | None) -> Path:
+        """Take a snapshot beside the suspended state; the machine runs on. Raises VmmgrError."""
+        from manager.snapshot.store import Store
+
+        store = Store(self.paths.snapshots)
+        return store.commit(machine.image(), tag or store.free_tag(), goes_on=True)
 
     def stopped(self) -> None:
         """The machine ended in order: there is nothing to go back to."""

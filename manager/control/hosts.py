@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.backends import factory
@@ -19,15 +20,9 @@ if TYPE_CHECKING:
     from manager.graph.nodes import Graph
 
 
-def terminal(owner: Owner, say: Callable[[str], None]) -> Backend:
-    """Standard input and output for a machine in the foreground; Ctrl-] powers it off."""
-    name = owner.machine.graph.name
-
-    def escaped() -> None:
-        say(f"powering off; `vmmgr suspend {name}` in another terminal would have kept its state")
-        owner.finish(Outcome("down"))
-
-    return StdioBackend(on_escape=escaped)
+def terminal(owner: Owner) -> Backend:
+    """Standard input and output for a machine that this process owns in the foreground."""
+    return StdioBackend(on_escape=lambda: owner.finish(Outcome("down")))
 
 
 class Detached(NullBackend):
@@ -43,8 +38,11 @@ def connect_backends(
     graph: Graph,
     selector: selectors.BaseSelector,
     stdio: Backend | None,
+    pty_link: Callable[[str], Path],
 ) -> None:
     """Plug in all backends; `stdio` stands for standard input and output, None where there is none.
+
+    `pty_link` tells where a port's pty gets a stable name.
 
     Raises HostError when the host refuses one; those that are in are closed with the wiring.
     """
@@ -53,5 +51,5 @@ def connect_backends(
         if node.backend.type == "stdio":
             backend: Backend = stdio if stdio is not None else Detached()
         else:
-            backend = factory.make(node.backend)
+            backend = factory.make(node.backend, pty_link(node.id))
         wiring.connect(node.id, backend, selector)

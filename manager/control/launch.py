@@ -5,24 +5,32 @@ from __future__ import annotations
 
 import re
 import selectors
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from manager.control.home import Home
 from manager.control.hosts import connect_backends, terminal
 from manager.control.outcome import Outcome
-from manager.control.owner import Owner
+from manager.control.owner import OnTerm, Owner
 from manager.control.paths import MachinePaths
+from manager.control.port_log import set_aside
 from manager.control.saved import discard_saved, open_saved
 from manager.control.wiring import Wire, Wiring, console_of, resolve_port
-from manager.errors import ExitCode, HostError, VmmgrError
+from manager.errors import ExitCode, VmmgrError
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.machine.expectation import Verdict
     from manager.machine.machine import Machine
+
+ATTENDANCE = 10.0
+"""Seconds that a machine waits for the console that it was started with."""
+LAST_LINES = 20
+"""Lines of output that are shown of a machine that did not get ready in time."""
+NO_LIMIT = 1e9
+"""Seconds; longer than anybody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,13 @@ class Launch:
     fresh: bool = False
     """Drop the suspended state once the machine is powered on."""
     detached: bool = False
+    """No terminal or pipe of this process is the machine's console."""
+    attended: bool = False
+    """A console is about to be attached and belongs to the start: the machine waits for it, and
+    ends when it does not get ready."""
     paused: bool = False
+    on_term: OnTerm = "down"
+    """What SIGTERM does."""
     readiness: Readiness | None = None
 
 
@@ -106,7 +120,7 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
     with selectors.DefaultSelector() as selector:
         if not launch.resume:
             for port in machine.ports:
-                _set_aside(home.paths.port_log(port))
+                set_aside(home.paths.port_log(port))
         wires = {id: Wire(port, home.paths.port_log(id)) for id, port in machine.ports.items()}
         wiring = Wiring(wires, console_of(graph))
         owner = Owner(
@@ -116,13 +130,16 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
             paced=graph.clock_mode == "paced",
             home=home,
             socket=socket,
-            paused=launch.paused,
+            paused=launch.paused or launch.attended,
             interrupts=2,
+            on_term=launch.on_term,
             say=audience.say,
         )
         try:
-            stdio = None if launch.detached else terminal(owner, audience.say)
-            connect_backends(wiring, graph, selector, stdio)
+            stdio = None if launch.detached else terminal(owner)
+            connect_backends(wiring, graph, selector, stdio, home.paths.pty_link)
+            if launch.attended and not launch.paused:
+                owner.at_host_time(ATTENDANCE, owner.unpause)
             if launch.readiness is not None:
                 _await_ready(launch, owner, audience)
             home.begin(
@@ -175,13 +192,16 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
     wire = wiring.wires[resolve_port(wiring.wires, readiness.port, wiring.console)]
 
     def settled() -> None:
-        owner.at_host_time(None, too_late)
-        wire.listeners.clear()
+        timer.cancel()
+        wire.listeners.remove(audience.output)
+        wire.listeners.remove(expectation.heard)
         wire.port.on_output = None
 
     def finished(verdict: Verdict) -> None:
         settled()
         if verdict.outcome == "matched":
+            owner.ready = True
+            owner.publish("ready", detail=verdict.detail)
             audience.ready(verdict.detail)
         else:
             not_ready(ExitCode.FAIL_ON_MATCHED, f"--fail-on matched: {verdict.detail}")
@@ -192,12 +212,15 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
         not_ready(
             ExitCode.TIME_BUDGET,
             f"not ready after {readiness.timeout:g} s: "
-            f"still waiting for {expectation.waiting_for()!r}",
+            f"still waiting for {expectation.waiting_for()!r}; the last it printed:\n"
+            + textwrap.indent(expectation.console.last_lines(LAST_LINES), "  | "),
         )
 
     def not_ready(status: int, detail: str) -> None:
+        owner.ready = False
+        owner.publish("unready", status=int(status), detail=detail)
         audience.unready(status, detail)
-        if not launch.detached:
+        if launch.attended or not launch.detached:
             owner.finish(Outcome("verdict", status, detail))
 
     expectation = Expectation(
@@ -210,15 +233,9 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
     )
     wire.listeners += [audience.output, expectation.heard]
     wire.port.on_output = expectation.sending
-    owner.at_host_time(readiness.timeout, too_late)
+    timer = owner.at_host_time(
+        NO_LIMIT if readiness.timeout is None else readiness.timeout, too_late
+    )
     expectation.start()
     expectation.sending()
 
-
-def _set_aside(log: Path) -> None:
-    """Keep one earlier log: that of the boot before."""
-    try:
-        if log.exists():
-            log.replace(log.with_name(f"{log.name}.1"))
-    except OSError as error:
-        raise HostError(f"{log}: cannot set the old log aside: {error.strerror}") from None

@@ -3,30 +3,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from manager.control.attachments import Attachments
 from manager.control.commands import COMMANDS, Call
 from manager.control.outcome import Kind, Outcome
 from manager.control.pacing import Paced, Virtual
+from manager.control.protocol import UnknownCommandError
 from manager.control.server import ControlServer, Session
 from manager.control.signals import Signals
-from manager.errors import ExitCode, WrongStateError
+from manager.control.wiring import INPUT_LIMIT
+from manager.errors import ExitCode, HostError, VmmgrError, WrongStateError
 
 if TYPE_CHECKING:
+    from manager.control.attachments import Mode
     from manager.control.home import Home
     from manager.control.protocol import Request
     from manager.control.wiring import Wiring
     from manager.machine.machine import Ended, Machine
 
+OnTerm = Literal["down", "suspend"]
+"""What SIGTERM does."""
+
 _FAULTS = ("triple-fault", "engine")
 _LONGEST_SLEEP = 1.0
 """Seconds; backends want to be polled once in that time."""
+
+
+@dataclass(slots=True)
+class HostTimer:
+    """Something to do at a time of the host's monotonic clock."""
+
+    at: float
+    action: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """It is not to be done any more."""
+        self.cancelled = True
 
 
 class Owner:
@@ -48,10 +70,14 @@ class Owner:
         socket: Path | None = None,
         paused: bool = False,
         interrupts: int = 1,
+        on_term: OnTerm = "down",
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.machine = machine
         self.wiring = wiring
+        self.attachments = Attachments(wiring, self.publish)
+        self.ready: bool | None = None
+        """Whether the machine got ready; None while that is open, or nobody asked."""
         self.outcome: Outcome | None = None
         self._selector = selector
         self._home = home
@@ -62,11 +88,12 @@ class Owner:
         self._held = False
         self._hurried = False
         self._started = time.monotonic()
-        self._host_deadline: float | None = None
-        self._on_host_deadline: Callable[[], None] | None = None
+        self._on_term = on_term
+        self._blocked: str | None = None
+        self._timers: list[HostTimer] = []
         self._signals = Signals(selector, self._told_to_stop, self._interrupted)
         self._interrupts = interrupts
-        self._server = (
+        self._server: ControlServer | None = (
             None
             if socket is None
             else ControlServer(socket, machine.graph.name, selector, self._execute)
@@ -84,12 +111,20 @@ class Owner:
                 self._turn()
             while drain is not None and self.wiring.wires[drain].backlog and not self._hurried:
                 for key, mask in self._selector.select(_LONGEST_SLEEP):
-                    key.data(mask)
+                    self._dispatch(key, mask)
         return self.outcome
 
     def close(self) -> None:
-        """Send the last answers and the ports' last output. Call it once, after `run`."""
+        """Send the ports' last output and the last answers. Call it once, after `run`."""
+        self.wiring.pump()
         if self._server is not None:
+            if self.outcome is not None and self.outcome.kind != "suspended":
+                self.publish(
+                    "ended",
+                    kind=self.outcome.kind,
+                    status=int(self.outcome.status),
+                    detail=self.outcome.detail,
+                )
             self._server.close()
         self.wiring.close()
 
@@ -99,10 +134,17 @@ class Owner:
             self.outcome = outcome
             self.machine.stop()
 
-    def at_host_time(self, seconds: float | None, action: Callable[[], None]) -> None:
-        """Call `action` once, `seconds` of the host's time from now; None takes it back."""
-        self._host_deadline = None if seconds is None else time.monotonic() + seconds
-        self._on_host_deadline = action
+    def at_host_time(self, seconds: float, action: Callable[[], None]) -> HostTimer:
+        """Call `action` once, `seconds` of the host's time from now, unless it is cancelled."""
+        timer = HostTimer(time.monotonic() + seconds, action)
+        self._timers.append(timer)
+        return timer
+
+    def publish(self, event: str, **data: Any) -> None:
+        """Tell the clients that subscribed of an event."""
+        if self._server is not None:
+            moment = {"time": round(time.time(), 3), "virtual-time": self.machine.now()}
+            self._server.publish(event, moment, data)
 
     # What clients ask for.
 
@@ -117,7 +159,9 @@ class Owner:
             "virtual-time": self.machine.now(),
             "uptime": round(time.monotonic() - self._started, 3),
             "clock": "paced" if self._paced else "virtual",
+            "ready": self.ready,
             "ports": self.wiring.describe(),
+            "consoles": self.attachments.describe(),
         }
 
     def suspend(self) -> dict[str, Any]:
@@ -129,28 +173,28 @@ class Owner:
             )
         self.wiring.pump()
         began = time.monotonic()
-        saved = self._home.suspend(self.machine)
+        try:
+            saved = self._home.suspend(self.machine)
+        except VmmgrError as error:
+            self.publish("suspend-failed", message=error.message)
+            raise
         seconds = time.monotonic() - began
         self.finish(Outcome("suspended", detail=str(saved.path)))
-        return {"snapshot": str(saved.path), "size": saved.size, "seconds": round(seconds, 6)}
+        result = {"snapshot": str(saved.path), "size": saved.size, "seconds": round(seconds, 6)}
+        self.publish("suspended", **result)
+        return result
 
-    def snapshot(self, tag: str | None) -> dict[str, Any]:
-        """Save the machine under a tag and go on. Raises VmmgrError."""
+    def save_snapshot(self, tag: str | None) -> dict[str, Any]:
+        """Take a snapshot and run on. Raises VmmgrError."""
         self._require_not_ending()
         if self._home is None:
-            raise WrongStateError(
-                "this machine keeps no state", help="start it with `vmmgr up` to save it"
-            )
+            raise WrongStateError("this machine keeps no state")
         self.wiring.pump()
         began = time.monotonic()
-        tag, saved = self._home.save_as(self.machine, tag)
+        path = self._home.save_snapshot(self.machine, tag)
         seconds = time.monotonic() - began
-        return {
-            "tag": tag,
-            "snapshot": str(saved.path),
-            "size": saved.size,
-            "seconds": round(seconds, 6),
-        }
+        self.publish("snapshot-saved", snapshot=str(path), tag=tag)
+        return {"snapshot": str(path), "tag": tag, "seconds": round(seconds, 6)}
 
     def power_off(self) -> None:
         """Pull the plug: the machine is over."""
@@ -162,25 +206,63 @@ class Owner:
         self._require_not_ending()
         self.finish(Outcome("quit"))
 
+    def stop_as_told(self) -> None:
+        """What SIGTERM does. Raises VmmgrError when the machine cannot be saved."""
+        if self._on_term == "suspend" and self._home is not None:
+            self.suspend()
+        else:
+            self.power_off()
+
+    def press_power_button(self) -> None:
+        """Press the machine's power button."""
+        self._require_not_ending()
+        self.machine.inputs.post("power-button")
+
     def pause(self) -> None:
         """Let virtual time stand still."""
-        self._paused = True
+        if not self._paused:
+            self._paused = True
+            self.publish("paused")
 
     def unpause(self) -> None:
         """Let virtual time go on."""
-        self._paused = False
+        if self._paused:
+            self._paused = False
+            self.publish("continued")
 
     def feed(self, port: str | None, data: bytes) -> str:
         """Send `data` to a port, the console unless named; returns the port's id."""
         self._require_not_ending()
-        return self.wiring.feed(port, data)
+        wire = self.wiring.wire(port)
+        if wire.pending + len(data) > INPUT_LIMIT:
+            raise HostError(
+                f"{wire.port.id}: the guest has not read {wire.pending} bytes yet",
+                help="send the rest when it has",
+            )
+        wire.feed(data)
+        return wire.port.id
+
+    def attach(self, session: Session, port: str | None, mode: Mode, replay: int) -> dict[str, Any]:
+        """Connect a client to a port."""
+        self._require_not_ending()
+        return self.attachments.attach(session, port, mode, replay)
+
+    def send_break(self, session: Session, port: str | None) -> str:
+        """Send a break to a port, the one that the client is attached to unless named."""
+        self._require_not_ending()
+        id = self.attachments.port_of(session) if port is None else self.wiring.wire(port).port.id
+        self.machine.inputs.post("break", id)
+        self.publish("break", port=id)
+        return id
 
     def _require_not_ending(self) -> None:
         if self.outcome is not None:
             raise WrongStateError("the machine is ending")
 
     def _execute(self, session: Session, request: Request) -> dict[str, Any]:
-        command = COMMANDS[request.execute]
+        command = COMMANDS.get(request.execute)
+        if command is None:
+            raise UnknownCommandError
         command.check(request.execute, request.arguments)
         return command.handler(Call(self, session, request.arguments))
 
@@ -193,9 +275,9 @@ class Owner:
         if events and not self._held and (present := self._pace.catch_up()) is not None:
             self._run_to(present)
         for key, mask in events:
-            key.data(mask)
+            self._dispatch(key, mask)
         self.wiring.poll()
-        self._check_host_deadline()
+        self._run_timers()
         self._update_hold()
         if self.outcome is None and not self._held:
             target = self._pace.until()
@@ -203,8 +285,19 @@ class Owner:
                 self._run_to(target)
         self.wiring.pump()
 
+    def _dispatch(self, key: selectors.SelectorKey, events: int) -> None:
+        """Handle what came from the host. A descriptor that fails is given up, not the machine."""
+        try:
+            key.data(events)
+        except (OSError, HostError) as error:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(key.fileobj)
+            self._say(f"a connection failed: {error}")
+            self.publish("warning", message=f"a connection failed: {error}")
+
     def _run_to(self, until: int) -> None:
         ended = self.machine.run(until)
+        self.wiring.arrived()
         if ended is not None:
             self._ended(ended)
 
@@ -214,7 +307,11 @@ class Owner:
             self.outcome = Outcome(kind, ended.status, ended.detail, ended.reason)
 
     def _update_hold(self) -> None:
-        held = self._paused or self.wiring.blocked() is not None
+        blocked = self.wiring.blocked()
+        if blocked != self._blocked:
+            self.publish("blocked" if blocked else "unblocked", port=blocked or self._blocked)
+            self._blocked = blocked
+        held = self._paused or blocked is not None
         if self._held and not held:
             self._pace.resume()
         self._held = held
@@ -223,21 +320,32 @@ class Owner:
         waits = [_LONGEST_SLEEP]
         if not self._held and (seconds := self._pace.sleep()) is not None:
             waits.append(seconds)
-        if self._host_deadline is not None:
-            waits.append(max(self._host_deadline - time.monotonic(), 0))
+        waits += [max(timer.at - time.monotonic(), 0) for timer in self._timers]
         return min(waits)
 
-    def _check_host_deadline(self) -> None:
-        if self._host_deadline is not None and time.monotonic() >= self._host_deadline:
-            self._host_deadline = None
-            assert self._on_host_deadline is not None
-            self._on_host_deadline()
+    def _run_timers(self) -> None:
+        if not self._timers:
+            return
+        now = time.monotonic()
+        due = [timer for timer in self._timers if timer.at <= now]
+        self._timers = [timer for timer in self._timers if timer.at > now and not timer.cancelled]
+        for timer in due:
+            if not timer.cancelled:
+                timer.action()
 
     def _told_to_stop(self, number: int) -> None:
         self._hurried = self.outcome is not None
+        if self._hurried:
+            return
         self._say(f"stopping: {signal.Signals(number).name}")
-        # A terminal that went away is nobody's wish to lose the suspended state.
-        self.finish(Outcome("quit" if number == signal.SIGHUP else "down"))
+        if number == signal.SIGHUP:
+            # A terminal that went away is nobody's wish to lose the suspended state.
+            self.finish(Outcome("quit"))
+            return
+        try:
+            self.stop_as_told()
+        except VmmgrError as error:
+            self._say(f"cannot suspend, so the machine runs on: {error.message}")
 
     def _interrupted(self) -> None:
         self._hurried = self.outcome is not None

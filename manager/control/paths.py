@@ -76,6 +76,10 @@ class MachinePaths:
         """Everything that the port sent."""
         return self.directory / f"{port}.log"
 
+    def pty_link(self, port: str) -> Path:
+        """A name for the port's pty that does not change from start to start."""
+        return self.directory / f"{port}.pty"
+
     def exists(self) -> bool:
         """Whether anything is known of the machine."""
         return self.directory.is_dir()

@@ -4,7 +4,8 @@
 The owner greets with {"vmmgr": {...}}. A request is {"id", "execute", "arguments"}; its answer is
 {"id", "return"} or {"id", "error": {"code", "message", "help"}}. `id` is any JSON value and comes
 back as it was; `code` is the name of an exit code ("wrong-state"), or "bad-request" or
-"unknown-command".
+"unknown-command". A client that subscribed or attached also hears {"event", "data"}, between
+answers. docs/control-protocol.md is the whole story.
 """
 
 from __future__ import annotations
@@ -56,6 +57,35 @@ class BadRequestError(Exception):
     def __init__(self, message: str, id: Any = None) -> None:
         super().__init__(message)
         self.id = id
+
+
+class UnknownCommandError(Exception):
+    """A request for a command that there is not."""
+
+
+EVENTS: Mapping[str, str] = {
+    "ready": "The output matched what was waited for: detail",
+    "unready": "The machine did not get ready: status (an exit code), detail",
+    "paused": "Virtual time stands still",
+    "continued": "Virtual time goes on",
+    "blocked": "The guest waits for a port whose output nobody takes: port",
+    "unblocked": "It goes on",
+    "attached": "A console was attached: port, pid, writes",
+    "detached": "A console was detached: port, pid",
+    "break": "A break was sent to a port: port",
+    "snapshot-saved": "A snapshot was taken, the machine runs on: snapshot, tag",
+    "suspend-failed": "The machine could not be saved and runs on: message",
+    "warning": "Something the user should know: message",
+    "suspended": "The machine is saved and its process ends: snapshot, size, seconds",
+    "ended": "The machine is over and its process ends: kind, status (an exit code), detail",
+}
+"""What `subscribe` lets a client hear, with the members of `data`."""
+ATTACHED_EVENTS: Mapping[str, str] = {
+    "output": "The port sent something: port, base64",
+    "skipped": "Output that the client was too slow for was left out: port, bytes",
+    "read-only": "Another console types now: port, taken_by (its pid)",
+}
+"""What `attach` lets a client hear."""
 
 
 def encode(message: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.control.paths import MachinePaths
-from manager.errors import SnapshotCorruptError, UsageError
+from manager.errors import SnapshotCorruptError
 
 if TYPE_CHECKING:
     from manager.machine.machine import Machine
@@ -60,25 +60,6 @@ def save(paths: MachinePaths, machine: Machine) -> Saved:
 
     path = Store(paths.snapshots).commit(machine.image())
     return Saved(path, path.stat().st_mtime)
-
-
-def save_as(paths: MachinePaths, machine: Machine, tag: str | None) -> tuple[str, Saved]:
-    """Save a machine that then goes on, under `tag` or a new one; return the tag.
-
-    The suspended state stays what it was. Raises VmmgrError.
-    """
-    from manager.snapshot.store import CURRENT, Store, check_tag
-
-    store = Store(paths.snapshots)
-    if tag is None:
-        tag = store.free_tag()
-    check_tag(tag)
-    if tag == CURRENT:
-        raise UsageError(
-            f"{CURRENT!r} is the suspended state", help=f"`vmmgr suspend {paths.name}` saves it"
-        )
-    path = store.commit(machine.image(), tag, goes_on=True)
-    return tag, Saved(path, path.stat().st_mtime)
 
 
 def discard_saved(paths: MachinePaths) -> bool:

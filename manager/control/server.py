@@ -8,7 +8,7 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from manager.control.protocol import (
     PROTOCOL_VERSION,
     BadRequestError,
     Request,
+    UnknownCommandError,
     code_of,
     encode,
     failure,
@@ -129,8 +130,8 @@ class Session:
 class ControlServer:
     """Listens on `path` and has `execute` carry out what clients of the same user ask.
 
-    `execute` returns the answer's content or raises VmmgrError; LookupError means that there is
-    no such command. Raises HostError when the socket cannot be made.
+    `execute` returns the answer's content or raises VmmgrError or UnknownCommandError.
+    Raises HostError when the socket cannot be made.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class ControlServer:
         self._selector = selector
         self._execute = execute
         self._sessions: set[Session] = set()
+        self._published = 0
         self._listener = _listen(path)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
@@ -154,7 +156,7 @@ class ControlServer:
             return success(request.id, self._execute(session, request))
         except VmmgrError as error:
             return failure(request.id, code_of(error), error.message, error.help)
-        except LookupError:
+        except UnknownCommandError:
             return failure(
                 request.id,
                 "unknown-command",
@@ -168,6 +170,14 @@ class ControlServer:
     def sessions(self) -> tuple[Session, ...]:
         """The clients that are connected."""
         return tuple(self._sessions)
+
+    def publish(self, event: str, moment: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Tell every client that subscribed; `seq` shows one that is too slow what it missed."""
+        self._published += 1
+        line = encode({"event": event, "seq": self._published, **moment, "data": data})
+        for session in self.sessions:
+            if session.subscribed:
+                session.offer(line)
 
     def watch(self, session: Session) -> None:
         """Wait for what the session waits for."""

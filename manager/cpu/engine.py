@@ -122,5 +122,9 @@ class Engine(Protocol):
         """The CPU is in HLT."""
 
     @property
+    def interrupts_enabled(self) -> bool:
+        """RFLAGS.IF; only while not running."""
+
+    @property
     def fault(self) -> str:
         """After Stop.FAULT: why, in the engine's words."""

@@ -26,6 +26,7 @@ from manager.errors import HostError
 if TYPE_CHECKING:
     from manager.cpu._native import Engine as NativeEngine
 
+RFLAGS_IF = 1 << 9
 HFLAG_SHADOW = 1 << 3
 HFLAG2_NMI_BLOCKED = 1 << 2
 XMM_STRIDE = 64
@@ -132,6 +133,11 @@ class UnicornEngine:
         """The CPU is in HLT."""
         halted: bool = self._engine.halted
         return halted
+
+    @property
+    def interrupts_enabled(self) -> bool:
+        """RFLAGS.IF."""
+        return bool(self._get(self._layout.ENV_EFLAGS, 8) & RFLAGS_IF)
 
     @property
     def fault(self) -> str:

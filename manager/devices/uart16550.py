@@ -59,7 +59,7 @@ class Uart16550State(Record):
     thre_pending: bool = flag("the THR-empty interrupt has not been acknowledged")
     timeout_pending: bool = flag("the character time-out interrupt has not been acknowledged")
     timeout_at: int = moment("when the characters in the FIFO become overdue", NEVER)
-    receive_at: int = moment("before which the line has no further character")
+    receive_at: int = moment("until when the line is busy with characters taken from it", NEVER)
     sending: bytearray = octets(
         0, reg.FIFO_DEPTH + 1, "the character in the shift register, then THR or the FIFO"
     )
@@ -86,7 +86,7 @@ class Uart16550(Device[Uart16550State]):
         self._clock = clock
         self._pace = pace
         self._overdue = clock.timer(self._timed_out)
-        self._receiver = clock.timer(self.input_ready)
+        self._receiver = clock.timer(self._line_free)
         self._transmitter = clock.timer(self._sent)
         self.load(self.power_on())
 
@@ -157,6 +157,12 @@ class Uart16550(Device[Uart16550State]):
 
     def settle(self) -> None:
         """Drive the line and set the timers from the state."""
+        self._drive()
+        _set(self._receiver, self.state.receive_at)
+        _set(self._transmitter, self.state.sent_at)
+
+    def _drive(self) -> None:
+        """The part of settle() that reception needs, a million times in a large paste."""
         state = self.state
         self._line.set(self._interrupt_output())
         wanted = NEVER
@@ -167,8 +173,6 @@ class Uart16550(Device[Uart16550State]):
         ):
             wanted = state.timeout_at
         _set(self._overdue, wanted)
-        _set(self._receiver, state.receive_at if state.receive_at > self._clock.now() else NEVER)
-        _set(self._transmitter, state.sent_at)
 
     def _interrupt_output(self) -> bool:
         """The level that the uart's surroundings make of its INTR pin."""
@@ -199,8 +203,10 @@ class Uart16550(Device[Uart16550State]):
         state.breaks >>= 1
         state.timeout_pending = False
         self._restart_timeout()
-        self._pull()
-        self.settle()
+        if state.receive_at == NEVER and self._pull():
+            self.settle()
+        else:
+            self._drive()
         return byte
 
     def _read_iir(self) -> int:
@@ -238,13 +244,15 @@ class Uart16550(Device[Uart16550State]):
 
     def _write_thr(self, byte: int) -> None:
         state = self.state
-        if self._pace.baud:
-            del state.sending[self._depth() :]  # a full THR or FIFO loses its last character
-            state.sending.append(byte)
-            if len(state.sending) == 1:
-                state.sent_at = self._clock.now() + self._character_time()
-        else:
+        if not self._pace.baud:
             self._emit(byte)
+            state.thre_pending = True
+            self._drive()
+            return
+        del state.sending[self._depth() :]  # a full THR or FIFO loses its last character
+        state.sending.append(byte)
+        if len(state.sending) == 1:
+            state.sent_at = self._clock.now() + self._character_time()
         state.thre_pending = len(state.sending) <= 1
         self.settle()
 
@@ -323,8 +331,7 @@ class Uart16550(Device[Uart16550State]):
     def _pull(self) -> bool:
         """Take what the line has while there is room; whether anything came."""
         state = self.state
-        now = self._clock.now()
-        if state.mcr & reg.MCR_LOOP or now < state.receive_at:
+        if state.mcr & reg.MCR_LOOP or state.receive_at != NEVER:
             return False  # cut off from the wire, or too early: the channel keeps its bytes
         received = state.received
         before = len(received)
@@ -342,11 +349,16 @@ class Uart16550(Device[Uart16550State]):
         if len(received) == before:
             return False
         if self._pace.baud:
-            state.receive_at = now + self._character_time()
-        else:
-            state.receive_at = now + (len(received) - before) * self._pace.host_character
+            state.receive_at = self._clock.now() + self._character_time()
+        elif self._pace.host_character:
+            taken = len(received) - before
+            state.receive_at = self._clock.now() + taken * self._pace.host_character
         self._restart_timeout()
         return True
+
+    def _line_free(self) -> None:
+        self.state.receive_at = NEVER
+        self.input_ready()
 
     def _receive_looped(self, byte: int, *, is_break: bool = False) -> None:
         """Receive from the uart's own transmitter, which does not wait for room."""

@@ -63,7 +63,9 @@ def _device(node: DeviceNode) -> Item:
     facts += [f"{region.base:#x}-{region.end - 1:#x}" for region in node.memory]
     if (line := interrupt(node)) != NOTHING:
         facts.append(line)
-    facts += [f"{key} {node.properties[key]}" for key in ("legacy", "pace") if key in node.properties]
+    facts += [
+        f"{key} {node.properties[key]}" for key in ("legacy", "pace") if key in node.properties
+    ]
     item = Item(node.id, "device", name, ", ".join(facts))
     if node.backend is not None:
         item.children.append(Item(f"{node.id}.backend", "backend", backend(node)))
@@ -82,7 +84,9 @@ def _branch(item: Item, first: str, rest: str) -> Iterator[str]:
     inner = [child for child in item.children if child.kind != "backend"]
     for child in inner:
         last = child is inner[-1]
-        yield from _branch(child, rest + ("└── " if last else "├── "), rest + ("    " if last else "│   "))
+        yield from _branch(
+            child, rest + ("└── " if last else "├── "), rest + ("    " if last else "│   ")
+        )
 
 
 def mermaid(graph: Graph) -> str:

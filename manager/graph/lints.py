@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from manager.config.diagnostics import Diagnostic, Span
 from manager.config.load import LoadedModel
 from manager.config.units import MIB, show_size
-from manager.graph.nodes import DeviceNode, Graph, KernelBoot
+from manager.graph.nodes import DeviceNode, Graph, ImageBoot
 from manager.graph.rules import model_path
 
 _HUGE_PAGE = 2 * MIB
@@ -97,7 +97,7 @@ class _Adviser:
 
     def kernel_console(self) -> Iterator[Diagnostic]:
         """Whether the serial ports of `console=` are there, and are where `ready` looks."""
-        if not isinstance(self.graph.boot, KernelBoot):
+        if isinstance(self.graph.boot, ImageBoot):
             return
         span = self.origins.value_span(("boot", "cmdline"))
         consoles = _CONSOLE.findall(self.graph.boot.cmdline)
@@ -137,7 +137,7 @@ class _Adviser:
 
     def silent_kernel(self) -> Iterator[Diagnostic]:
         boot = self.graph.boot
-        if not isinstance(boot, KernelBoot) or boot.initrd is None:
+        if isinstance(boot, ImageBoot) or boot.initrd is None:
             return
         if not _CONSOLE.search(boot.cmdline) and self.com:
             yield Diagnostic(

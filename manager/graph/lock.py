@@ -70,10 +70,11 @@ def _read(path: Path) -> dict[str, Any] | str:
         return f"not a lock file of version {SCHEMA}"
     locked = content.get("identity")
     devices = locked.get("devices") if isinstance(locked, dict) else None
-    if isinstance(locked, dict) and isinstance(devices, dict):
-        if all(isinstance(device, dict) for device in devices.values()):
-            return locked
-    return "its identity is damaged"
+    if not isinstance(locked, dict) or not isinstance(devices, dict):
+        return "its identity is damaged"
+    if not all(isinstance(device, dict) for device in devices.values()):
+        return "its devices are damaged"
+    return locked
 
 
 def _current_subject(difference: Difference) -> str:

@@ -124,7 +124,7 @@ def _consoles(graph: Graph) -> Iterator[str]:
 def _roles(graph: Graph, node: DeviceNode) -> list[str]:
     """What a port is for, as far as the machine file tells."""
     roles = []
-    cmdline = graph.boot.cmdline if isinstance(graph.boot, KernelBoot) else ""
+    cmdline = "" if isinstance(graph.boot, ImageBoot) else graph.boot.cmdline
     if node.type == "isa-uart" and node.port_name.startswith("com"):
         number = int(node.port_name[3:]) - 1
         words = (word.split(",")[0] for word in cmdline.split())

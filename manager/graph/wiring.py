@@ -10,7 +10,7 @@ from typing import Any
 from manager.config.units import format_duration
 from manager.graph.differences import Difference, differences
 from manager.graph.identity import identity
-from manager.graph.nodes import Boot, Graph, ImageBoot, KernelBoot
+from manager.graph.nodes import Boot, FirmwareBoot, Graph, ImageBoot
 from manager.graph.table import backend
 
 
@@ -35,11 +35,10 @@ def wiring(graph: Graph) -> dict[str, Any]:
 
 
 def _files(boot: Boot) -> dict[str, str | None]:
-    if isinstance(boot, KernelBoot):
-        return {"kernel": _text(boot.kernel), "initrd": _text(boot.initrd)}
     if isinstance(boot, ImageBoot):
         return {"image": _text(boot.image)}
-    return {"firmware": _text(boot.firmware)}
+    firmware = {"firmware": _text(boot.firmware)} if isinstance(boot, FirmwareBoot) else {}
+    return {**firmware, "kernel": _text(boot.kernel), "initrd": _text(boot.initrd)}
 
 
 def _text(path: Path | None) -> str | None:

@@ -56,6 +56,13 @@ class Inputs:
         if len(self._queue) == 1:
             self._timer.arm(input.at)
 
+    def recall(self) -> list[Input]:
+        """Take back what has not arrived: the caller will schedule it again, here or elsewhere."""
+        recalled = list(self._queue)
+        self._queue.clear()
+        self._timer.disarm()
+        return recalled
+
     @property
     def last_at(self) -> int | None:
         """When the last piece on its way arrives; None when there is none."""

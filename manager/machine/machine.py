@@ -171,8 +171,7 @@ class Machine:
 
     def _note(self, stop: Stop) -> None:
         if stop is Stop.HALT:
-            state = self.engine.read_state()
-            if not state.rflags & RFLAGS_IF:
+            if not self.engine.interrupts_enabled:
                 self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
         elif stop is Stop.SHUTDOWN:
             state = self.engine.read_state()
@@ -253,14 +252,6 @@ class Machine:
         while self._ended is None and (arrival := self.inputs.last_at) is not None:
             self.run(arrival)
         ticks, charged = self.engine.time
-        records: dict[str, Record] = {
-            CPU_ID: self.engine.read_state(),
-            TIME_ID: TimeState(ticks, charged),
-        }
-        if self._rom is not None:
-            records[ROM_ID] = self._rom.save()
-        records |= {id: device.save() for id, device in self._board.devices.items()}
-        records |= {id + INPUT_SUFFIX: port.save() for id, port in self.ports.items()}
         return Image(
             machine=self.graph.name,
             virtual_time=self.now(),
@@ -269,9 +260,25 @@ class Machine:
             full_hash=identity.full_hash(self.graph),
             identity=identity.identity(self.graph),
             config=identity.to_plain(self.graph),
-            records=records,
+            records=self.records(),
             ram=[SavedRegion(region.base, region.memory) for region in self.memory.regions],
         )
+
+    def records(self) -> dict[str, Record]:
+        """The state of the CPU, of time and of every device by id, in a fixed order.
+
+        RAM and input on its way are not in it. Only between blocks: in a timer, or outside run().
+        """
+        ticks, charged = self.engine.time
+        records: dict[str, Record] = {
+            CPU_ID: self.engine.read_state(),
+            TIME_ID: TimeState(ticks, charged),
+        }
+        if self._rom is not None:
+            records[ROM_ID] = self._rom.save()
+        records |= {id: device.save() for id, device in self._board.devices.items()}
+        records |= {id + INPUT_SUFFIX: port.save() for id, port in self.ports.items()}
+        return records
 
     def _load(self, snapshot: Snapshot) -> None:
         devices = self._board.devices
@@ -293,7 +300,6 @@ class Machine:
 
 
 EndReason = Literal["debug-exit", "power-off", "halted", "triple-fault", "engine"]
-RFLAGS_IF = 1 << 9
 MSR_APIC_BASE = 0x1B
 
 

@@ -100,7 +100,8 @@ def unpack(file: Path, directory: Path) -> None:
     try:
         with file.open("rb") as stream, building(directory) as temp:
             decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-            with decompressor.stream_reader(stream, read_across_frames=False) as reader:
+            options = {"read_across_frames": False, "closefd": False}
+            with decompressor.stream_reader(stream, **options) as reader:
                 _Unpacking(file, reader).into(temp)
             if stream.read(1):
                 raise corrupt(file, "something follows the snapshot", help=ANOTHER)

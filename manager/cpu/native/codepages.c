@@ -13,8 +13,6 @@
 
 #include "engine.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
 enum { PAGE_BITS = 12, PAGE_SIZE = 1 << PAGE_BITS };
 enum { PROT_STORE = 2 };
 

@@ -13,12 +13,6 @@
  */
 #include "engine.h"
 
-#define JIT_PC ((uintptr_t)__builtin_return_address(0))
-#define EXPORT __attribute__((visibility("default")))
-
-enum { VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_GP = 13 };
-enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RSP = 4, R_R11 = 11 };
-enum { SEG_CS = 1, SEG_SS = 2 };
 
 /* Descriptor attributes of the flat segments that SYSCALL and SYSENTER load. */
 enum {
@@ -27,14 +21,7 @@ enum {
     DATA_RING0 = 0xc09300,   /* G B P S data writable accessed */
 };
 
-enum { MSR_TSC = 0x10 };
-
 #define ALL_EFLAGS 0xffffffffu
-
-static uint64_t *reg(void *env, int index)
-{
-    return &FIELD(uint64_t, env, ENV_REGS + 8 * index);
-}
 
 static void load_flat(void *env, int index, uint32_t selector, uint32_t flags)
 {
@@ -73,7 +60,9 @@ EXPORT uint64_t cpu_get_tsc_x86_64(void *env)
 EXPORT void helper_pause_x86_64(void *env, int length)
 {
     FIELD(uint64_t, env, ENV_EIP) += length;
+    FIELD(uint32_t, env, ENV_HFLAGS) &= ~HF_INHIBIT_IRQ;
     charge(running_engine, PAUSE_TICKS);
+    unicorn.single_step(env); /* #DB if TF is set */
     unicorn.loop_exit_noexc(running_engine->cs);
 }
 
@@ -83,6 +72,8 @@ EXPORT void helper_pause_x86_64(void *env, int length)
 EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
 {
     struct engine *e = running_engine;
+    if (e->replay || e->watch_hits) /* the instruction comes to its end first, then its #DB */
+        return false;
     if (takes_nmi(e, request)) {
         FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;
         FIELD(uint32_t, e->env, ENV_HFLAGS2) |= HF2_NMI_MASKED;
@@ -96,6 +87,22 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
         return false;
     unicorn.do_hardirq(e->env, vector, 1);
     return true;
+}
+
+/* INT n, INT3 and INTO. Unicorn moves eip past them before they are delivered; where that fails,
+ * the fault is to show the instruction itself: see on_exception(). */
+EXPORT void raise_interrupt_x86_64(void *env, int vector, int is_int, int error_code, int length)
+{
+    running_engine->int_length = length;
+    unicorn.raise_interrupt(env, vector, is_int, error_code, length);
+}
+
+/* LTR with a null selector. Unicorn takes it, and aborts when it next needs the task's stack. */
+EXPORT void helper_ltr_x86_64(void *env, int selector)
+{
+    if ((selector & 0xfffc) == 0)
+        unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    unicorn.ltr(env, selector);
 }
 
 /* ---- I/O ports ---- */
@@ -185,94 +192,4 @@ EXPORT void helper_sysenter_x86_64(void *env, int length)
     enter_ring0(env, selector, long_mode);
     *reg(env, R_RSP) = FIELD(uint64_t, env, ENV_SYSENTER_ESP);
     FIELD(uint64_t, env, ENV_EIP) = FIELD(uint64_t, env, ENV_SYSENTER_EIP);
-}
-
-/* ---- model-specific registers ---- */
-
-/* Who answers for a register. What is in no range does not exist: #GP, as on a real CPU. */
-enum keeper { NOBODY, ZERO, UNICORN, PLATFORM };
-
-static const struct msr_range {
-    uint32_t first, last;
-    enum keeper keeper;
-} msr_ranges[] = {
-    {0x0000001b, 0x0000001b, PLATFORM}, /* APIC_BASE */
-    {0x00000017, 0x00000017, ZERO},     /* PLATFORM_ID */
-    {0x0000008b, 0x0000008b, ZERO},     /* microcode revision */
-    {0x00000174, 0x00000176, UNICORN},  /* SYSENTER */
-    {0x00000179, 0x00000179, ZERO},     /* MCG_CAP: no banks */
-    {0x00000198, 0x00000198, UNICORN},  /* PERF_STATUS */
-    {0x000001a0, 0x000001a0, UNICORN},  /* MISC_ENABLE */
-    {0x00000277, 0x00000277, UNICORN},  /* PAT */
-    {0x000006e0, 0x000006e0, PLATFORM}, /* TSC_DEADLINE */
-    {0xc0000080, 0xc0000084, UNICORN},  /* EFER STAR LSTAR CSTAR FMASK */
-    {0xc0000100, 0xc0000103, UNICORN},  /* FS, GS and kernel GS base, TSC_AUX */
-    {0xc0010000, 0xc0010007, ZERO},     /* K7 performance counters */
-    {0xc0010010, 0xc0010010, ZERO},     /* SYSCFG */
-    {0xc0010015, 0xc0010015, ZERO},     /* HWCR */
-    {0xc001001f, 0xc001001f, ZERO},     /* NB_CFG */
-    {0xc0010055, 0xc0010055, ZERO},     /* interrupt pending */
-    {0xc0010112, 0xc0010113, ZERO},     /* TSEG */
-    {0xc0010140, 0xc0010141, ZERO},     /* OSVW */
-    {0xc0011020, 0xc001102f, ZERO},     /* core configuration */
-};
-
-static enum keeper keeper_of(uint32_t number)
-{
-    for (size_t i = 0; i < sizeof(msr_ranges) / sizeof(*msr_ranges); i++)
-        if (number - msr_ranges[i].first <= msr_ranges[i].last - msr_ranges[i].first)
-            return msr_ranges[i].keeper;
-    return NOBODY;
-}
-
-EXPORT void helper_rdmsr_x86_64(void *env)
-{
-    uint32_t number = (uint32_t)*reg(env, R_RCX);
-    enum keeper keeper = keeper_of(number);
-    uint64_t value = 0;
-    if (number == MSR_TSC)
-        value = cpu_get_tsc_x86_64(env);
-    else if (keeper == UNICORN) {
-        unicorn.rdmsr(env);
-        return;
-    } else if (keeper == PLATFORM)
-        value = ask1(running_engine, CALL_READ_MSR, number);
-    else if (keeper == NOBODY)
-        unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
-    *reg(env, R_RAX) = (uint32_t)value;
-    *reg(env, R_RDX) = value >> 32;
-}
-
-EXPORT void helper_wrmsr_x86_64(void *env)
-{
-    uint32_t number = (uint32_t)*reg(env, R_RCX);
-    uint64_t value = (uint32_t)*reg(env, R_RAX) | *reg(env, R_RDX) << 32;
-    switch (keeper_of(number)) {
-    case UNICORN:
-        unicorn.wrmsr(env);
-        break;
-    case PLATFORM:
-        ask2(running_engine, CALL_WRITE_MSR, number, value);
-        break;
-    case ZERO:
-        break;
-    case NOBODY:
-        if (number != MSR_TSC) /* the TSC cannot be set: it is virtual time */
-            unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
-    }
-}
-
-/* ---- CR8, the task priority ---- */
-
-EXPORT uint64_t helper_read_crN_x86_64(void *env, int number)
-{
-    return number == 8 ? ask0(running_engine, CALL_READ_CR8) : unicorn.read_cr(env, number);
-}
-
-EXPORT void helper_write_crN_x86_64(void *env, int number, uint64_t value)
-{
-    if (number == 8)
-        ask1(running_engine, CALL_WRITE_CR8, value & 0xf);
-    else
-        unicorn.write_cr(env, number, value);
 }

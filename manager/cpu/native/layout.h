@@ -37,6 +37,10 @@ enum {
     ENV_FPUC = 0x262,
     ENV_FPTAGS = 0x264,
     ENV_FPREGS = 0x270, /* 8 slots of 16 bytes, 10 used */
+    ENV_FPCS = 0x2f2,
+    ENV_FPDS = 0x2f4,
+    ENV_FPIP = 0x2f8,
+    ENV_FPDP = 0x300,
     ENV_MXCSR = 0x330,
     ENV_XMM = 0x338, /* slots of 64 bytes, 16 used: no AVX in this engine */
     ENV_SYSENTER_CS = 0x12c0,
@@ -49,10 +53,12 @@ enum {
     ENV_KERNELGSBASE = 0x1300,
     ENV_TSC_AUX = 0x1320,
     ENV_XCR0 = 0x1328,
+    ENV_MISC_ENABLE = 0x1338,
     ENV_PAT = 0x14a0,
     ENV_SMBASE = 0x14a8,
     ENV_ERROR_CODE = 0x1508,
     ENV_EXCEPTION_IS_INT = 0x150c,
+    ENV_NEXT_EIP = 0x1510,
     ENV_DR = 0x1518,
     ENV_OLD_EXCEPTION = 0x1578,
     ENV_FEATURES = 0x1600, /* CPUID feature words of 8 bytes */
@@ -72,6 +78,7 @@ struct segment {
 /* cs */
 enum {
     CS_STOPPED = 0x12,
+    CS_CFLAGS_NEXT_TB = 0x18,
     CS_INTERRUPT_REQUEST = 0x1c,
     CS_ENV_PTR = 0x128,
     CS_HALTED = 0x8198,
@@ -89,6 +96,7 @@ enum {
 
 /* hflags and hflags2, as target/i386/cpu.h names them */
 #define HF_CPL_MASK 0x3u
+#define HF_CS64 0x8000u
 #define HF_INHIBIT_IRQ 0x8u
 #define HF2_GIF 0x1u
 #define HF2_NMI_MASKED 0x4u
@@ -107,16 +115,33 @@ enum {
 
 #define EXCP_INTERRUPT 0x10000
 
+enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RSP = 4, R_R11 = 11 };
+enum { SEG_CS = 1, SEG_SS = 2 };
+enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14 };
+
+/* How many bits a physical address has, as CPUID tells. */
+enum { PHYSICAL_BITS = 40 };
+
 /* Feature words whose bits we take back (indices into ENV_FEATURES). */
 enum {
     FEAT_1_EDX = 0,
     FEAT_1_ECX = 1,
     FEAT_7_0_EBX = 2,
     FEAT_7_0_ECX = 3,
+    FEAT_8000_0001_EDX = 6,
     FEAT_8000_0001_ECX = 7,
     FEAT_8000_0007_EDX = 8,
 };
 
 #define FIELD(type, base, offset) (*(type *)((char *)(base) + (offset)))
+
+/* A function of ours that takes the place of Unicorn's, and where it was called from. */
+#define EXPORT __attribute__((visibility("default")))
+#define JIT_PC ((uintptr_t)__builtin_return_address(0))
+
+static inline uint64_t *reg(void *env, int index)
+{
+    return &FIELD(uint64_t, env, ENV_REGS + 8 * index);
+}
 
 #endif

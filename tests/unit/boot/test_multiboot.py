@@ -193,6 +193,18 @@ def test_higher_half_kernel_is_entered_at_its_physical_address(kernel: Make) -> 
     assert boot(kernel(bytes(content))).number() == 0x2BADB002
 
 
+def test_kernel_finds_the_ebda_and_base_memory_in_bios_data(kernel: Make) -> None:
+    source = header() + REPORTING + """
+    _start:
+        movzx eax, word ptr [0x40e]
+        out 0xe9, eax
+        movzx eax, word ptr [0x413]
+        out 0xe9, eax
+        done
+    """  # fmt: skip
+    assert boot(kernel(link(source, BASE))).rest() == [0x9FC0, 639]
+
+
 def test_a_wish_for_video_is_not_fulfilled_and_not_fatal(kernel: Make) -> None:
     told = boot(kernel(link(header(PAGES_AND_MEMORY | VIDEO) + REPORT, BASE)))
     assert not told.numbers(4)[3] & 0x1800

@@ -2,7 +2,8 @@
 """Every diagnostic as a user sees it: tests/cases/diagnostics/<code>-<case>.
 
 A case is what `vmmgr validate machine.toml` prints in that folder, kept in expected.txt; a line
-of set.txt becomes a `--set`, a line of arguments.txt an argument. To accept new output, run with VMMGR_UPDATE_CASES=1 and read the diff.
+of set.txt becomes a `--set`, a line of arguments.txt an argument. To accept new output, run with
+VMMGR_UPDATE_CASES=1 and read the diff.
 """
 
 from __future__ import annotations

@@ -13,7 +13,10 @@ from manager.config.templates import TEMPLATES
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_starter_validates_once_its_files_are_there(
-    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    template: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["new", "demo", "--template", template]) == 0

@@ -264,7 +264,7 @@ def test_logs_of_the_boot_before_are_kept_aside(demo, machine_file, capsys) -> N
 
     log = demo.port_log("lpc.com1")
     assert log.read_bytes().count(b"booting") == 1
-    assert log.with_name("lpc.com1.log.1").read_bytes().count(b"booting") == 1
+    assert log.with_name("lpc.com1.old.log").read_bytes().count(b"booting") == 1
 
 
 def test_waiting_for_a_state_has_a_time_limit(demo, machine_file, capsys) -> None:

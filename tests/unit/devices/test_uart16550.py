@@ -829,3 +829,17 @@ def test_reception_and_interrupts_agree_with_a_plain_reference(bench: Bench, see
         assert bench.pin.level == (reference.cause() != 0x01)
         assert bool(bench.read(reg.LSR) & reg.LSR_DR) == bool(reference.fifo)
     assert bytes(bench.peer.sent) == reference.sent
+
+
+def test_an_access_after_the_line_became_free_does_not_lose_the_rest() -> None:
+    bench = Bench(pace=HOST)
+    bench.write(reg.FCR, FIFO_ON)
+    bench.host_sends(bytes(range(20)))
+    bench.read_all()
+
+    bench.time.value = 17 * HOST.host_character  # a long block: the timer is overdue
+    bench.read(reg.LSR)
+    bench.write(reg.IER, 0)
+    bench.clock.run_due()
+
+    assert bench.read_all() == bytes(range(16, 20))

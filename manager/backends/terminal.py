@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A terminal in raw mode, put back whatever becomes of the process that took it over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import termios
+import tty
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, NoReturn
+
+HIGHEST = 4096
+"""Descriptors below this one are closed in the process that waits."""
+
+
+class RawTerminal:
+    """While entered, the terminal at `descriptor` passes every key on as it is typed.
+
+    A small process waits beside this one and puts the terminal back should this one be killed:
+    SIGKILL leaves nobody else to do it. What is no terminal is left alone.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._saved: list[Any] | None = None
+        self._leash = -1
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the terminal is in raw mode now."""
+        return self._saved is not None
+
+    def enter(self) -> None:
+        """Go into raw mode, if this is a terminal."""
+        if self._saved is None and os.isatty(self._descriptor):
+            saved = termios.tcgetattr(self._descriptor)
+            self._leash = _guard(self._descriptor, saved)
+            self._saved = saved
+            tty.setraw(self._descriptor, termios.TCSANOW)
+
+    def leave(self) -> None:
+        """Put the terminal back as it was."""
+        if self._saved is None:
+            return
+        with suppress(termios.error):  # the terminal may be gone
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._saved)
+        self._saved = None
+        with suppress(OSError):
+            os.write(self._leash, b".")
+        os.close(self._leash)
+
+    def __enter__(self) -> RawTerminal:
+        self.enter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.leave()
+
+
+def _guard(terminal: int, saved: list[Any]) -> int:
+    """Fork the process that waits; returns what it waits for: a byte says that all is well."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(reader)
+        os.waitpid(child, 0)
+        return writer
+    try:
+        # Forked twice: nobody has to wait for it. A session of its own keeps the terminal's
+        # signals away and lets it set a terminal that is not its own.
+        os.setsid()
+        if os.fork() == 0:
+            _wait_and_restore(reader, terminal, saved)
+    finally:
+        os._exit(0)
+
+
+def _wait_and_restore(reader: int, terminal: int, saved: list[Any]) -> NoReturn:
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.dup2(reader, 0)
+        os.dup2(terminal, 1)
+        os.closerange(2, HIGHEST)
+        if not os.read(0, 1):
+            termios.tcsetattr(1, termios.TCSANOW, saved)
+            os.write(1, b"\x1b[0m\r\n")
+    finally:
+        os._exit(0)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr snapshot show --config`: a machine file that fits a snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manager.errors import SnapshotCorruptError
+from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, ImageBoot, KernelBoot
+
+if TYPE_CHECKING:
+    from manager.snapshot import Snapshot
+
+_DEVICES = {"pci-uart": "uart", "isa-uart": None, "debug-exit": None}
+"""Device types whose name in a machine file is another one, or goes without saying."""
+
+
+def machine_file(opened: Snapshot) -> str:
+    """TOML whose identity is that of the snapshot. Raises SnapshotCorruptError."""
+    from manager.graph.plain import GraphFormatError, from_plain
+
+    try:
+        graph = from_plain(opened.manifest.config)
+    except GraphFormatError as error:
+        raise SnapshotCorruptError(
+            f"{opened.file}: its configuration cannot be read: {error}",
+            help=f"read it with vmmgr {opened.header.writer}",
+        ) from None
+    return "\n".join(_lines(graph)) + "\n"
+
+
+def _lines(graph: Graph) -> Iterator[str]:
+    yield "schema = 1"
+    yield _pair("name", graph.name)
+    yield from _table("cpu", {"model": graph.cpu_model})
+    yield from _table("memory", {"size": graph.memory_size})
+    epoch = datetime.fromtimestamp(graph.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    yield from _table("clock", {"mode": graph.clock_mode})
+    yield f"epoch = {epoch}"
+    yield from _table("boot", _boot(graph.boot))
+    if graph.debug.strict_io:
+        yield from _table("debug", {"strict-io": True})
+    for node in graph.devices:
+        if not node.id.startswith("board."):
+            yield from _table(_path(node), _device(node))
+
+
+def _boot(boot: KernelBoot | ImageBoot | FirmwareBoot) -> dict[str, Any]:
+    if isinstance(boot, ImageBoot):
+        return {
+            "image": boot.image,
+            "load": boot.load,
+            "entry": boot.entry,
+            "bits": boot.bits,
+        }
+    keys: dict[str, Any] = {"kernel": boot.kernel, "initrd": boot.initrd}
+    if isinstance(boot, KernelBoot):
+        keys |= {"modules": list(boot.modules), "protocol": boot.protocol}
+    else:
+        keys = {"firmware": boot.firmware, **keys}
+    return {**keys, "cmdline": boot.cmdline}
+
+
+def _path(node: DeviceNode) -> str:
+    head, _, rest = node.id.partition(".")
+    return f"{head}.{_key(rest)}" if rest else head
+
+
+def _device(node: DeviceNode) -> dict[str, Any]:
+    keys: dict[str, Any] = {}
+    if node.id.startswith("slots."):
+        keys["device"] = _DEVICES.get(node.type, node.type)
+    if node.backend is not None:
+        options = {"type": node.backend.type, **node.backend.options}
+        keys["backend"] = options if node.backend.options else node.backend.type
+    if node.type in ("debug-exit", "debug-port") and node.ports:
+        keys["port"] = node.ports[0].base
+    if isinstance(legacy := node.properties.get("legacy"), str):
+        keys["legacy"] = legacy
+    return keys
+
+
+def _table(path: str, keys: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    yield f"[{path}]"
+    for key, value in keys.items():
+        if value not in (None, "", []):
+            yield _pair(key, value)
+
+
+def _pair(key: str, value: Any) -> str:
+    return f"{_key(key)} = {_value(value)}"
+
+
+def _key(key: str) -> str:
+    plain = key and all(char.isascii() and (char.isalnum() or char in "-_") for char in key)
+    return key if plain else json.dumps(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(_pair(key, item) for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return json.dumps(str(value) if isinstance(value, Path) else value)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A machine as bhyve's configuration file or command line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import PurePath
+
+from manager.config.units import format_duration, format_size
+from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, ImageBoot
+from manager.interop.bhyve_config import Settings, escaped, to_text
+from manager.interop.translation import Translation, comments
+
+_NMDM = re.compile(r"nmdm(\w*)([AB])")
+_HEADLINE = "What the machine file says, and bhyve cannot be told:"
+
+
+def export_config(graph: Graph) -> Translation:
+    """Bhyve's configuration file."""
+    settings, lost = settings_of(graph)
+    head = "".join(f"{line}\n" for line in comments(lost, _HEADLINE))
+    return Translation(head + to_text(settings), lost)
+
+
+def export_argv(graph: Graph) -> Translation:
+    """Bhyve's command line, for a shell."""
+    plain, lost = settings_of(graph)
+    # bhyve expands %(name) in whatever it is given.
+    settings = {name: escaped(value) for name, value in plain.items()}
+    words = ["bhyve", "-A", "-u", "-c", "1", "-m", settings["memory.size"]]
+    if "x86.strictio" in settings:
+        words.append("-e")
+    for node in graph.devices:
+        if node.address is None or f"{_place(node)}.device" not in settings:
+            continue
+        kind = settings[f"{_place(node)}.device"]
+        path = settings.get(f"{_place(node)}.path")
+        slot = f"{node.address.slot}:{node.address.function}"
+        slot = slot.removesuffix(":0")
+        words += ["-s", ",".join([slot, kind, *([path] if path else [])])]
+    for name in ("com1", "com2", "com3", "com4"):
+        if (path := settings.get(f"lpc.{name}.path")) is not None:
+            words += ["-l", f"{name},{path}" if path else name]
+    if "lpc.bootrom" in settings:
+        words += ["-l", f"bootrom,{settings['lpc.bootrom']}"]
+    lines = [*comments(lost, _HEADLINE), shlex.join([*words, settings["name"]])]
+    return Translation("\n".join(lines) + "\n", lost)
+
+
+def settings_of(graph: Graph) -> tuple[Settings, list[str]]:
+    """Bhyve's settings for a machine, and what they do not say."""
+    lost = [f"cpu.model {graph.cpu_model}: bhyve's guests see the host's CPU"]
+    settings = {
+        "name": graph.name,
+        "cpus": "1",
+        "memory.size": format_size(graph.memory_size),
+        "acpi_tables": "true",
+        "rtc.use_localtime": "false",
+    }
+    lost.append("clock: bhyve's guests see the host's time, and run as fast as it passes")
+    if graph.debug.strict_io:
+        settings["x86.strictio"] = "true"
+    if graph.debug.trace:
+        lost.append(f"debug.trace {', '.join(graph.debug.trace)}")
+    for node in graph.devices:
+        _device(node, settings, lost)
+    _boot(graph, settings, lost)
+    if graph.ready is not None:
+        timeout = format_duration(graph.ready.timeout_ns)
+        lost.append(f"ready: wait for {graph.ready.wait_for!r} on {graph.ready.port}, {timeout}")
+    return settings, lost
+
+
+def _place(node: DeviceNode) -> str:
+    assert node.address is not None
+    return f"pci.0.{node.address.slot}.{node.address.function}"
+
+
+def _device(node: DeviceNode, settings: Settings, lost: list[str]) -> None:
+    kinds = {"hostbridge": "hostbridge", "lpc": "lpc", "pci-uart": "uart"}
+    if node.type in kinds and node.address is not None:
+        settings[f"{_place(node)}.device"] = kinds[node.type]
+        if node.backend is not None and (path := _path(node, lost)):
+            settings[f"{_place(node)}.path"] = path
+    elif node.type == "isa-uart":
+        settings[f"{node.id}.path"] = _path(node, lost)
+    elif node.type == "debug-exit":
+        lost.append(f"{node.id}: bhyve has no such device")
+    if "legacy" in node.properties:
+        com = node.properties["legacy"]
+        lost.append(f"{node.id}: legacy {com}: today's bhyve has no such slot")
+    if "pace" in node.properties:
+        lost.append(f"{node.id}: pace {node.properties['pace']}: bhyve's uarts have no baud rate")
+
+
+def _path(node: DeviceNode, lost: list[str]) -> str:
+    """What bhyve's uart is connected to; empty for nothing."""
+    assert node.backend is not None
+    kind, options = node.backend.type, node.backend.options
+    if kind == "null":
+        return ""
+    if kind == "stdio":
+        return "stdio"
+    if kind == "tcp" and "listen" in options:
+        return f"tcp={options['listen']}"
+    match = _NMDM.fullmatch(PurePath(options.get("path", "")).name)
+    if kind == "pty" and match is not None:
+        return f"/dev/nmdm{match[1]}{'AB'[match[2] == 'A']}"
+    said = " ".join([kind, *(f"{key} {value}" for key, value in options.items())])
+    lost.append(f"{node.id}: the backend {said}; the port is connected to nothing")
+    return ""
+
+
+def _boot(graph: Graph, settings: Settings, lost: list[str]) -> None:
+    boot = graph.boot
+    if isinstance(boot, FirmwareBoot):
+        settings["lpc.bootrom"] = str(boot.firmware)
+        reason = "the firmware has to find it"
+    elif isinstance(boot, ImageBoot):
+        lost.append(f"boot.image {boot.image}: bhyve loads no flat image")
+        return
+    else:
+        reason = "give it to bhyveload or grub-bhyve first"
+        lost += [f"boot.modules {module}: {reason}" for module in boot.modules]
+    for key, value in (("kernel", boot.kernel), ("initrd", boot.initrd), ("cmdline", boot.cmdline)):
+        if value:
+            lost.append(f"boot.{key} {value}: {reason}")

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a translation gives: a text, and a list of all that it could not take along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Translation:
+    """The other program's, or our, text for a machine."""
+
+    text: str
+    lost: list[str] = field(default_factory=list)
+    """What the text does not say, one line each; the text has the same lines as comments."""
+
+
+def comments(lost: list[str], headline: str) -> list[str]:
+    """The lines that say in the text itself what it does not say."""
+    return [f"# {headline}", *(f"#   - {line}" for line in lost)] if lost else []

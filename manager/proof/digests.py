@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Short names for long state: digests of records, RAM, files and console output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from blake3 import blake3
+
+from manager.bus.memory import Memory
+from manager.bus.record import Record, to_plain
+from manager.errors import HostError
+from manager.snapshot import cbor
+
+STATE_BYTES = 4
+"""Bytes of one record's digest in a check: enough to tell which one differs."""
+OUTPUT_BYTES = 16
+
+
+def of_records(records: Mapping[str, Record]) -> dict[str, bytes]:
+    """The digest of each record, by its id."""
+    return {id: blake3(cbor.encode(to_plain(record))).digest() for id, record in records.items()}
+
+
+def joined(records: Mapping[str, Record]) -> bytes:
+    """STATE_BYTES of each record's digest, then OUTPUT_BYTES of one of all of them."""
+    digests = of_records(records).values()
+    short = b"".join(digest[:STATE_BYTES] for digest in digests)
+    return short + blake3(b"".join(digests)).digest(OUTPUT_BYTES)
+
+
+def differing(ids: list[str], one: bytes, two: bytes) -> list[str]:
+    """The ids whose digests differ in two results of `joined`."""
+    if one == two:
+        return []
+    found = [
+        id
+        for number, id in enumerate(ids)
+        if one[number * STATE_BYTES : (number + 1) * STATE_BYTES]
+        != two[number * STATE_BYTES : (number + 1) * STATE_BYTES]
+    ]
+    return found or ids
+
+
+def of_output(data: bytes) -> bytes:
+    """The digest of what a port sent."""
+    return blake3(data).digest(OUTPUT_BYTES)
+
+
+def of_ram(memory: Memory) -> str:
+    """The digest of all RAM, in hex."""
+    digest = blake3()
+    for region in memory.regions:
+        digest.update(region.memory)
+    return digest.hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """The digest of a file, in hex. Raises HostError."""
+    try:
+        with path.open("rb") as file:
+            digest = blake3()
+            while part := file.read(1 << 20):
+                digest.update(part)
+    except OSError as error:
+        raise HostError(f"{path}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
