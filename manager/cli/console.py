@@ -12,6 +12,7 @@ from manager.cli.arguments import add_escape
 from manager.errors import ExitCode, WrongStateError
 
 if TYPE_CHECKING:
+    from manager.control.attachments import Mode
     from manager.control.console import Left, Options
     from manager.control.home import Situation
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from manager.control.home import look
 
     situation = find(args.name)
-    mode = "read" if args.read_only else "take" if args.take else "write"
+    mode: Mode = "read" if args.read_only else "take" if args.take else "write"
     options = Options(args.port, mode, args.escape, args.replay)
     while True:
         if args.follow and situation.state != "running":

@@ -1,32 +1,38 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`vmmgr down`: power a running machine off."""
+"""`vmmgr down`: power running machines off."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from typing import TYPE_CHECKING
+
+from manager.cli.together import add_names, chosen, each
+
+if TYPE_CHECKING:
+    from manager.control.home import Situation
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "down",
-        help="power a running machine off",
-        description="Powers a running machine off, as if its plug were pulled. Use `suspend` to "
-        "keep its state.",
+        help="power running machines off",
+        description="Powers running machines off, as if their plug were pulled. Use `suspend` to "
+        "keep their state.",
     )
-    parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
+    add_names(parser, "every machine that runs")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import find
+    return each(chosen(args), _power_off)
+
+
+def _power_off(situation: Situation) -> str:
     from manager.cli.clients import await_end, connect
 
-    situation = find(args.name)
     with connect(situation) as client:
         client.execute("down")
     await_end(situation.paths)
-    print(f"{situation.name} powered off", file=sys.stderr)
-    return 0
+    return f"{situation.name} powered off"

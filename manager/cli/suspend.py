@@ -1,43 +1,57 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`vmmgr suspend`: save a running machine and end its process."""
+"""`vmmgr suspend`: save running machines and end their processes."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
+from typing import TYPE_CHECKING, Any
+
+from manager.cli.together import add_names, chosen, each
+
+if TYPE_CHECKING:
+    from manager.control.home import Situation
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "suspend",
-        help="save a running machine and end its process",
-        description="Saves a running machine and ends its process. Once the command returns, the "
-        "state is on disk. If it cannot be saved, the machine runs on.",
+        help="save running machines and end their processes",
+        description="Saves running machines and ends their processes. Once the command returns, "
+        "the state is on disk. A machine that cannot be saved runs on.",
     )
-    parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_names(parser, "every machine that runs")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import find
-    from manager.cli.clients import await_end, connect
-    from manager.cli.snapshot import size
+    return each(chosen(args), _suspend_as_json if args.json else _suspend_as_text)
 
-    situation = find(args.name)
+
+def _suspend(situation: Situation) -> dict[str, Any]:
+    from manager.cli.clients import await_end, connect
+
     with connect(situation, timeout=None) as client:
         result = client.execute("suspend")
     await_end(situation.paths)
-    if args.json:
-        print(json.dumps({"schema": 1, "name": situation.name, **result}))
-    else:
-        print(
-            f"{situation.name} suspended in {result['seconds'] * 1000:.0f} ms, "
-            f"{size(result['size'])} on disk; "
-            f"resume it with `vmmgr resume {situation.name}`",
-            file=sys.stderr,
-        )
-    return 0
+    return result
+
+
+def _suspend_as_text(situation: Situation) -> str:
+    from manager.cli.snapshot import size
+
+    result = _suspend(situation)
+    return (
+        f"{situation.name} suspended in {result['seconds'] * 1000:.0f} ms, "
+        f"{size(result['size'])} on disk; "
+        f"resume it with `vmmgr resume {situation.name}`"
+    )
+
+
+def _suspend_as_json(situation: Situation) -> str:
+    line = json.dumps({"schema": 1, "name": situation.name, **_suspend(situation)})
+    print(line, flush=True)
+    return ""

@@ -6,18 +6,27 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from manager.cli.arguments import duration
-from manager.errors import ExitCode
+from manager.errors import ExitCode, VmmgrError
 
-_STATES = ("running", "suspended", "stopped", "crashed")
+if TYPE_CHECKING:
+    from manager.control.home import Situation
+
+_STATES = ("running", "ready", "suspended", "stopped", "crashed")
 _INTERVAL = 0.05
 """Seconds between looks."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser("wait", help="wait until a machine is in a state")
+    parser = subparsers.add_parser(
+        "wait",
+        help="wait until a machine is in a state",
+        description="Waits until a machine is in a state: `ready` is what `[ready]` or --wait-for "
+        "waited for.",
+    )
     parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
     parser.add_argument("state", metavar="STATE", choices=_STATES, help=", ".join(_STATES))
     parser.add_argument(
@@ -36,10 +45,24 @@ def run(args: argparse.Namespace) -> int:
 
     situation = find(args.name)
     give_up = None if args.timeout is None else time.monotonic() + args.timeout / 1e9
-    while situation.state != args.state:
+    while not _is(situation, args.state):
         if give_up is not None and time.monotonic() >= give_up:
             print(f"{situation.name} is still {situation.state}", file=sys.stderr)
             return ExitCode.TIME_BUDGET
         time.sleep(_INTERVAL)
         situation = look(situation.paths)
     return 0
+
+
+def _is(situation: Situation, state: str) -> bool:
+    if state != "ready":
+        return situation.state == state
+    from manager.cli.clients import connect
+
+    if situation.state != "running":
+        return False
+    try:
+        with connect(situation) as client:
+            return bool(client.execute("query-status")["ready"])
+    except VmmgrError:  # it is on its way up or down
+        return False

@@ -77,6 +77,8 @@ class Origins:
 
     def drop(self, path: KeyPath) -> None:
         """Forget `path` and all that is in it."""
+        if path not in self.places:
+            return  # then nothing that is in it can be known either
         for known in [known for known in self.places if known[: len(path)] == path]:
             del self.places[known]
 

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from manager.config import units
@@ -160,7 +160,7 @@ Duration = Annotated[
     int, BeforeValidator(_duration), _text(r"[0-9]+(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h)")
 ]
 """Nanoseconds."""
-FilePath = Annotated[str, Strict(), AfterValidator(_path)]
+FilePath = Annotated[str, AfterValidator(_path)]
 Pattern = Annotated[
     str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "format": "regex"})
 ]

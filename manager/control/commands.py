@@ -186,6 +186,7 @@ _PORT = Argument(str, "com1..com4 or a device id; default: the console")
 
 COMMANDS: Mapping[str, Command] = {
     "query-status": Command("What the machine is doing", _query_status, {}),
+    "query-graph": Command("The device graph that the machine was made of", _query_graph, {}),
     "query-schema": Command("The commands and events of this protocol", _query_schema, {}),
     "subscribe": Command("Hear events; answers like query-status", _subscribe, {}),
     "unsubscribe": Command("Hear no more events", _unsubscribe, {}),

@@ -39,6 +39,10 @@ class Fpu(Record):
     top: int = integer(0, 7, "top of the register stack")
     empty: int = uint(8, "bit n: physical register n is empty", 0xFF)
     registers: bytearray = octets(80, 80, "eight physical registers of 10 bytes", bytes(80))
+    instruction: int = uint(64, "offset of the last x87 instruction")
+    instruction_cs: int = uint(16, "its CS")
+    operand: int = uint(64, "offset of the last x87 memory operand")
+    operand_ds: int = uint(16, "its segment")
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Msrs(Record):
     kernel_gs_base: int = uint(64, "IA32_KERNEL_GS_BASE")
     tsc_aux: int = uint(64, "IA32_TSC_AUX")
     pat: int = uint(64, "IA32_PAT", 0x0007040600070406)
+    misc_enable: int = uint(64, "IA32_MISC_ENABLE", 1)
 
 
 @dataclass(slots=True)
@@ -91,6 +96,7 @@ class CpuState(Record):
     halted: bool = flag("in HLT, waiting for an interrupt")
     shadow: bool = flag("the instruction before was STI or MOV SS: interrupts wait for one more")
     nmi_blocked: bool = flag("in an NMI handler until IRET")
+    nmi_pending: bool = flag("an NMI waits to be taken")
 
     @staticmethod
     def at_reset() -> CpuState:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+from dataclasses import replace
 from functools import cache
 from importlib import util
 from mmap import mmap
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 RFLAGS_IF = 1 << 9
 HFLAG_SHADOW = 1 << 3
 HFLAG2_NMI_BLOCKED = 1 << 2
+TSS_BUSY = 1 << 9
+"""In the type of a TSS descriptor."""
 XMM_STRIDE = 64
 SEGMENT_FORMAT = struct.Struct("<IxxxxQII")
 
@@ -164,7 +167,7 @@ class UnicornEngine:
             fs=self._segment(at.ENV_SEGS + 96),
             gs=self._segment(at.ENV_SEGS + 120),
             ldtr=self._segment(at.ENV_LDT),
-            tr=self._segment(at.ENV_TR),
+            tr=self._task(),
             gdtr=self._table(at.ENV_GDT),
             idtr=self._table(at.ENV_IDT),
             cr0=self._get(at.ENV_CR, 8),
@@ -180,6 +183,10 @@ class UnicornEngine:
                 top=self._get(at.ENV_FPSTT, 4) & 7,
                 empty=sum(1 << n for n, tag in enumerate(tags) if tag),
                 registers=bytearray(b"".join(fpu[n : n + 10] for n in range(0, 128, 16))),
+                instruction=self._get(at.ENV_FPIP, 8),
+                instruction_cs=self._get(at.ENV_FPCS, 2),
+                operand=self._get(at.ENV_FPDP, 8),
+                operand_ds=self._get(at.ENV_FPDS, 2),
             ),
             mxcsr=self._get(at.ENV_MXCSR, 4),
             xmm=bytearray(b"".join(xmm[n : n + 16] for n in range(0, len(xmm), XMM_STRIDE))),
@@ -191,6 +198,7 @@ class UnicornEngine:
             halted=self.halted,
             shadow=bool(self._get(at.ENV_HFLAGS, 4) & HFLAG_SHADOW),
             nmi_blocked=bool(self._get(at.ENV_HFLAGS2, 4) & HFLAG2_NMI_BLOCKED),
+            nmi_pending=self._engine.nmi_pending,
         )
 
     def write_state(self, state: CpuState) -> None:
@@ -205,7 +213,8 @@ class UnicornEngine:
         for number, segment in enumerate(segments):
             poke(at.ENV_SEGS + 24 * number, self._pack_segment(segment))
         poke(at.ENV_LDT, self._pack_segment(state.ldtr))
-        poke(at.ENV_TR, self._pack_segment(state.tr))
+        available = replace(state.tr, attributes=state.tr.attributes & ~TSS_BUSY)
+        poke(at.ENV_TR, self._pack_segment(available))
         for offset, table in ((at.ENV_GDT, state.gdtr), (at.ENV_IDT, state.idtr)):
             poke(offset, SEGMENT_FORMAT.pack(0, table.base, table.limit, 0))
         for number, value in ((0, state.cr0), (2, state.cr2), (3, state.cr3), (4, state.cr4)):
@@ -219,6 +228,10 @@ class UnicornEngine:
         poke(at.ENV_FPTAGS, bytes(state.fpu.empty >> n & 1 for n in range(8)))
         for n in range(8):
             poke(at.ENV_FPREGS + 16 * n, bytes(state.fpu.registers[10 * n : 10 * n + 10]))
+        self._set(at.ENV_FPIP, 8, state.fpu.instruction)
+        self._set(at.ENV_FPCS, 2, state.fpu.instruction_cs)
+        self._set(at.ENV_FPDP, 8, state.fpu.operand)
+        self._set(at.ENV_FPDS, 2, state.fpu.operand_ds)
         self._set(at.ENV_MXCSR, 4, state.mxcsr)
         for n in range(16):
             poke(at.ENV_XMM + XMM_STRIDE * n, bytes(state.xmm[16 * n : 16 * n + 16]))
@@ -234,6 +247,8 @@ class UnicornEngine:
         self._engine.set_a20(state.a20)
         self._a20 = state.a20
         self._engine.halted = state.halted
+        if state.nmi_pending:
+            self._engine.nmi()
 
     def _msr_offsets(self) -> tuple[tuple[str, int], ...]:
         at = self._layout
@@ -247,6 +262,7 @@ class UnicornEngine:
             ("kernel_gs_base", at.ENV_KERNELGSBASE),
             ("tsc_aux", at.ENV_TSC_AUX),
             ("pat", at.ENV_PAT),
+            ("misc_enable", at.ENV_MISC_ENABLE),
         )
 
     def _get(self, offset: int, size: int) -> int:
@@ -258,6 +274,12 @@ class UnicornEngine:
     def _segment(self, offset: int) -> Segment:
         selector, base, limit, attributes = SEGMENT_FORMAT.unpack(self._engine.peek(offset, 24))
         return Segment(selector & 0xFFFF, base, limit, attributes)
+
+    def _task(self) -> Segment:
+        """TR. Unicorn keeps it without the busy bit, which the register of a CPU always has."""
+        task = self._segment(self._layout.ENV_TR)
+        task.attributes |= TSS_BUSY
+        return task
 
     def _table(self, offset: int) -> Table:
         _, base, limit, _ = SEGMENT_FORMAT.unpack(self._engine.peek(offset, 24))

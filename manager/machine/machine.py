@@ -21,6 +21,7 @@ from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine.board import Board, Outside
 from manager.machine.inputs import Inputs
 from manager.machine.serial_port import SerialPort, SerialPortState
+from manager.machine.trace import Trace
 from manager.snapshot.image import Image
 from manager.snapshot.image import RamRegion as SavedRegion
 from manager.snapshot.read import Snapshot
@@ -35,7 +36,7 @@ INPUT_SUFFIX = ".input"
 class Ended:
     """Why a machine is over for good, and the exit code that goes with it."""
 
-    reason: Literal["debug-exit", "power-off", "halted", "triple-fault", "engine"]
+    reason: Literal["debug-exit", "power-off", "halted", "triple-fault", "engine", "strict-io"]
     status: int
     detail: str
     """One line for people."""
@@ -63,8 +64,10 @@ class Machine:
         self.memory = memory
         self._rom = rom
         io = PortBus()
-        self.read_port = io.read
-        self.write_port = io.write
+        self.trace = Trace(graph, self.now)
+        self.read_port, self.write_port = self.trace.ports(io)
+        if graph.debug.strict_io:
+            io.on_unclaimed = self._strict_io
         self.engine = UnicornEngine(graph.cpu_model, self)
         for region in memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
@@ -98,6 +101,10 @@ class Machine:
         for base, length in memory.holes(taken):
             self.engine.map_hole(base, length)
         self._lapic = self._board.interrupts.lapic
+        self._acknowledge = self.trace.interrupts(self._lapic.acknowledge)
+        self.trace.pci(self._board.pci)
+        if graph.debug.trace_file is not None:
+            self.trace.open(graph.debug.trace_file)
 
     @classmethod
     def power_on(cls, graph: Graph) -> Machine:
@@ -192,6 +199,11 @@ class Machine:
     def _power_off(self) -> None:
         self._end("power-off", ExitCode.OK, "the guest powered the machine off")
 
+    def _strict_io(self, port: int, is_write: bool) -> None:
+        access = "OUT to" if is_write else "IN from"
+        detail = f"{access} port {port:#x}, which no device has, with strict-io on"
+        self._end("strict-io", ExitCode.GUEST_FAULT, detail)
+
     def _request_reset(self) -> None:
         self._reset_requested = True
         self.engine.kick()
@@ -217,7 +229,7 @@ class Machine:
 
     def acknowledge(self) -> int:
         """INTA: the vector of the interrupt that is waiting."""
-        return self._lapic.acknowledge()
+        return self._acknowledge()
 
     def read_cr8(self) -> int:
         """The task priority."""
@@ -229,12 +241,14 @@ class Machine:
 
     def read_msr(self, number: int) -> int:
         """RDMSR of a register that the local APIC keeps."""
-        if number == MSR_APIC_BASE:
-            return self._lapic.read_base()
-        return self._lapic.read_tsc_deadline()
+        base = number == MSR_APIC_BASE
+        value = self._lapic.read_base() if base else self._lapic.read_tsc_deadline()
+        self.trace.msr(number, value, written=False)
+        return value
 
     def write_msr(self, number: int, value: int) -> None:
         """WRMSR to a register that the local APIC keeps."""
+        self.trace.msr(number, value, written=True)
         if number == MSR_APIC_BASE:
             self._lapic.write_base(value)
         else:
@@ -297,9 +311,10 @@ class Machine:
 
     def close(self) -> None:
         """Let go of the host's resources."""
+        self.trace.close()
 
 
-EndReason = Literal["debug-exit", "power-off", "halted", "triple-fault", "engine"]
+EndReason = Literal["debug-exit", "power-off", "halted", "triple-fault", "engine", "strict-io"]
 MSR_APIC_BASE = 0x1B
 
 

@@ -5,7 +5,9 @@
  * uc_emu_start runs until the block hook ends it. Between blocks everything is exact: eip,
  * flags and virtual time; nowhere else does a run stop.
  */
+#define _DEFAULT_SOURCE /* strsignal */
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine.h"
 
@@ -13,7 +15,7 @@ enum { UC_ARCH_X86 = 4, UC_MODE_64 = 8 };
 enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_HOOK_MEM_WRITE_PROT = 1 << 8 };
 enum { UC_HOOK_INSN_INVALID = 1 << 14 };
 enum { UC_PROT_READ_EXEC = 5, UC_PROT_ALL = 7 };
-enum { UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7 };
+enum { UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7, UC_CTL_TCG_BUFFER_SIZE = 13 };
 #define UC_CTL_WRITE(type, arguments) ((type) | (arguments) << 26 | 1 << 30)
 
 struct engine *running_engine;
@@ -42,7 +44,9 @@ uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *a
     PyObject *boxed[3] = {NULL};
     for (size_t i = 0; i < count; i++)
         boxed[i] = PyLong_FromUnsignedLongLong(arguments[i]);
+    e->in_python = true;
     PyObject *result = PyObject_Vectorcall(method, boxed, count, NULL);
+    e->in_python = false;
     for (size_t i = 0; i < count; i++)
         Py_DECREF(boxed[i]);
     uint64_t value = 0;
@@ -67,11 +71,14 @@ static const char *const call_names[CALLS] = {
 
 static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint32_t size)
 {
-    if (e->smc) {
-        e->smc = false; /* attention stays 0: look again at the next block */
+    if (e->cut) {
+        e->cut = false; /* attention stays 0: look again at the next block */
         e->now += size;
         return;
     }
+    e->replay = false;
+    if (e->watch_hits)
+        raise_watch_hits(e);
     if (takes_interrupt(e)) {
         e->attention = e->kicked ? 0 : e->deadline;
         unicorn.loop_exit_noexc(e->cs);
@@ -96,12 +103,25 @@ static void on_block(void *uc, uint64_t address, uint32_t size, void *opaque)
         look_closer(e, size);
 }
 
+/* What an instruction that ends in an exception leaves undone, it will begin anew. Only its own
+ * trap takes along what it has hit. */
+static void drop_unfinished(struct engine *e, uint32_t vector)
+{
+    if (e->watch_hits && vector == VECTOR_DB)
+        FIELD(uint64_t, e->env, ENV_DR + 6 * 8) |= e->watch_hits;
+    e->watch_hits = 0;
+    e->replay = false;
+    e->owed = 0;
+}
+
 /* An exception or INT n on its way into the guest's IDT. May nest and jump. */
 static void on_exception(void *uc, uint32_t vector, void *opaque)
 {
     struct engine *e = opaque;
     (void)uc;
-    (void)vector;
+    drop_unfinished(e, vector);
+    if (FIELD(int32_t, e->env, ENV_EXCEPTION_IS_INT))
+        FIELD(uint64_t, e->env, ENV_EIP) = FIELD(uint64_t, e->env, ENV_NEXT_EIP) - e->int_length;
     unicorn.do_interrupt(e->cs);
 }
 
@@ -110,6 +130,8 @@ static bool on_invalid_instruction(void *uc, void *opaque)
 {
     struct engine *e = opaque;
     (void)uc;
+    drop_unfinished(e, VECTOR_UD);
+    deliver_int1(e);
     unicorn.do_interrupt(e->cs);
     return true;
 }
@@ -215,9 +237,9 @@ static const char *layout_mistake(struct engine *e)
     if (!reads_back(e, UC_X86_REG_CR3, ENV_CR + 3 * 8, 0x123456789000))
         return "the control registers are elsewhere";
     if (!msr_reads_back(e, 0xc0000081, ENV_STAR, 0x1234567890abcdef) ||
-        !msr_reads_back(e, 0xc0000082, ENV_LSTAR, 0x1234567890abcdef) ||
+        !msr_reads_back(e, 0xc0000082, ENV_LSTAR, 0xffff897890abcdef) ||
         !msr_reads_back(e, 0xc0000084, ENV_FMASK, 0x4700) ||
-        !msr_reads_back(e, 0xc0000102, ENV_KERNELGSBASE, 0x1234567890abcdef) ||
+        !msr_reads_back(e, 0xc0000102, ENV_KERNELGSBASE, 0x5678123490ab) ||
         !msr_reads_back(e, 0x00000277, ENV_PAT, 0x0007040600070406))
         return "the model-specific registers are elsewhere";
     return NULL;
@@ -247,6 +269,9 @@ static void correct_features(struct engine *e)
 
 /* ---- the Python type ---- */
 
+/* Bytes of translated code to keep; when it is full, all of it is forgotten. */
+enum { CODE_BUFFER = 256 << 20 };
+
 static int unicorn_failed(const char *what, int error)
 {
     PyErr_Format(PyExc_RuntimeError, "%s: %s", what, unicorn.strerror(error));
@@ -255,13 +280,15 @@ static int unicorn_failed(const char *what, int error)
 
 static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cpu_model", "platform", NULL};
+    static char *names[] = {"cpu_model", "platform", "code_buffer", NULL};
     struct engine *e = (struct engine *)self;
     PyObject *platform;
     int cpu_model, error;
+    unsigned code_buffer = CODE_BUFFER;
     size_t hook;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iO", names, &cpu_model, &platform))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iO|I", names, &cpu_model, &platform,
+                                     &code_buffer))
         return -1;
     if (unicorn.open == NULL || e->uc != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "call link() first, and make each engine once");
@@ -277,6 +304,8 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
         return unicorn_failed("opening Unicorn", error);
     if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_CPU_MODEL, 1), cpu_model)) != 0)
         return unicorn_failed("choosing the CPU model", error);
+    if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_TCG_BUFFER_SIZE, 1), code_buffer)) != 0)
+        return unicorn_failed("bounding the translations", error);
     /* An exit address would make Unicorn walk the guest's page tables after each run. */
     if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_USE_EXITS, 1), 1)) != 0)
         return unicorn_failed("disabling exit addresses", error);
@@ -295,6 +324,7 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     correct_features(e);
+    contain_crashes();
 
     if ((error = unicorn.hook_add(e->uc, &hook, UC_HOOK_BLOCK, on_block, e, 1, 0)) != 0 ||
         (error = unicorn.hook_add(e->uc, &hook, UC_HOOK_INTR, on_exception, e, 1, 0)) != 0 ||
@@ -323,6 +353,10 @@ static int engine_clear(PyObject *self)
     for (int i = 0; i < CALLS; i++)
         Py_CLEAR(e->calls[i]);
     Py_CLEAR(e->raised);
+    if (e->crashed) { /* nothing of it can be trusted, closing it neither */
+        e->uc = NULL;
+        e->mapped = NULL;
+    }
     if (e->uc != NULL) {
         unicorn.close(e->uc);
         e->uc = NULL;
@@ -432,7 +466,7 @@ static PyObject *engine_map_mmio(PyObject *self, PyObject *args)
 
 static enum stop why_stopped(struct engine *e)
 {
-    if (e->error != 0)
+    if (e->error != 0 || e->crashed)
         return STOP_FAULT;
     if (e->stopping)
         return e->kicked ? STOP_KICK : STOP_DEADLINE;
@@ -460,10 +494,16 @@ static PyObject *engine_run(PyObject *self, PyObject *deadline)
         PyErr_SetString(PyExc_RuntimeError, "an engine is already running");
         return NULL;
     }
-    e->kicked = e->stopping = e->smc = false;
+    if (e->crashed) {
+        PyErr_SetString(PyExc_RuntimeError, "the engine has crashed");
+        return NULL;
+    }
+    e->kicked = e->stopping = e->cut = e->replay = false;
+    e->watch_hits = 0;
+    e->owed = 0;
     e->attention = 0; /* an interrupt may be waiting */
     running_engine = e;
-    e->error = unicorn.emu_start(e->uc, FIELD(uint64_t, e->env, ENV_EIP), 0, 0, 0);
+    e->crashed = contained_run(e);
     running_engine = NULL;
     if (e->raised != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(e->raised), e->raised);
@@ -606,6 +646,13 @@ static int engine_set_halted(PyObject *self, PyObject *value, void *unused)
     return 0;
 }
 
+static PyObject *engine_get_nmi_pending(PyObject *self, void *unused)
+{
+    (void)unused;
+    uint32_t request = FIELD(uint32_t, ((struct engine *)self)->cs, CS_INTERRUPT_REQUEST);
+    return PyBool_FromLong(request & INTERRUPT_NMI);
+}
+
 static PyObject *engine_get_time(PyObject *self, void *unused)
 {
     struct engine *e = (struct engine *)self;
@@ -627,8 +674,11 @@ static int engine_set_time(PyObject *self, PyObject *value, void *unused)
 
 static PyObject *engine_get_fault(PyObject *self, void *unused)
 {
+    struct engine *e = (struct engine *)self;
     (void)unused;
-    return PyUnicode_FromString(unicorn.strerror(((struct engine *)self)->error));
+    if (e->crashed)
+        return PyUnicode_FromFormat("the engine crashed: %s", strsignal(e->crashed));
+    return PyUnicode_FromString(unicorn.strerror(e->error));
 }
 
 /* Clears what no record holds, so that a used engine is as good as a new one. */
@@ -688,6 +738,7 @@ static PyMethodDef engine_methods[] = {
 
 static PyGetSetDef engine_getset[] = {
     {"halted", engine_get_halted, engine_set_halted, "the CPU is in HLT", NULL},
+    {"nmi_pending", engine_get_nmi_pending, NULL, "an NMI has not been taken yet", NULL},
     {"time", engine_get_time, engine_set_time, "(ticks, those of them that are no code)", NULL},
     {"fault", engine_get_fault, NULL, "why Unicorn gave up, in its words", NULL},
     {NULL, NULL, NULL, NULL, NULL},

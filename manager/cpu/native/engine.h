@@ -64,8 +64,22 @@ struct engine {
     uint64_t charged; /* the part of `now` that is not code bytes */
     bool kicked;
     bool stopping; /* this run is over; only for engine_run to see why */
-    bool smc;      /* a block was cut short by its own store; never stop before the rest */
+    bool cut;      /* a block was left in the middle; never stop before the rest of it */
+    int owed;      /* translation flags of the one instruction that comes first then */
     int error;
+    int crashed;    /* the signal that Unicorn died of, or 0 */
+    bool in_python; /* a callback into Python is under way */
+    int int_length; /* of the last INT n, in bytes */
+
+    /* See debug.c. */
+    bool replay;         /* the instruction that runs is the one that hits a watchpoint */
+    uint32_t watch_hits; /* bits of DR6 that wait for it to complete */
+
+    /* The access that asked for the next TLB entry. */
+    uint64_t fill_address;
+    uintptr_t fill_pc;
+    int fill_access; /* 0 load, 1 store, 2 fetch */
+    bool fill_probe;
 
     /* See codepages.c. */
     struct ram ram[RAM_REGIONS];
@@ -120,9 +134,16 @@ struct unicorn {
     void (*tlb_reset_dirty)(void *cs, uintptr_t host, uint64_t length);
     uint64_t (*ram_address)(void *uc, void *host);
     void (*invalidate)(void *uc, uint64_t start, uint64_t end);
+    void (*single_step)(void *env);
+    uint32_t (*load_code)(void *env, uint64_t linear);
     void (*check_io[3])(void *env, uint32_t port); /* by log2 of the size */
 
     /* the originals behind our replacements */
+    void (*raise_interrupt)(void *env, int vector, int is_int, int error_code, int length);
+    void (*ltr)(void *env, int selector);
+    void *(*tb_gen_code)(void *cs, uint64_t pc, uint64_t cs_base, uint32_t flags, int cflags);
+    bool (*tlb_fill)(void *cs, uint64_t address, int size, int access, int mmu_index, bool probe,
+                     uintptr_t host_pc);
     void (*rdmsr)(void *env);
     void (*wrmsr)(void *env);
     uint64_t (*read_cr)(void *env, int number);
@@ -149,7 +170,8 @@ static inline void charge(struct engine *e, uint64_t ticks)
 /* Is an interrupt waiting that the CPU would take before its next instruction? */
 static inline bool takes_nmi(const struct engine *e, uint32_t request)
 {
-    return (request & INTERRUPT_NMI) && !(FIELD(uint32_t, e->env, ENV_HFLAGS2) & HF2_NMI_MASKED);
+    return (request & INTERRUPT_NMI) && !(FIELD(uint32_t, e->env, ENV_HFLAGS2) & HF2_NMI_MASKED) &&
+           !(FIELD(uint32_t, e->env, ENV_HFLAGS) & HF_INHIBIT_IRQ);
 }
 
 static inline bool takes_intr(const struct engine *e, uint32_t request)
@@ -168,6 +190,15 @@ static inline bool takes_interrupt(const struct engine *e)
 bool code_pages_add(struct engine *e, uint64_t base, uint64_t length, void *host);
 /* The host wrote to guest-physical [physical, end): drop what was translated from it. */
 void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end);
+
+/* The #DB of the data breakpoints that the instruction before has hit. */
+void raise_watch_hits(struct engine *e) __attribute__((noreturn));
+/* At an invalid opcode: if it is INT1, have #DB delivered instead. */
+bool deliver_int1(struct engine *e);
+
+/* Signals that Unicorn dies of end the run, not the process. */
+void contain_crashes(void);
+int contained_run(struct engine *e);
 
 /* Calls `method` with up to three unsigned arguments. A raised exception is kept for run(), the
  * run ends, and the answer is all ones. */

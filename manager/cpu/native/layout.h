@@ -107,8 +107,31 @@ enum {
 #define EFLAGS_IOPL(flags) ((flags) >> 12 & 3u)
 
 #define CR0_PE 0x1u
+#define CR0_NW 0x20000000u
+#define CR0_CD 0x40000000u
+#define CR0_PG 0x80000000u
+
+#define CR4_VME 0x1u
+#define CR4_PVI 0x2u
+#define CR4_TSD 0x4u
+#define CR4_DE 0x8u
+#define CR4_PSE 0x10u
+#define CR4_PAE 0x20u
+#define CR4_MCE 0x40u
+#define CR4_PGE 0x80u
+#define CR4_PCE 0x100u
+#define CR4_OSFXSR 0x200u
+#define CR4_OSXMMEXCPT 0x400u
+#define CR4_FSGSBASE 0x10000u
+#define CR4_OSXSAVE 0x40000u
+#define CR4_SMEP 0x100000u
+#define CR4_SMAP 0x200000u
+
 #define EFER_SCE 0x1u
+#define EFER_LME 0x100u
 #define EFER_LMA 0x400u
+#define EFER_NXE 0x800u
+#define EFER_FFXSR 0x4000u
 
 #define INTERRUPT_HARD 0x2u
 #define INTERRUPT_NMI 0x200u

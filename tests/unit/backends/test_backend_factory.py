@@ -40,7 +40,8 @@ def test_every_type_says_what_it_is(type, options, description, tmp_path: Path):
     ("type", "options", "message"),
     [
         ("telnet", {}, "there is no backend 'telnet'"),
-        ("pipe", {}, "not there yet"),
+        ("pipe", {}, "needs a path"),
+        ("pipe", {"listen": "x"}, "no option 'listen'"),
         ("null", {"path": "x"}, "the null backend has no option 'path'"),
         ("stdio", {"raw": "yes"}, "the stdio backend has no option 'raw'"),
         ("pty", {"link": "x"}, "the pty backend has no option 'link'"),

@@ -73,6 +73,13 @@ class FakeMachine:
             port.load(snapshot.record(id, SerialPortState))
         return machine
 
+    @property
+    def inputs(self) -> FakeMachine:
+        return self
+
+    def post(self, kind: str, port: str = "", data: bytes = b"") -> None:
+        self.print(f"{kind} {port}\r\n".encode())
+
     def now(self) -> int:
         return self.time()
 

@@ -25,6 +25,8 @@ from manager.graph.nodes import Ready
 class Slow:
     """A backend that keeps what it gets."""
 
+    dropped = 0
+
     def __init__(self) -> None:
         self.kept = bytearray()
         self.held = False
@@ -83,7 +85,9 @@ def test_a_full_disk_does_not_stop_the_port(machine) -> None:
 
     wire.pump()
 
-    assert wire.log_fault == "No space left on device"
+    told = wire.describe()
+    assert told["log-fault"] == "No space left on device"
+    assert told["log-lost"] == len(b"booting\r\n")
     wire.close()
 
 
@@ -95,6 +99,7 @@ def test_a_backend_is_held_while_the_guest_takes_no_input(machine, slow) -> None
     assert slow.held
 
     machine.console.receive()
+    wiring.arrived()
     wiring.pump()
     assert not slow.held
 

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Control registers and model-specific registers: who keeps each, and which values a CPU refuses.
+ *
+ * Unicorn takes any value, and knows no register that does not exist. A guest that is meant to
+ * get #GP(0) gets it here (Intel SDM vol. 3, 2.5 and vol. 4; vol. 2, MOV CR and WRMSR).
+ */
+#include "engine.h"
+
+enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_PAT = 0x277, MSR_EFER = 0xc0000080 };
+enum {
+    MSR_SYSENTER_ESP = 0x175,
+    MSR_SYSENTER_EIP = 0x176,
+    MSR_LSTAR = 0xc0000082,
+    MSR_CSTAR = 0xc0000083,
+    MSR_FS_BASE = 0xc0000100,
+    MSR_GS_BASE = 0xc0000101,
+    MSR_KERNEL_GS_BASE = 0xc0000102,
+    MSR_TSC_AUX = 0xc0000103,
+};
+
+/* ---- model-specific registers ---- */
+
+/* Who answers for a register. What is in no range does not exist. */
+enum keeper { NOBODY, ZERO, UNICORN, PLATFORM };
+
+static const struct msr_range {
+    uint32_t first, last;
+    enum keeper keeper;
+} msr_ranges[] = {
+    {0x0000001b, 0x0000001b, PLATFORM}, /* APIC_BASE */
+    {0x00000017, 0x00000017, ZERO},     /* PLATFORM_ID */
+    {0x0000008b, 0x0000008b, ZERO},     /* microcode revision */
+    {0x00000174, 0x00000176, UNICORN},  /* SYSENTER */
+    {0x00000179, 0x00000179, ZERO},     /* MCG_CAP: no banks */
+    {0x00000198, 0x00000198, UNICORN},  /* PERF_STATUS */
+    {0x000001a0, 0x000001a0, UNICORN},  /* MISC_ENABLE */
+    {0x00000277, 0x00000277, UNICORN},  /* PAT */
+    {0x000006e0, 0x000006e0, PLATFORM}, /* TSC_DEADLINE */
+    {0xc0000080, 0xc0000084, UNICORN},  /* EFER STAR LSTAR CSTAR FMASK */
+    {0xc0000100, 0xc0000103, UNICORN},  /* FS, GS and kernel GS base, TSC_AUX */
+    {0xc0010000, 0xc0010007, ZERO},     /* K7 performance counters */
+    {0xc0010010, 0xc0010010, ZERO},     /* SYSCFG */
+    {0xc0010015, 0xc0010015, ZERO},     /* HWCR */
+    {0xc001001f, 0xc001001f, ZERO},     /* NB_CFG */
+    {0xc0010055, 0xc0010055, ZERO},     /* interrupt pending */
+    {0xc0010112, 0xc0010113, ZERO},     /* TSEG */
+    {0xc0010140, 0xc0010141, ZERO},     /* OSVW */
+    {0xc0011020, 0xc001102f, ZERO},     /* core configuration */
+};
+
+static enum keeper keeper_of(uint32_t number)
+{
+    for (size_t i = 0; i < sizeof(msr_ranges) / sizeof(*msr_ranges); i++)
+        if (number - msr_ranges[i].first <= msr_ranges[i].last - msr_ranges[i].first)
+            return msr_ranges[i].keeper;
+    return NOBODY;
+}
+
+static uint32_t features(void *env, int word)
+{
+    return (uint32_t)FIELD(uint64_t, env, ENV_FEATURES + 8 * word);
+}
+
+static bool canonical(uint64_t address)
+{
+    int64_t top = (int64_t)address >> 47;
+    return top == 0 || top == -1;
+}
+
+/* Eight memory types, one a byte: UC WC WT WP WB UC-. */
+static bool valid_pat(uint64_t value)
+{
+    for (; value != 0; value >>= 8)
+        if ((value & 0xff) > 7 || (value & 0xff) == 2 || (value & 0xff) == 3)
+            return false;
+    return true;
+}
+
+static bool valid_efer(void *env, uint64_t value)
+{
+    enum { SYSCALL = 1 << 11, NX = 1 << 20, FFXSR = 1 << 25, LONG_MODE = 1 << 29 };
+    uint32_t have = features(env, FEAT_8000_0001_EDX);
+    uint64_t allowed = (have & SYSCALL ? EFER_SCE : 0) | (have & NX ? EFER_NXE : 0) |
+                       (have & FFXSR ? EFER_FFXSR : 0) |
+                       (have & LONG_MODE ? EFER_LME | EFER_LMA : 0);
+    bool paging = FIELD(uint64_t, env, ENV_CR) & CR0_PG;
+    return !(value & ~allowed) &&
+           !(paging && ((value ^ FIELD(uint64_t, env, ENV_EFER)) & EFER_LME));
+}
+
+static bool valid_msr(void *env, uint32_t number, uint64_t value)
+{
+    enum { APIC_BASE_FLAGS = 0x900 }; /* BSP, global enable; no x2APIC */
+    switch (number) {
+    case MSR_APIC_BASE:
+        return !(value & ~(((1ull << PHYSICAL_BITS) - 0x1000) | APIC_BASE_FLAGS));
+    case MSR_PAT:
+        return valid_pat(value);
+    case MSR_EFER:
+        return valid_efer(env, value);
+    case MSR_SYSENTER_ESP:
+    case MSR_SYSENTER_EIP:
+    case MSR_LSTAR:
+    case MSR_CSTAR:
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
+        return canonical(value);
+    case MSR_TSC_AUX:
+        return !(value >> 32);
+    default:
+        return true;
+    }
+}
+
+EXPORT void helper_rdmsr_x86_64(void *env)
+{
+    uint32_t number = (uint32_t)*reg(env, R_RCX);
+    enum keeper keeper = keeper_of(number);
+    uint64_t value = 0;
+    if (number == MSR_TSC)
+        value = running_engine->now / TICKS_PER_NS;
+    else if (keeper == UNICORN) {
+        unicorn.rdmsr(env);
+        return;
+    } else if (keeper == PLATFORM)
+        value = ask1(running_engine, CALL_READ_MSR, number);
+    else if (keeper == NOBODY)
+        unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    *reg(env, R_RAX) = (uint32_t)value;
+    *reg(env, R_RDX) = value >> 32;
+}
+
+EXPORT void helper_wrmsr_x86_64(void *env)
+{
+    uint32_t number = (uint32_t)*reg(env, R_RCX);
+    uint64_t value = (uint32_t)*reg(env, R_RAX) | *reg(env, R_RDX) << 32;
+    if (!valid_msr(env, number, value))
+        unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    switch (keeper_of(number)) {
+    case UNICORN:
+        unicorn.wrmsr(env);
+        break;
+    case PLATFORM:
+        ask2(running_engine, CALL_WRITE_MSR, number, value);
+        break;
+    case ZERO:
+        break;
+    case NOBODY:
+        if (number != MSR_TSC) /* the TSC cannot be set: it is virtual time */
+            unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    }
+}
+
+/* ---- control registers ---- */
+
+static bool valid_cr0(void *env, uint64_t value, bool code64)
+{
+    bool paging = FIELD(uint64_t, env, ENV_CR) & CR0_PG;
+    bool pae = FIELD(uint64_t, env, ENV_CR + 4 * 8) & CR4_PAE;
+    if ((value & CR0_PG) && !(value & CR0_PE))
+        return false;
+    if ((value & CR0_NW) && !(value & CR0_CD))
+        return false;
+    if (!paging && (value & CR0_PG) && (FIELD(uint64_t, env, ENV_EFER) & EFER_LME) && !pae)
+        return false;
+    return !code64 || (!(value >> 32) && (value & CR0_PG));
+}
+
+static bool valid_cr4(void *env, uint64_t value)
+{
+    enum { TSC = 1 << 4, PAE = 1 << 6, PGE = 1 << 13, FXSR = 1 << 24, SSE = 1 << 25 };
+    enum { VME = 1 << 1, DE = 1 << 2, PSE = 1 << 3 };
+    enum { FSGSBASE = 1 << 0, SMEP = 1 << 7, SMAP = 1 << 20, XSAVE = 1 << 26 };
+    uint32_t one = features(env, FEAT_1_EDX), seven = features(env, FEAT_7_0_EBX);
+    uint64_t allowed = CR4_MCE | CR4_PCE;
+    allowed |= one & VME ? CR4_VME | CR4_PVI : 0;
+    allowed |= one & TSC ? CR4_TSD : 0;
+    allowed |= one & DE ? CR4_DE : 0;
+    allowed |= one & PSE ? CR4_PSE : 0;
+    allowed |= one & PAE ? CR4_PAE : 0;
+    allowed |= one & PGE ? CR4_PGE : 0;
+    allowed |= one & FXSR ? CR4_OSFXSR : 0;
+    allowed |= one & SSE ? CR4_OSXMMEXCPT : 0;
+    allowed |= seven & FSGSBASE ? CR4_FSGSBASE : 0;
+    allowed |= seven & SMEP ? CR4_SMEP : 0;
+    allowed |= seven & SMAP ? CR4_SMAP : 0;
+    allowed |= features(env, FEAT_1_ECX) & XSAVE ? CR4_OSXSAVE : 0;
+    if (!(value & CR4_PAE) && (FIELD(uint64_t, env, ENV_EFER) & EFER_LMA))
+        return false;
+    return !(value & ~allowed);
+}
+
+EXPORT uint64_t helper_read_crN_x86_64(void *env, int number)
+{
+    return number == 8 ? ask0(running_engine, CALL_READ_CR8) : unicorn.read_cr(env, number);
+}
+
+EXPORT void helper_write_crN_x86_64(void *env, int number, uint64_t value)
+{
+    bool code64 = FIELD(uint32_t, env, ENV_HFLAGS) & HF_CS64;
+    if (!code64)
+        value = (uint32_t)value;
+    if ((number == 0 && !valid_cr0(env, value, code64)) ||
+        (number == 3 && value >> PHYSICAL_BITS) || (number == 4 && !valid_cr4(env, value)) ||
+        (number == 8 && value > 15))
+        unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    if (number == 8)
+        ask1(running_engine, CALL_WRITE_CR8, value);
+    else
+        unicorn.write_cr(env, number, value);
+}
