@@ -3,14 +3,13 @@
 
     python -m benchmarks.validate [--runs N] [--limit MS]
 
-The file has 1,000 lines and 200 devices. The medians of N runs are compared; with --limit the
-exit code is 1 when the difference is above that many milliseconds.
+The file has 1,000 lines and 200 devices. The best of N runs are compared, as whatever else the host
+does only adds; with --limit the exit code is 1 when the difference is above that many milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -57,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         bare = [sys.executable, "-c", "pass"]
         validate = [sys.executable, "-m", "manager", "validate", "large.toml"]
         pairs = [(seconds(bare, folder), seconds(validate, folder)) for _ in range(args.runs)]
-    start = statistics.median(pair[0] for pair in pairs) * 1000
-    whole = statistics.median(pair[1] for pair in pairs) * 1000
+    start = min(pair[0] for pair in pairs) * 1000
+    whole = min(pair[1] for pair in pairs) * 1000
     print(f"python {start:.0f} ms, validate {whole:.0f} ms, difference {whole - start:.0f} ms")
     return 1 if args.limit is not None and whole - start > args.limit else 0
 

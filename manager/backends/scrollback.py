@@ -24,6 +24,11 @@ class Scrollback:
         if len(self._kept) > 2 * SIZE:  # moving bytes now and then, not each time
             del self._kept[:-SIZE]
 
+    def drop(self, count: int) -> None:
+        """Take back the newest `count` bytes."""
+        if count:
+            del self._kept[-count:]
+
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()

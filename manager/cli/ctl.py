@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 
-
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
@@ -48,5 +47,3 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError('arguments are an object: {"port": "com1"}')
     return value
-
-

@@ -54,20 +54,24 @@ def run(args: argparse.Namespace) -> int:
 
 def _python() -> Finding:
     found = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    if sys.version_info < (3, 11):
-        return Finding("Python", "error", found, "vmmgr needs Python 3.11 or newer")
+    if sys.implementation.name != "cpython":
+        return Finding(
+            "Python", "error", f"{sys.implementation.name} {found}", "vmmgr needs CPython"
+        )
     return Finding("Python", "ok", found)
 
 
 def _engine() -> Finding:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        import unicorn
-    except ImportError as error:
-        return Finding("Unicorn", "error", str(error), "install it: pip install unicorn==2.1.4")
-    if unicorn.__version__ != "2.1.4":
+        found = version("unicorn")
+    except PackageNotFoundError:
+        return Finding("Unicorn", "error", "not there", "install it: pip install unicorn==2.1.4")
+    if found != "2.1.4":
         meaning = "vmmgr relies on what 2.1.4 does inside; guests may misbehave"
-        return Finding("Unicorn", "warning", unicorn.__version__, meaning)
-    return Finding("Unicorn", "ok", unicorn.__version__)
+        return Finding("Unicorn", "warning", found, meaning)
+    return Finding("Unicorn", "ok", found)
 
 
 def _self_test() -> Finding:
@@ -75,7 +79,8 @@ def _self_test() -> Finding:
     try:
         found = _run_guest()
     except (VmmgrError, OSError, ImportError) as error:
-        return Finding("engine", "error", str(error), "no machine can run")
+        message = error.message if isinstance(error, VmmgrError) else str(error)
+        return Finding("engine", "error", message, "no machine can run")
     if found != (SUM, len(CODE)):
         meaning = "the engine does not count instructions as it should; no machine can run"
         return Finding("engine", "error", f"self-test gave {found}", meaning)
@@ -101,7 +106,7 @@ def _run_guest() -> tuple[int, int]:
     engine.write_state(modes.real_mode(0x8000))
     engine.run(1_000_000)
     ticks, charged = engine.time
-    return engine.read_state().rax & 0xFFFF, ticks - charged
+    return engine.read_state().gpr[0] & 0xFFFF, ticks - charged
 
 
 class _Nothing:
@@ -195,7 +200,7 @@ def _ptys() -> Finding:
     try:
         ends = os.openpty()
     except OSError as error:
-        return Finding("ptys", "error", error.strerror, "the pty backend cannot work")
+        return Finding("ptys", "error", str(error), "the pty backend cannot work")
     for end in ends:
         os.close(end)
     return Finding("ptys", "ok", "available")

@@ -180,6 +180,28 @@ class Ready(Table):
         description="How long to wait: a number with ns, us, ms, s, m or h.",
         examples=["120s", "500ms"],
     )
+    cache: bool = Field(
+        default=False,
+        description="Keep the machine as it is when it is ready, and let the next `up` go on from "
+        "there instead of booting.",
+        examples=[True],
+    )
+
+
+class Record(Table):
+    """What is recorded of a run, for `replay` and `rewind`."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether everything that comes to the guest from outside is recorded.",
+        examples=[False],
+    )
+    rewind: Duration = Field(
+        default=0,
+        description="How far back checkpoints go, in the machine's time, so that `rewind` is "
+        "fast; none by default: `rewind` then runs the machine again from its start.",
+        examples=["60s"],
+    )
 
 
 class Debug(Table):

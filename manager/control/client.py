@@ -8,6 +8,7 @@ import os
 import select
 import socket
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -107,12 +108,10 @@ class Client:
             return None
         return self._line()
 
-    def ready_messages(self) -> list[Message]:
-        """Everything that can be had after the connection became readable. Raises HungUpError."""
-        messages = []
+    def ready_messages(self) -> Iterator[Message]:
+        """What can be had after the connection became readable; then may raise HungUpError."""
         while (message := self.next_message(0)) is not None:
-            messages.append(message)
-        return messages
+            yield message
 
     def fileno(self) -> int:
         """The connection's descriptor, to be watched."""

@@ -64,6 +64,8 @@ class Launch:
     on_term: OnTerm = "down"
     """What SIGTERM does."""
     readiness: Readiness | None = None
+    cache: bool = True
+    """Whether a machine that was kept when it was ready may be taken instead of booting."""
 
 
 class Audience(Protocol):
@@ -238,4 +240,3 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
     )
     expectation.start()
     expectation.sending()
-

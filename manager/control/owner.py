@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,9 +27,11 @@ from manager.errors import ExitCode, HostError, VmmgrError, WrongStateError
 if TYPE_CHECKING:
     from manager.control.attachments import Mode
     from manager.control.home import Home
+    from manager.control.keeper import Keeper
     from manager.control.protocol import Request
     from manager.control.wiring import Wiring
-    from manager.machine.machine import Ended, Machine
+    from manager.machine.ended import Ended
+    from manager.machine.machine import Machine
 
 OnTerm = Literal["down", "suspend"]
 """What SIGTERM does."""
@@ -79,6 +82,8 @@ class Owner:
         self.ready: bool | None = None
         """Whether the machine got ready; None while that is open, or nobody asked."""
         self.outcome: Outcome | None = None
+        self.keeper: Keeper | None = None
+        """Records the run."""
         self._selector = selector
         self._home = home
         self._say = say
@@ -162,6 +167,7 @@ class Owner:
             "ready": self.ready,
             "ports": self.wiring.describe(),
             "consoles": self.attachments.describe(),
+            "listeners": self._server.listeners if self._server is not None else 0,
         }
 
     def suspend(self) -> dict[str, Any]:
@@ -179,6 +185,8 @@ class Owner:
             self.publish("suspend-failed", message=error.message)
             raise
         seconds = time.monotonic() - began
+        if self.keeper is not None:
+            self.keeper.suspended(saved.path)
         self.finish(Outcome("suspended", detail=str(saved.path)))
         result = {"snapshot": str(saved.path), "size": saved.size, "seconds": round(seconds, 6)}
         self.publish("suspended", **result)
@@ -192,6 +200,8 @@ class Owner:
         self.wiring.pump()
         began = time.monotonic()
         path = self._home.save_snapshot(self.machine, tag)
+        if self.keeper is not None:
+            self.keeper.saved(path, tag)
         seconds = time.monotonic() - began
         self.publish("snapshot-saved", snapshot=str(path), tag=tag)
         return {"snapshot": str(path), "tag": tag, "seconds": round(seconds, 6)}
@@ -217,6 +227,26 @@ class Owner:
         """Press the machine's power button."""
         self._require_not_ending()
         self.machine.inputs.post("power-button")
+
+    def rewind(self, *, back: int | None, to: int | None, inputs: int | None) -> dict[str, Any]:
+        """Go back in virtual time; see Keeper.rewind."""
+        self._require_not_ending()
+        if self.keeper is None:
+            raise WrongStateError("this machine keeps no state")
+        began = time.monotonic()
+        result = self.keeper.rewind(back=back, to=to, inputs=inputs)
+        result["seconds"] = round(time.monotonic() - began, 6)
+        self.publish("rewound", **result)
+        return result
+
+    def replace(self, machine: Machine, sent: Mapping[str, int]) -> None:
+        """Go on with `machine`, an earlier self, whose ports had sent `sent` bytes by then."""
+        before, self.machine = self.machine, machine
+        self.wiring.rewind(machine.ports, sent)
+        self._pace = Paced(machine) if self._paced else Virtual(machine)
+        before.close()
+        del before
+        gc.collect()  # its RAM and its engine are in cycles
 
     def pause(self) -> None:
         """Let virtual time stand still."""
@@ -284,6 +314,8 @@ class Owner:
             if target is not None:
                 self._run_to(target)
         self.wiring.pump()
+        if self.keeper is not None and self.outcome is None:
+            self.keeper.turned()
 
     def _dispatch(self, key: selectors.SelectorKey, events: int) -> None:
         """Handle what came from the host. A descriptor that fails is given up, not the machine."""

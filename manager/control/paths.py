@@ -72,6 +72,11 @@ class MachinePaths:
         """The snapshot store."""
         return self.directory / "snapshots"
 
+    @property
+    def recordings(self) -> Path:
+        """The input logs."""
+        return self.directory / "recordings"
+
     def port_log(self, port: str) -> Path:
         """Everything that the port sent."""
         return self.directory / f"{port}.log"

@@ -50,6 +50,14 @@ class PortLog:
         else:
             self.fault = None
 
+    def drop(self, count: int) -> None:
+        """Take back the newest `count` bytes, as far as this piece has them."""
+        try:
+            self._size = max(0, self._size - count)
+            self._file.truncate(self._size)
+        except OSError as error:
+            self.fault = error.strerror
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -167,15 +167,15 @@ class ControlServer:
             return failure(request.id, "failure", f"internal error: {error!r}")
 
     @property
-    def sessions(self) -> tuple[Session, ...]:
-        """The clients that are connected."""
-        return tuple(self._sessions)
+    def listeners(self) -> int:
+        """How many clients hear events."""
+        return sum(session.subscribed for session in self._sessions)
 
     def publish(self, event: str, moment: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Tell every client that subscribed; `seq` shows one that is too slow what it missed."""
         self._published += 1
         line = encode({"event": event, "seq": self._published, **moment, "data": data})
-        for session in self.sessions:
+        for session in tuple(self._sessions):
             if session.subscribed:
                 session.offer(line)
 

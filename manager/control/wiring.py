@@ -25,6 +25,8 @@ PENDING_LIMIT = 64 * 1024
 """Bytes that may wait for the guest before a backend is no longer read."""
 INPUT_LIMIT = 1024 * 1024
 """Bytes that may wait for the guest before `send` is refused."""
+LINE = 500
+"""Bytes of the present line that are shown again after a rewind."""
 REPLAY_OF_LOG = 64 * 1024
 """Bytes of the log that the ring begins with when a machine goes on."""
 
@@ -36,6 +38,8 @@ class Wire:
         self.port = port
         self.host: Backend | None = None
         self.listeners: list[Callable[[bytes], None]] = []
+        self.recorder: Callable[[bytes], None] | None = None
+        """Hears everything before anybody else does."""
         self.ring = Scrollback()
         """The last output, for whoever comes late."""
         self.sent = 0
@@ -69,12 +73,39 @@ class Wire:
         """Pass on what the guest sent."""
         if data := self.port.take_output():
             self.sent += len(data)
+            if self.recorder is not None:
+                self.recorder(data)
             self.ring.add(data)
             if self._log is not None:
                 self._log.write(data)
             for listener in tuple(self.listeners):
                 listener(data)
             self.with_host(lambda host: host.write(data))
+
+    def so_far(self) -> bytes:
+        """What the guest sent, as far as the ring has it."""
+        return bytes(self.ring)
+
+    def replay(self, earlier: bytes) -> None:
+        """Take over output that was sent before this process owned the machine."""
+        self.ring.add(earlier)
+        if self._log is not None:
+            self._log.write(earlier)
+
+    def rewind(self, port: SerialPort, sent: int) -> None:
+        """Go on with the port of an earlier machine, which had sent `sent` bytes by then."""
+        self.port = port
+        self.arrived()
+        undone, self.sent = self.sent - sent, sent
+        self.ring.drop(undone)
+        if self._log is not None:
+            self._log.drop(undone)
+
+    def show(self, data: bytes) -> None:
+        """Show whoever watches what the guest did not send; the log does not get it."""
+        for listener in tuple(self.listeners):
+            listener(data)
+        self.with_host(lambda host: host.write(data))
 
     def balance(self) -> None:
         """Read from the host only while the guest takes its input."""
@@ -151,6 +182,17 @@ class Wiring:
             wire.balance()
 
         backend.attach(selector, receive)
+
+    def rewind(self, ports: Mapping[str, SerialPort], sent: Mapping[str, int]) -> None:
+        """Go on with the ports of an earlier machine; whoever watches is told and shown the line.
+
+        `sent` is how many bytes each had sent by then.
+        """
+        for id, wire in self.wires.items():
+            wire.pump()
+            wire.rewind(ports[id], sent[id])
+            line = wire.so_far().rpartition(b"\n")[2][-LINE:]
+            wire.show(b"\r\n[rewound]\r\n" + line)
 
     def poll(self) -> None:
         """Let the backends do what is due by the host's time; once a second is enough."""

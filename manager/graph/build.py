@@ -25,6 +25,7 @@ from manager.graph.nodes import (
     KernelBoot,
     PortRange,
     Ready,
+    Recording,
 )
 
 
@@ -109,6 +110,7 @@ def assemble(loaded: LoadedModel) -> Graph:
             model.debug.trace,
             Path(model.debug.trace_file) if model.debug.trace_file is not None else None,
         ),
+        record=Recording(model.record.enabled, model.record.rewind),
     )
 
 
@@ -158,4 +160,4 @@ def _ready(model: Machine, devices: Sequence[DeviceNode]) -> Ready | None:
         return None
     names = [node.port_name for node in devices if node.backend is not None]
     wanted = ready.port or next(iter(sorted(names)), "")
-    return Ready(wanted.removeprefix("lpc."), ready.wait_for, ready.fail_on, ready.timeout)
+    return Ready(wanted.removeprefix("lpc."), ready.wait_for, ready.fail_on, ready.timeout, ready.cache)

@@ -163,6 +163,8 @@ class Ready:
     wait_for: str
     fail_on: str | None = None
     timeout_ns: int = 120_000_000_000
+    cache: bool = False
+    """Whether `up` keeps the machine as it is then, and takes it next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,16 @@ class Debug:
     """What to trace: ports, irq, pci, msr."""
     trace_file: Path | None = None
     """Where the trace goes; None for the machine's state directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is recorded of a run."""
+
+    enabled: bool = True
+    """Whether input is recorded, for `replay` and `rewind`."""
+    rewind_ns: int = 0
+    """How far back checkpoints go, in virtual ns; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +207,7 @@ class Graph:
     """In a fixed order: board, PCI functions by address, LPC devices."""
     ready: Ready | None = None
     debug: Debug = Debug()
+    record: Recording = Recording()
 
     def device(self, id: str) -> DeviceNode | None:
         """The device of that id."""

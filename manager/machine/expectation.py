@@ -72,6 +72,9 @@ class Expectation:
     still holds. `finished` is called once, inside the machine's run, with the verdict; sends that
     stand before the first Until go out at once, when `start` is called. Without any Until only
     `fail_on` and the budget (ns of virtual time from the start) can end it.
+
+    Several that follow each other on one port share its `console` text: each begins to search at
+    `position` and to look for failures at `fail_position`, both in characters since its beginning.
     """
 
     __slots__ = (
@@ -88,10 +91,11 @@ class Expectation:
         "_search",
         "_steps",
         "console",
+        "match",
         "verdict",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what to do, and where it begins
         self,
         clock: Clock,
         port: Input,
@@ -101,6 +105,9 @@ class Expectation:
         collect: Callable[[], None] = lambda: None,
         fail_on: re.Pattern[str] | None = None,
         budget: int | None = None,
+        console: ConsoleText | None = None,
+        position: int = 0,
+        fail_position: int = 0,
     ) -> None:
         self._clock = clock
         self._input = port
@@ -112,10 +119,12 @@ class Expectation:
         self._search = clock.timer(self._look)
         self._deadline = clock.timer(self._out_of_budget)
         self._next = 0
-        self._position = 0
-        self._fail_position = 0
-        self.console = ConsoleText()
+        self._position = position
+        self._fail_position = fail_position
+        self.console = console if console is not None else ConsoleText()
         self.verdict: Verdict | None = None
+        self.match: re.Match[str] | None = None
+        """The last match: of the last Until, or of `fail_on` when it failed."""
 
     def start(self) -> None:
         """Begin at the present virtual time."""
@@ -132,6 +141,21 @@ class Expectation:
         """Take output of the port, in any number of pieces."""
         if self.verdict is None:
             self.console.add(data)
+
+    @property
+    def position(self) -> int:
+        """Where the next search begins."""
+        return self._position
+
+    @property
+    def fail_position(self) -> int:
+        """Where the next search for a failure begins."""
+        return self._fail_position
+
+    def look(self) -> None:
+        """Search at once what the port has sent: nothing more will come, or time is up."""
+        if self.verdict is None:
+            self._look()
 
     def waiting_for(self) -> str | None:
         """The pattern that is waited for now."""
@@ -162,12 +186,15 @@ class Expectation:
             if failure is not None and failure.start() < match.start():
                 break
             self._position = text.start + match.end()
+            self.match = match
             self._next += 1
             self._send_due()
             if self._next == len(self._steps):
                 self._finish(Verdict("matched", _line_of(match)))
                 return
         if failure is not None:
+            self.match = failure
+            self._fail_position = text.start + failure.end()
             self._finish(Verdict("failed", _line_of(failure)))
 
     def _fail_match(self) -> re.Match[str] | None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from manager.boot import firmware, firmware_tables, loader
 from manager.bus.clock import Clock
@@ -19,7 +19,9 @@ from manager.devices.rom import Rom, RomState
 from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine.board import Board, Outside
+from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
+from manager.machine.platform import PcPlatform
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.machine.trace import Trace
 from manager.snapshot.image import Image
@@ -30,16 +32,6 @@ CPU_ID = "cpu"
 TIME_ID = "time"
 ROM_ID = "rom"
 INPUT_SUFFIX = ".input"
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Why a machine is over for good, and the exit code that goes with it."""
-
-    reason: Literal["debug-exit", "power-off", "halted", "triple-fault", "engine", "strict-io"]
-    status: int
-    detail: str
-    """One line for people."""
 
 
 @dataclass(slots=True)
@@ -65,10 +57,10 @@ class Machine:
         self._rom = rom
         io = PortBus()
         self.trace = Trace(graph, self.now)
-        self.read_port, self.write_port = self.trace.ports(io)
+        platform = PcPlatform(io, self.trace)
         if graph.debug.strict_io:
             io.on_unclaimed = self._strict_io
-        self.engine = UnicornEngine(graph.cpu_model, self)
+        self.engine = UnicornEngine(graph.cpu_model, platform)
         for region in memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
         self.clock = Clock(self.engine.now, self._deadline_moved)
@@ -100,8 +92,7 @@ class Machine:
             taken.append((rom.base, len(rom.memory)))
         for base, length in memory.holes(taken):
             self.engine.map_hole(base, length)
-        self._lapic = self._board.interrupts.lapic
-        self._acknowledge = self.trace.interrupts(self._lapic.acknowledge)
+        platform.connect(self._board.interrupts.lapic)
         self.trace.pci(self._board.pci)
         if graph.debug.trace_file is not None:
             self.trace.open(graph.debug.trace_file)
@@ -225,35 +216,6 @@ class Machine:
         tables = firmware_tables.place(self.graph, self.memory)
         self.engine.write_state(loader.load(self.graph.boot, self.memory, tables.rsdp))
 
-    # -- what the engine and the clock call -----------------------------------------------
-
-    def acknowledge(self) -> int:
-        """INTA: the vector of the interrupt that is waiting."""
-        return self._acknowledge()
-
-    def read_cr8(self) -> int:
-        """The task priority."""
-        return self._lapic.read_cr8()
-
-    def write_cr8(self, value: int) -> None:
-        """Set the task priority."""
-        self._lapic.write_cr8(value)
-
-    def read_msr(self, number: int) -> int:
-        """RDMSR of a register that the local APIC keeps."""
-        base = number == MSR_APIC_BASE
-        value = self._lapic.read_base() if base else self._lapic.read_tsc_deadline()
-        self.trace.msr(number, value, written=False)
-        return value
-
-    def write_msr(self, number: int, value: int) -> None:
-        """WRMSR to a register that the local APIC keeps."""
-        self.trace.msr(number, value, written=True)
-        if number == MSR_APIC_BASE:
-            self._lapic.write_base(value)
-        else:
-            self._lapic.write_tsc_deadline(value)
-
     def _deadline_moved(self) -> None:
         self.engine.limit(self.clock.next_deadline())
 
@@ -312,10 +274,6 @@ class Machine:
     def close(self) -> None:
         """Let go of the host's resources."""
         self.trace.close()
-
-
-EndReason = Literal["debug-exit", "power-off", "halted", "triple-fault", "engine", "strict-io"]
-MSR_APIC_BASE = 0x1B
 
 
 def _place(state: CpuState) -> str:

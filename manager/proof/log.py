@@ -76,7 +76,8 @@ class Check:
     """What a replay must find when virtual time reaches `at`."""
 
     at: int
-    ports: Mapping[str, Heard]
+    ports: Mapping[str, Heard] | None
+    """None where it is not known; counting begins anew then."""
     states: bytes
     """manager.proof.digests.joined of CPU and devices."""
 
@@ -264,6 +265,8 @@ def _plain(entry: Entry) -> Plain:
 
 
 def _check_plain(check: Check) -> list[Plain]:
+    if check.ports is None:
+        return [check.at, None, check.states]
     ports: dict[str, Plain] = {
         id: [heard.count, heard.digest] for id, heard in check.ports.items() if heard.count
     }
@@ -272,6 +275,8 @@ def _check_plain(check: Check) -> list[Plain]:
 
 def _check(parts: Sequence[Any]) -> Check:
     at, ports, states = parts
+    if ports is None:
+        return Check(int(at), None, states)
     return Check(int(at), {id: Heard(*heard) for id, heard in ports.items()}, states)
 
 

@@ -73,6 +73,8 @@ class Recorder:
         self._collect = collect
         self._timer = machine.clock.timer(self._check)
         self._due = NEVER
+        self.inputs = 0
+        """Pieces of input recorded."""
         self._counts = dict.fromkeys(machine.ports, 0)
         self._digests = {id: blake3() for id in machine.ports}
         machine.inputs.on_input = self._input
@@ -102,6 +104,7 @@ class Recorder:
         self.log.close()
 
     def _input(self, input: Input) -> None:
+        self.inputs += 1
         self.log.add(input)
 
     def _check(self) -> None:

@@ -46,6 +46,16 @@ def begin(directory: Path, header: Header) -> Writer:
     return Writer(directory / f"{number:06}.vmlog", header)
 
 
+def identity_of(snapshot: Path) -> str:
+    """The id of the snapshot in a directory, in hex; empty when it cannot be read."""
+    from manager.snapshot import preamble
+    from manager.snapshot.write import FILE_NAME
+
+    with suppress(OSError, preamble.PreambleError), (snapshot / FILE_NAME).open("rb") as file:
+        return preamble.parse(file.read(preamble.SIZE)).manifest_hash.hex()
+    return ""
+
+
 def logs(directory: Path) -> list[Path]:
     """The logs that there are, oldest first."""
     with suppress(OSError):

@@ -204,10 +204,11 @@ class Replay:
         different = digests.differing(self._ids, check.states, digests.joined(states))
         ports = []
         for id, port in self._ports.items():
-            heard = check.ports.get(id, Heard(0, b""))
-            sent = (port.count, port.digest.digest(digests.OUTPUT_BYTES) if port.count else b"")
-            if self._whole and sent != (heard.count, heard.digest):
-                ports.append(id)
+            if self._whole and check.ports is not None:
+                heard = check.ports.get(id, Heard(0, b""))
+                sent = (port.count, port.digest.digest(digests.OUTPUT_BYTES) if port.count else b"")
+                if sent != (heard.count, heard.digest):
+                    ports.append(id)
             self._ports[id] = _Port()
         if different or ports:
             self.found = states

@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,6 +32,7 @@ struct scan_request {
 #define IS_FILE (1ull << 2)
 #define IS_PRESENT (1ull << 3)
 #define IS_SWAPPED (1ull << 4)
+#define IS_ZERO (1ull << 5) /* the kernel's one page of zeros, which reading a hole gives */
 
 struct uffd_range {
     uint64_t start, length;
@@ -57,9 +60,6 @@ struct uffd_protect {
 #define PAGEMAP_PRESENT (1ull << 63)
 #define PAGEMAP_SWAPPED (1ull << 62)
 #define PAGEMAP_FILE (1ull << 61)
-
-#define LEAST_MAPPED 32
-/* A shorter run is copied: that costs less than a mapping of its own, of which there are few. */
 
 struct runs {
     uint32_t *at;
@@ -156,7 +156,7 @@ static PyObject *scan_copied(PyObject *module, PyObject *args)
 {
     (void)module;
     return scan_with(args, (struct scan_request){
-        .inverted = IS_FILE, .all_of = IS_FILE, .any_of = IS_PRESENT | IS_SWAPPED,
+        .inverted = IS_FILE | IS_ZERO, .all_of = IS_FILE | IS_ZERO, .any_of = IS_PRESENT | IS_SWAPPED,
         .report = IS_PRESENT});
 }
 
@@ -297,9 +297,9 @@ static PyObject *watch(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static int overlay_run(char *at, uint64_t length, int fd, uint64_t offset)
+static int overlay_run(char *at, uint64_t length, int fd, uint64_t offset, uint64_t least)
 {
-    if (length >= LEAST_MAPPED * PAGE) {
+    if (length >= least * PAGE) {
         void *got = mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
                          (off_t)offset);
         return got == MAP_FAILED ? errno : 0;
@@ -322,8 +322,9 @@ static PyObject *overlay(PyObject *module, PyObject *args)
     (void)module;
     int fd, failed = 0;
     unsigned long long offset;
+    unsigned least;
     Py_buffer buffer, list;
-    if (!PyArg_ParseTuple(args, "w*iKy*", &buffer, &fd, &offset, &list))
+    if (!PyArg_ParseTuple(args, "w*iKy*I", &buffer, &fd, &offset, &list, &least))
         return NULL;
     if (whole_pages(&buffer)) {
         const uint32_t *runs = list.buf;
@@ -334,7 +335,8 @@ static PyObject *overlay(PyObject *module, PyObject *args)
             if (first + count > pages)
                 failed = EINVAL;
             else
-                failed = overlay_run((char *)buffer.buf + first * PAGE, count * PAGE, fd, offset);
+                failed = overlay_run((char *)buffer.buf + first * PAGE, count * PAGE, fd, offset,
+                                     least);
             offset += count * PAGE;
         }
         Py_END_ALLOW_THREADS
@@ -350,6 +352,18 @@ static PyObject *overlay(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *is_tmpfs(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    struct statfs found;
+    int fd = PyObject_AsFileDescriptor(argument);
+    if (fd < 0)
+        return NULL;
+    if (fstatfs(fd, &found) < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return PyBool_FromLong(found.f_type == TMPFS_MAGIC);
+}
+
 static PyMethodDef methods[] = {
     {"scan_copied", scan_copied, METH_VARARGS,
      "scan_copied(pagemap, buffer): pages of a private file mapping that are copies, by ioctl"},
@@ -362,7 +376,9 @@ static PyMethodDef methods[] = {
     {"open_watch", open_watch, METH_NOARGS, "open_watch(): a descriptor for watch()"},
     {"watch", watch, METH_VARARGS, "watch(descriptor, buffer): note writes from now on"},
     {"overlay", overlay, METH_VARARGS,
-     "overlay(buffer, file, offset, runs): put pages of a file over those of a mapping"},
+     "overlay(buffer, file, offset, runs, least): put pages of a file over those of a mapping;\n"
+     "runs of at least that many pages are mapped, shorter ones copied"},
+    {"is_tmpfs", is_tmpfs, METH_O, "is_tmpfs(file): whether its filesystem lives in memory"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -29,6 +29,10 @@ MOST_SEGMENTS = 256
 ZERO_HASH = bytes(HASH_BYTES)
 """Stands for the hash of a segment of zeros."""
 READ_ONLY = 0o444
+_LEAST_MAPPED = 32
+"""Pages of a run that is mapped; copying a shorter one costs less than a mapping of its own."""
+_MOST_MAPPED = 16_384
+"""Stretches of data in a file on tmpfs; the kernel has room for 65,530 mappings."""
 
 
 @dataclass(slots=True)
@@ -149,16 +153,36 @@ def map_region(
     Long runs of its delta are mapped over those of its base, short ones copied.
     """
     with opened(directory, objects[region.file], writer) as fd:
-        memory = Ram(
-            fd,
-            region.length,
-            flags=mmap.MAP_PRIVATE,
-            prot=mmap.PROT_READ | mmap.PROT_WRITE,
-            offset=region.offset,
-        )
+        memory = _map_data(fd, region) if _pages.is_tmpfs(fd) else _map(fd, region)
     if region.delta:
         with opened(directory, objects[region.delta], writer) as fd:
-            _pages.overlay(memory, fd, region.delta_offset, region.runs)
+            _pages.overlay(memory, fd, region.delta_offset, region.runs, _LEAST_MAPPED)
+    return memory
+
+
+def _map(fd: int, region: RamEntry) -> Ram:
+    return Ram(
+        fd,
+        region.length,
+        flags=mmap.MAP_PRIVATE,
+        prot=mmap.PROT_READ | mmap.PROT_WRITE,
+        offset=region.offset,
+    )
+
+
+def _map_data(fd: int, region: RamEntry) -> Ram:
+    """The same for tmpfs, where touching a hole takes room, and kills us when there is none."""
+    stretches: list[tuple[int, int]] = []
+    at, end = region.offset, region.offset + region.length
+    while (start := _next_data(fd, at)) < end:
+        at = min(os.lseek(fd, start, os.SEEK_HOLE), end)
+        stretches.append((start, at))
+    if len(stretches) > _MOST_MAPPED:
+        return _map(fd, region)
+    memory = Ram(-1, region.length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for start, at in stretches:
+        run = runs.pack([((start - region.offset) // PAGE, (at - start) // PAGE)])
+        _pages.overlay(memory, fd, start, run, 1)
     return memory
 
 

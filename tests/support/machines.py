@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from manager.graph.build import load_graph
-from manager.machine.machine import Ended, Machine
+from manager.machine.ended import Ended
+from manager.machine.machine import Machine
 from support.assembler import assemble
 
 LOAD = 0x8000

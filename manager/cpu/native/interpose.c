@@ -97,6 +97,17 @@ EXPORT void raise_interrupt_x86_64(void *env, int vector, int is_int, int error_
     unicorn.raise_interrupt(env, vector, is_int, error_code, length);
 }
 
+/* A fault that names an entry of a 64-bit IDT: Unicorn counts its entries in eights of bytes
+ * where the error code counts in the vector's own number. */
+EXPORT void raise_exception_err_x86_64(void *env, int vector, int error_code)
+{
+    enum { IN_IDT = 2, LOW_BITS = 3 };
+    bool of_gate = (vector == VECTOR_GP || vector == VECTOR_NP) && (error_code & LOW_BITS) == IN_IDT;
+    if (of_gate && (FIELD(uint64_t, env, ENV_EFER) & EFER_LMA))
+        error_code = ((error_code >> 4) << 3) | IN_IDT;
+    unicorn.raise_exception(env, vector, error_code, 0);
+}
+
 /* LTR with a null selector. Unicorn takes it, and aborts when it next needs the task's stack. */
 EXPORT void helper_ltr_x86_64(void *env, int selector)
 {

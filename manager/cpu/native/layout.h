@@ -140,7 +140,7 @@ enum {
 
 enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RSP = 4, R_R11 = 11 };
 enum { SEG_CS = 1, SEG_SS = 2 };
-enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14 };
+enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_NP = 11, VECTOR_GP = 13, VECTOR_PF = 14 };
 
 /* How many bits a physical address has, as CPUID tells. */
 enum { PHYSICAL_BITS = 40 };

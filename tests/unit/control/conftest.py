@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +14,9 @@ import pytest
 
 from manager.bus.clock import Clock, ManualTime
 from manager.bus.record import NEVER, Record, moment, octets
+from manager.cli.main import main
+from manager.control.home import look
+from manager.control.paths import MachinePaths
 from manager.graph.nodes import Backend, DeviceNode, Graph, ImageBoot, Ready
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.snapshot import Image, RamRegion, Snapshot
@@ -202,3 +205,12 @@ def machine_file(tmp_path: Path) -> Path:
         '[ready]\nport = "com1"\nwait-for = "login: $"\ntimeout = "10s"\n'
     )
     return file
+
+
+@pytest.fixture
+def demo(state_home) -> Iterator[MachinePaths]:
+    """The machine `demo`; what still runs at the end of a test is ended."""
+    paths = MachinePaths.of("demo")
+    yield paths
+    if look(paths).state == "running":
+        main(["down", "demo"])

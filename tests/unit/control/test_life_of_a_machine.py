@@ -18,17 +18,9 @@ from manager.cli.main import main
 from manager.control.home import look
 from manager.control.paths import MachinePaths
 from manager.errors import HostError, SnapshotMismatchError
+from support.terminals import exit_code, foreground, read_until
 
 pytestmark = pytest.mark.usefixtures("no_cpu")
-
-
-@pytest.fixture
-def demo(state_home) -> Iterator[MachinePaths]:
-    """The machine `demo`; what still runs at the end of a test is ended."""
-    paths = MachinePaths.of("demo")
-    yield paths
-    if look(paths).state == "running":
-        main(["down", "demo"])
 
 
 def state() -> str:
@@ -271,30 +263,6 @@ def test_waiting_for_a_state_has_a_time_limit(demo, machine_file, capsys) -> Non
     main(["up", str(machine_file), "-d"])
 
     assert main(["wait", "demo", "suspended", "--timeout", "60ms"]) == 124
-
-
-def foreground(*argv: str) -> tuple[int, int]:
-    """Start a command on a terminal of its own: its pid and the terminal."""
-    child, terminal = pty.fork()
-    if not child:
-        status = 99
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-        try:
-            status = main(argv)
-        finally:
-            os._exit(status)
-    return child, terminal
-
-
-def read_until(terminal: int, wanted: bytes) -> bytes:
-    seen = b""
-    while wanted not in seen:
-        seen += os.read(terminal, 4096)
-    return seen
-
-
-def exit_code(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_in_the_foreground_the_terminal_is_the_console(demo, machine_file) -> None:

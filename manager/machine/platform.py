@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the CPU finds around it: I/O ports, and a local APIC behind INTA, CR8 and two MSRs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from manager.bus.ports import PortBus
+from manager.devices.lapic import Lapic
+from manager.machine.trace import Trace
+
+MSR_APIC_BASE = 0x1B
+"""The engine asks for this register and for TSC_DEADLINE; it keeps all others itself."""
+
+
+class PcPlatform:
+    """manager.cpu.engine.Platform for a PC, with `trace` looking on."""
+
+    def __init__(self, io: PortBus, trace: Trace) -> None:
+        self.read_port, self.write_port = trace.ports(io)
+        self._trace = trace
+        self._lapic: Lapic
+        self._acknowledge: Callable[[], int]
+
+    def connect(self, lapic: Lapic) -> None:
+        """The board is there: this is its local APIC."""
+        self._lapic = lapic
+        self._acknowledge = self._trace.interrupts(lapic.acknowledge)
+
+    def acknowledge(self) -> int:
+        """INTA: the vector of the interrupt that is waiting."""
+        return self._acknowledge()
+
+    def read_cr8(self) -> int:
+        """The task priority."""
+        return self._lapic.read_cr8()
+
+    def write_cr8(self, value: int) -> None:
+        """Set the task priority."""
+        self._lapic.write_cr8(value)
+
+    def read_msr(self, number: int) -> int:
+        """RDMSR of a register that the local APIC keeps."""
+        base = number == MSR_APIC_BASE
+        value = self._lapic.read_base() if base else self._lapic.read_tsc_deadline()
+        self._trace.msr(number, value, written=False)
+        return value
+
+    def write_msr(self, number: int, value: int) -> None:
+        """WRMSR to a register that the local APIC keeps."""
+        self._trace.msr(number, value, written=True)
+        if number == MSR_APIC_BASE:
+            self._lapic.write_base(value)
+        else:
+            self._lapic.write_tsc_deadline(value)

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Going back: checkpoints of a running machine, and replay from the one before the wanted time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.bus.clock import SECOND
+from manager.errors import HostError, SnapshotMismatchError, UsageError, VmmgrError
+from manager.machine.inputs import Input
+from manager.proof import digests
+from manager.proof.log import Check, End, Entry, Header
+from manager.proof.replay import Replay, machine_at_start, restored, seconds
+from manager.snapshot.store import Store
+
+if TYPE_CHECKING:
+    from manager.machine.machine import Machine
+
+AUTO = "auto."
+"""Tags of checkpoints begin with this, and the virtual time in ms follows."""
+FORK = "fork."
+"""Tags of checkpoints from which a branch has grown."""
+INTERVAL = SECOND
+"""Virtual ns between checkpoints of the last while."""
+DENSE = 8
+"""Checkpoints that are kept at that distance; before them it doubles again and again."""
+BUDGET = 1 << 30
+"""Bytes that checkpoints may take on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A saved state of this run."""
+
+    at: int
+    """Virtual time in ns."""
+    tag: str
+    path: Path
+    sent: Mapping[str, int]
+    """How many bytes each port had sent since the process began."""
+
+
+@dataclass(slots=True)
+class Rewound:
+    """A machine that was brought back to an earlier time."""
+
+    machine: Machine
+    sent: dict[str, int]
+    """How many bytes each port had sent by then."""
+    entries: list[Entry]
+    """What the log of the branch begins with."""
+    start: Checkpoint | None
+    """Where the replay began; None for the log's own start."""
+
+
+@dataclass(slots=True)
+class Timeline:
+    """The checkpoints of one machine, for as far back as `window` (virtual ns); 0 keeps none."""
+
+    store: Store
+    window: int
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    fault: str = ""
+    """Why there are no more checkpoints."""
+    _next_at: int = 0
+
+    def clear(self) -> None:
+        """Forget the checkpoints of an earlier process."""
+        with suppress(VmmgrError):
+            for tag in self.store.tags():
+                if tag.startswith((AUTO, FORK)):
+                    self.store.discard(tag)
+
+    def due(self, now: int) -> bool:
+        """Whether it is time for a checkpoint."""
+        return bool(self.window) and not self.fault and now >= self._next_at
+
+    def take(self, machine: Machine, sent: Callable[[], Mapping[str, int]]) -> None:
+        """Save the machine, which goes on; a failure is kept in `fault`, not raised."""
+        image = machine.image()
+        at = image.virtual_time
+        tag = f"{AUTO}{at // 1_000_000}ms"
+        self._next_at = at + INTERVAL
+        if self.checkpoints and self.checkpoints[-1].tag == tag:
+            return
+        try:
+            path = self.store.commit(image, tag, goes_on=True)
+            self.checkpoints.append(Checkpoint(at, tag, path, dict(sent())))
+            self._thin(at)
+        except (HostError, OSError) as error:
+            self.fault = str(error)
+
+    def _thin(self, now: int) -> None:
+        """Let go of what is too old, too close together or too much."""
+        kept: list[Checkpoint] = []
+        distance = 0
+        for number, item in enumerate(reversed(self.checkpoints)):
+            if number >= DENSE:
+                distance = INTERVAL << ((number - DENSE) // DENSE + 1)
+            if now - item.at <= self.window and (
+                not kept or kept[-1].at - item.at >= min(distance, self.window)
+            ):
+                kept.append(item)
+            else:
+                self.store.discard(item.tag)
+        self.checkpoints = kept[::-1]
+        while len(self.checkpoints) > DENSE and self._size() > BUDGET:
+            self.store.discard(self.checkpoints.pop(0).tag)
+
+    def _size(self) -> int:
+        seen: dict[int, int] = {}
+        for item in self.checkpoints:
+            with suppress(OSError):
+                for entry in item.path.iterdir():
+                    status = entry.lstat()
+                    seen[status.st_ino] = status.st_blocks * 512
+        return sum(seen.values())
+
+    def back_to(
+        self, target: int, header: Header, entries: Sequence[Entry], begun_with: Mapping[str, int]
+    ) -> Rewound:
+        """The machine at virtual time `target`; `entries` are all of this process's log.
+
+        `begun_with` is what ports had sent when the log began. Raises UsageError for a time before
+        the log, VmmgrError when the run cannot be reproduced.
+        """
+        if target < header.start.at:
+            raise UsageError(
+                f"the machine's record begins at {seconds(header.start.at)}",
+                help="earlier states are in its snapshots, if there are any",
+            )
+        nearest = [item for item in self.checkpoints if item.at <= target]
+        start = nearest[-1] if nearest else None
+        machine = self._at(start, header)
+        sent = dict(start.sent if start is not None else begun_with)
+
+        def hear(port: str, data: bytes) -> None:
+            sent[port] += len(data)
+
+        known = [entry for entry in entries if entry.at <= target and not isinstance(entry, End)]
+        replay = Replay(
+            machine, header.records, known, begun_at=header.start.at, output=hear
+        )
+        divergence = replay.run(target)
+        if divergence is not None:
+            machine.close()
+            raise SnapshotMismatchError(
+                "the way back cannot be reproduced; the machine runs on\n"
+                + "\n".join(divergence.lines()),
+                help="please report it; `vmmgr verify FILE` may tell more",
+            )
+        machine.inputs.recall()
+        known.append(Check(target, None, digests.joined(machine.records())))
+        if start is not None:
+            self._mark_fork(start)
+        self.checkpoints = nearest
+        self._next_at = target + INTERVAL
+        return Rewound(machine, sent, known, start)
+
+    @staticmethod
+    def _at(start: Checkpoint | None, header: Header) -> Machine:
+        from manager import snapshot
+        from manager.proof.replay import graph_of
+
+        if start is None:
+            return machine_at_start(header)
+        return restored(graph_of(header), snapshot.open(start.path))
+
+    def _mark_fork(self, start: Checkpoint) -> None:
+        """Keep the state that two time lines have in common, for the tree of snapshots."""
+        tag = f"{FORK}{start.at // 1_000_000}ms"
+        with suppress(VmmgrError):
+            self.store.tag(tag, start.path)
+
+
+def input_before(entries: Sequence[Entry], now: int, count: int) -> int:
+    """The virtual time just before the `count`-th last input. Raises UsageError."""
+    times = sorted({entry.at for entry in entries if isinstance(entry, Input) and entry.at <= now})
+    if len(times) < count:
+        raise UsageError(
+            f"only {len(times)} inputs are recorded", help="`vmmgr rewind NAME TIME` goes further"
+        )
+    return times[-count] - 1
