@@ -7,7 +7,9 @@ Always in a process of its own: the engine of vmmgr puts itself into the library
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
+import mmap
 import sys
 import time
 from collections.abc import Callable
@@ -38,11 +40,14 @@ def work_of(guest: Guest) -> Callable[[], float]:
     return attempt
 
 
+def _binding() -> tuple[Any, Any]:
+    """The package and its register numbers; it has no types."""
+    return importlib.import_module("unicorn"), importlib.import_module("unicorn.x86_const")
+
+
 def seconds(image: bytes, bits: int, begin: int, end: int) -> float:
     """Run the code from `begin` to `end` of a boot sector."""
-    import unicorn
-    from unicorn import x86_const as x86
-
+    unicorn, x86 = _binding()
     cpu = unicorn.Uc(unicorn.UC_ARCH_X86, {32: unicorn.UC_MODE_32, 64: unicorn.UC_MODE_64}[bits])
     cpu.mem_map(0, RAM)
     cpu.mem_write(guests.LOAD, image)
@@ -66,10 +71,7 @@ def start_of(mib: int) -> Callable[[], float]:
 
 def start(mib: int) -> float:
     """Seconds for a new CPU, RAM that the host allocates when touched, and one instruction."""
-    import mmap
-
-    import unicorn
-
+    unicorn, _ = _binding()
     length = mib << 20
     began = time.perf_counter()
     memory = mmap.mmap(-1, length, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.row import AbsentError, Row
 
@@ -34,8 +34,8 @@ def contest(
     return contests([name], unit, contestants, rounds, more_is_better=more_is_better, notes=notes)
 
 
-def contests(  # noqa: PLR0913
-    names: list[str],
+def contests(
+    names: Sequence[str],
     unit: str,
     contestants: Mapping[str, Callable[[], Figures]],
     rounds: int,

@@ -286,7 +286,6 @@ def heartbeat(mib: int) -> Guest:
     dec ecx
     jnz 1b"""
     return guest(
-        "mov dx, 0x3f8\n1: mov al, '.'\n out dx, al\n mov ecx, 20000\n"
-        "2: dec ecx\n jnz 2b\n jmp 1b",
+        "mov dx, 0x3f8\n1: mov al, '.'\n out dx, al\n mov ecx, 20000\n2: dec ecx\n jnz 2b\n jmp 1b",
         prepare=prepare,
     )

@@ -85,5 +85,3 @@ def _qemu(cmdline: str, machine: str = "pc", options: Sequence[str] = ()) -> Cal
 def _prompt(command: Sequence[str]) -> float:
     with Child(command, longest=LONGEST) as child:
         return child.wait_for(PROMPT) - child.began
-
-

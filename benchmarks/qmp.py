@@ -61,10 +61,12 @@ class Qmp:
         self.ask("migrate-set-capabilities", capabilities=[capability])
 
     def save(self, path: Path, ram: Path | None = None) -> float:
-        """Stop and save the machine; the seconds until the file, and that of `ram`, are on disk."""
+        """Save the machine, which then stands still.
+
+        Returns the seconds until the file, and that of `ram`, are on disk.
+        """
         self.ask("migrate-set-parameters", max_bandwidth=NO_LIMIT)
         began = time.perf_counter()
-        self.ask("stop")
         self.ask("migrate", uri=f"exec:cat > {path}")
         while (status := self.ask("query-migrate")["status"]) != "completed":
             if status in ("failed", "cancelled") or time.monotonic() > self._give_up:

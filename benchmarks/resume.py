@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import bare_unicorn, ours, qemu
 from benchmarks.bare_unicorn import BARE
-from benchmarks.contest import Figures, contest, contests
+from benchmarks.contest import Attempt, Figures, contest, contests
 from benchmarks.guests import HEARTBEAT, heartbeat
 from benchmarks.process import Child, output_of
 from benchmarks.qmp import Qmp
@@ -40,7 +40,7 @@ NOTES = {
 
 
 def measure(effort: Effort = FULL) -> list[Row]:
-    """Three or four contests for each size of RAM."""
+    """Four contests for each size of RAM."""
     rows = []
     for size in SIZES:
         mib = max(SMALLEST, effort.of(size))
@@ -65,7 +65,10 @@ def _restoring(mib: int, effort: Effort) -> list[Row]:
         store.commit(machine.image())
         machine.close()
         del machine
-        attempts = {VMMGR: partial(_restored, graph, store), BARE: bare_unicorn.start_of(mib)}
+        attempts: dict[str, Attempt] = {
+            VMMGR: partial(_restored, graph, store),
+            BARE: bare_unicorn.start_of(mib),
+        }
         name = f"restore to the first block, in a running process, {mib} MiB"
         return contest(name, "ms", attempts, max(effort.rounds, 5), notes=NOTES)
 

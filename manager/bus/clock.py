@@ -58,6 +58,12 @@ class Clock:
         self._timers.append(timer)
         return timer
 
+    def remove(self, timer: Timer) -> None:
+        """Forget a timer that nobody needs any more; it does not fire."""
+        timer.deadline = NEVER
+        if timer in self._timers:
+            self._timers.remove(timer)
+
     def deadline_changed(self) -> None:
         """Told by a timer that it was armed."""
         if self._on_change is not None:

@@ -11,7 +11,7 @@ from manager.errors import ExitCode, HostError, UsageError
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `new` to the command line."""
-    from manager.config.templates import TEMPLATES
+    from manager.config.starters import TEMPLATES
 
     kinds = "; ".join(f"{name}: {what}" for name, what in TEMPLATES.items())
     parser = subparsers.add_parser("new", help="write a machine file to start from")
@@ -22,7 +22,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Write NAME.toml, and the guest that it boots if it brings one; nothing is overwritten."""
-    from manager.config.templates import greeting_guest, starter
+    from manager.config.starters import greeting_guest, starter
     from manager.config.words import NAME
 
     folder, name = Path(args.name).parent, Path(args.name).name.removesuffix(".toml")

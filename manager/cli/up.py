@@ -55,6 +55,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--fresh", action="store_true", help="drop a suspended state and boot afresh"
     )
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask before dropping it")
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="boot, even if the machine was kept when it was ready: `[ready] cache` in FILE",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument(
         "--json", action="store_true", help="with -d: print what happens as lines of JSON"
@@ -124,6 +129,7 @@ def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None
         fresh=args.fresh,
         detached=args.detach,
         readiness=readiness,
+        cache=not args.no_cache,
         on_term=args.on_term,
     )
 

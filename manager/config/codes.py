@@ -57,7 +57,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "VM102": "`ready` watches a port that nobody reads",
         "VM103": "the kernel's console is not there",
         "VM104": "`ready` watches another port than the kernel's console",
-        "VM105": "a pattern that matches nothing at all",
+        "VM105": "a pattern that matches the empty string",
         "VM106": "a kernel without a serial console",
         "VM107": "two COM ports share an interrupt",
         "VM108": "a console that is open to the network",

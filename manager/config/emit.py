@@ -85,6 +85,8 @@ def lines(model: Machine) -> Iterator[Line]:
     if model.ready is not None:
         timeout = units.format_duration(model.ready.timeout)
         yield from _table(("ready",), {**tree["ready"], "timeout": timeout})
+    rewind = units.format_duration(model.record.rewind)
+    yield from _table(("record",), {**tree["record"], "rewind": rewind})
     yield from _table(("debug",), {key: i for key, i in tree["debug"].items() if i != []})
 
 

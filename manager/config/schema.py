@@ -118,9 +118,7 @@ class Machine(Table):
     )
     lpc: Lpc = Field(default_factory=Lpc, description="What sits behind the LPC bridge.")
     ready: Ready | None = Field(default=None, description="When `up` counts as ready.")
-    record: Record = Field(
-        default_factory=Record, description="What is recorded of a run."
-    )
+    record: Record = Field(default_factory=Record, description="What is recorded of a run.")
     debug: Debug = Field(default_factory=Debug, description="Help for debugging a guest.")
 
 

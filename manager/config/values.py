@@ -7,6 +7,7 @@ A custom error has a diagnostic code as its type, the message and the remedy in 
 from __future__ import annotations
 
 import re
+import warnings
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -85,10 +86,20 @@ def _epoch(value: object) -> object:
 
 def _pattern(text: str) -> str:
     try:
-        re.compile(text)
-    except re.error as error:
+        compile_pattern(text)
+    except (re.error, OverflowError, RecursionError) as error:
         raise fault("VM017", f"not a regular expression: {error}") from None
     return text
+
+
+def compile_pattern(text: str) -> re.Pattern[str]:
+    """A regular expression, `$` at ends of lines too. Raises re.error and what `re` lets through.
+
+    What Python says about its own future is not for users of machine files.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return re.compile(text, re.MULTILINE)
 
 
 _HOST_PORT = re.compile(r"(?:[^\s:\[\]/]*|\[[0-9A-Fa-f:.%a-z]+\]):([0-9]{1,5})")
@@ -122,8 +133,8 @@ def _guest_address(address: int) -> int:
 
 def _lint_code(code: str) -> str:
     if code not in TITLES:
-        warnings = [known for known in TITLES if is_warning(known)]
-        raise fault("VM014", f'"{code}" is not a warning', did_you_mean(code, warnings) or "")
+        known = [title for title in TITLES if is_warning(title)]
+        raise fault("VM014", f'"{code}" is not a warning', did_you_mean(code, known) or "")
     if not is_warning(code):
         raise fault("VM014", f"{code} is an error, so it cannot be allowed")
     return code

@@ -124,6 +124,14 @@ def _power_button(call: Call) -> dict[str, Any]:
     return {}
 
 
+def _rewind(call: Call) -> dict[str, Any]:
+    given = [key for key in ("back", "to", "inputs") if key in call.arguments]
+    if len(given) != 1 or call.arguments[given[0]] < 0:
+        raise UsageError("rewind: give one of 'back', 'to' and 'inputs', not negative")
+    find = call.arguments.get
+    return call.owner.rewind(back=find("back"), to=find("to"), inputs=find("inputs"))
+
+
 def _pause(call: Call) -> dict[str, Any]:
     call.owner.pause()
     return {}
@@ -200,6 +208,15 @@ COMMANDS: Mapping[str, Command] = {
     "stop": Command("Do what SIGTERM does: power off, or suspend where so told", _stop, {}),
     "quit": Command("End the process at once; the last suspended state is kept", _quit, {}),
     "power-button": Command("Press the power button; the guest may heed it", _power_button, {}),
+    "rewind": Command(
+        "Go back in virtual time; what comes then is a time line of its own",
+        _rewind,
+        {
+            "back": Argument(int, "by how many ns"),
+            "to": Argument(int, "to how many ns since power-on"),
+            "inputs": Argument(int, "to just before that many inputs"),
+        },
+    ),
     "pause": Command("Let virtual time stand still", _pause, {}),
     "continue": Command("Let virtual time go on", _continue, {}),
     "send": Command(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from manager.errors import HostError, UsageError, WrongStateError
 from manager.proof import recordings
-from manager.proof.log import Start, read
+from manager.proof.digests import joined
+from manager.proof.log import Check, Start, read
 from manager.proof.ready_cache import ReadyCache
 from manager.proof.recorder import Recorder, header_of
 from manager.proof.replay import seconds
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from manager.control.outcome import Outcome
     from manager.control.owner import Owner
     from manager.control.paths import MachinePaths
+    from manager.machine.expectation import Verdict
     from manager.machine.machine import Machine
 
 
@@ -59,14 +61,18 @@ class Keeper:
         if booted:
             self.timeline.clear()
         try:
+            self._begun_with = dict.fromkeys(self._owner.wiring.wires, 0)
             self._record(self._owner.machine, start)
         except HostError as error:
             self._say(f"not recorded: {error.message}")
 
-    def ended(self, outcome: Outcome) -> None:
-        """The owner stops."""
-        if self._recorder is not None and outcome.kind != "suspended":
-            self._recorder.end(outcome.kind, detail=outcome.detail)
+    def ended(self, outcome: Outcome | None) -> None:
+        """The owner stops; without an outcome by a fault of its own."""
+        if self._recorder is not None:
+            if outcome is not None:
+                self._recorder.end(outcome.kind, detail=outcome.detail)
+            else:
+                self._recorder.detach()
             self._recorder = None
 
     def suspended(self, path: Path) -> None:
@@ -82,12 +88,13 @@ class Keeper:
 
     def _record(self, machine: Machine, start: Start) -> None:
         log = recordings.begin(self._paths.recordings, header_of(machine, start))
+        if machine.now() > start.at:  # it was not booted, but taken from the ready cache
+            log.add(Check(machine.now(), None, joined(machine.records())))
         self._attach(Recorder(machine, log, self._owner.wiring.pump))
 
     def _attach(self, recorder: Recorder) -> None:
         self._recorder = recorder
         for id, wire in self._owner.wiring.wires.items():
-            self._begun_with[id] = wire.sent
             wire.recorder = self._heard(id)
 
     def _heard(self, port: str) -> Callable[[bytes], None]:
@@ -110,6 +117,38 @@ class Keeper:
             timeline.take(machine, self._sent)
             if timeline.fault:
                 self._say(f"no more checkpoints: {timeline.fault}")
+
+    def watch(self) -> None:
+        """Nobody waits for the machine to get ready: do so, in order to keep it."""
+        from manager.control.wiring import resolve_port
+        from manager.machine.expectation import Expectation, Until, compile_pattern
+
+        declared = self._owner.machine.graph.ready
+        wires = self._owner.wiring.wires
+        if declared is None or self.to_cache is None:
+            return
+        wire = wires[resolve_port(wires, declared.port, None)]
+
+        def finished(verdict: Verdict) -> None:
+            wire.listeners.remove(expectation.heard)
+            wire.port.on_output = None
+            self.waits_for_ready = False
+            if verdict.outcome == "matched":
+                self.ready(verdict.detail)
+
+        fail_on = compile_pattern(declared.fail_on) if declared.fail_on is not None else None
+        expectation = Expectation(
+            self._owner.machine.clock,
+            wire.port,
+            [Until(compile_pattern(declared.wait_for))],
+            finished=finished,
+            collect=wire.pump,
+            fail_on=fail_on,
+        )
+        self.waits_for_ready = True
+        wire.listeners.append(expectation.heard)
+        wire.port.on_output = expectation.sending
+        expectation.start()
 
     def ready(self, detail: str) -> None:
         """The machine is ready; inside its run, so that keeping it has to wait for the turn."""
@@ -166,7 +205,6 @@ class Keeper:
         if to is None or not 0 <= to <= now:
             raise UsageError(f"the machine is at {seconds(now)}; that is not before")
         rewound = timeline.back_to(to, recorder.log.header, log.entries, self._begun_with)
-        begun_with = dict(self._begun_with)
         recorder.end("rewound")
         self._recorder = None
         owner.replace(rewound.machine, rewound.sent)
@@ -180,6 +218,5 @@ class Keeper:
         for entry in rewound.entries:
             branch.add(entry)
         self._attach(Recorder(rewound.machine, branch, owner.wiring.pump))
-        self._begun_with = begun_with
         replayed = to - (rewound.start.at if rewound.start is not None else header.start.at)
         return {"from": now, "virtual-time": rewound.machine.now(), "replayed": replayed}

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from manager.control.home import Home
 from manager.control.hosts import connect_backends, terminal
+from manager.control.keeper import Keeper
+from manager.control.origin import Origin, declares, make
 from manager.control.outcome import Outcome
 from manager.control.owner import OnTerm, Owner
 from manager.control.paths import MachinePaths
 from manager.control.port_log import set_aside
-from manager.control.saved import discard_saved, open_saved
 from manager.control.wiring import Wire, Wiring, console_of, resolve_port
 from manager.errors import ExitCode, VmmgrError
 
@@ -95,28 +96,18 @@ def own(launch: Launch, audience: Audience) -> Outcome:
     """
     home = Home.enter(MachinePaths.of(launch.graph.name))
     try:
-        machine = _make(launch, home)
+        machine, origin = make(launch, home)
         try:
-            return _own(launch, home, machine, audience)
+            return _own(launch, home, machine, origin, audience)
         finally:
             machine.close()
     finally:
         home.close()
 
 
-def _make(launch: Launch, home: Home) -> Machine:
-    from manager.machine.machine import Machine
-
-    if launch.resume:
-        home.situation().require_saved()
-        return Machine.restore(launch.graph, open_saved(home.paths))
-    machine = Machine.power_on(launch.graph)
-    if launch.fresh:
-        discard_saved(home.paths)
-    return machine
-
-
-def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Outcome:
+def _own(
+    launch: Launch, home: Home, machine: Machine, origin: Origin, audience: Audience
+) -> Outcome:
     graph = launch.graph
     socket = home.paths.socket()
     with selectors.DefaultSelector() as selector:
@@ -137,13 +128,23 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
             on_term=launch.on_term,
             say=audience.say,
         )
+        keeper = owner.keeper = Keeper(owner, home.paths, audience.say)
         try:
+            origin.replay(wires)
+            keeper.begin(origin.start, booted=not launch.resume)
+            keeper.to_cache = origin.to_cache
             stdio = None if launch.detached else terminal(owner)
             connect_backends(wiring, graph, selector, stdio, home.paths.pty_link)
             if launch.attended and not launch.paused:
                 owner.at_host_time(ATTENDANCE, owner.unpause)
-            if launch.readiness is not None:
+            already = origin.cached is not None and declares(graph, launch.readiness)
+            if launch.readiness is not None and not already:
                 _await_ready(launch, owner, audience)
+                if not declares(graph, launch.readiness):
+                    keeper.to_cache = None
+            elif origin.to_cache is not None:
+                keeper.watch()
+            origin.show(wires)
             home.begin(
                 graph,
                 settings=launch.settings,
@@ -154,6 +155,13 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
                 hashes=hashes_of(graph),
             )
             audience.up()
+            if origin.cached is not None:
+                owner.ready = True
+                owner.publish("ready", detail=origin.detail)
+                if already:
+                    audience.ready(origin.detail)
+                else:
+                    audience.say(f"{graph.name} was {origin.detail}")
             try:
                 outcome = owner.run()
             except VmmgrError as error:
@@ -161,6 +169,7 @@ def _own(launch: Launch, home: Home, machine: Machine, audience: Audience) -> Ou
                 raise
             _settle(home, outcome)
         finally:
+            keeper.ended(owner.outcome)
             owner.close()
         return outcome
 
@@ -190,10 +199,13 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
 
     readiness = launch.readiness
     assert readiness is not None
-    wiring = owner.wiring
+    wiring, keeper = owner.wiring, owner.keeper
+    assert keeper is not None
+    keeper.waits_for_ready = True
     wire = wiring.wires[resolve_port(wiring.wires, readiness.port, wiring.console)]
 
     def settled() -> None:
+        keeper.waits_for_ready = False
         timer.cancel()
         wire.listeners.remove(audience.output)
         wire.listeners.remove(expectation.heard)
@@ -204,6 +216,7 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
         if verdict.outcome == "matched":
             owner.ready = True
             owner.publish("ready", detail=verdict.detail)
+            keeper.ready(verdict.detail)
             audience.ready(verdict.detail)
         else:
             not_ready(ExitCode.FAIL_ON_MATCHED, f"--fail-on matched: {verdict.detail}")

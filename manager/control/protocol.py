@@ -74,6 +74,7 @@ EVENTS: Mapping[str, str] = {
     "detached": "A console was detached: port, pid",
     "break": "A break was sent to a port: port",
     "snapshot-saved": "A snapshot was taken, the machine runs on: snapshot, tag",
+    "rewound": "The machine went back in virtual time: from, virtual-time, replayed (ns), seconds",
     "suspend-failed": "The machine could not be saved and runs on: message",
     "warning": "Something the user should know: message",
     "suspended": "The machine is saved and its process ends: snapshot, size, seconds",

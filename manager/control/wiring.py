@@ -27,6 +27,8 @@ INPUT_LIMIT = 1024 * 1024
 """Bytes that may wait for the guest before `send` is refused."""
 LINE = 500
 """Bytes of the present line that are shown again after a rewind."""
+WHOLE_LOG = 64 << 20
+"""Bytes; more than a boot prints."""
 REPLAY_OF_LOG = 64 * 1024
 """Bytes of the log that the ring begins with when a machine goes on."""
 
@@ -83,11 +85,12 @@ class Wire:
             self.with_host(lambda host: host.write(data))
 
     def so_far(self) -> bytes:
-        """What the guest sent, as far as the ring has it."""
-        return bytes(self.ring)
+        """What the guest sent since its boot, as far as it was kept."""
+        return bytes(self.ring) if self._log is None else tail(self._log.path, WHOLE_LOG)
 
     def replay(self, earlier: bytes) -> None:
         """Take over output that was sent before this process owned the machine."""
+        self.sent += len(earlier)
         self.ring.add(earlier)
         if self._log is not None:
             self._log.write(earlier)
@@ -191,7 +194,7 @@ class Wiring:
         for id, wire in self.wires.items():
             wire.pump()
             wire.rewind(ports[id], sent[id])
-            line = wire.so_far().rpartition(b"\n")[2][-LINE:]
+            line = bytes(wire.ring).rpartition(b"\n")[2][-LINE:]
             wire.show(b"\r\n[rewound]\r\n" + line)
 
     def poll(self) -> None:

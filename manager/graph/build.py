@@ -160,4 +160,6 @@ def _ready(model: Machine, devices: Sequence[DeviceNode]) -> Ready | None:
         return None
     names = [node.port_name for node in devices if node.backend is not None]
     wanted = ready.port or next(iter(sorted(names)), "")
-    return Ready(wanted.removeprefix("lpc."), ready.wait_for, ready.fail_on, ready.timeout, ready.cache)
+    return Ready(
+        wanted.removeprefix("lpc."), ready.wait_for, ready.fail_on, ready.timeout, ready.cache
+    )

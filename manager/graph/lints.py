@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from manager.config.diagnostics import Diagnostic, Span
 from manager.config.load import LoadedModel
 from manager.config.units import MIB, show_size
+from manager.config.values import compile_pattern
 from manager.graph.nodes import DeviceNode, Graph, ImageBoot
 from manager.graph.rules import model_path
 
@@ -127,7 +128,7 @@ class _Adviser:
         ready = self.graph.ready
         for key in ("wait-for", "fail-on"):
             pattern = getattr(ready, key.replace("-", "_"), None)
-            if pattern is not None and re.compile(pattern, re.MULTILINE).search(""):
+            if pattern is not None and compile_pattern(pattern).search(""):
                 yield Diagnostic(
                     "VM105",
                     f"`{key}` matches before the guest has printed anything",

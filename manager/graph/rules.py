@@ -215,6 +215,8 @@ _BOARD_NAMES = {
     "port92": "the A20 gate",
     "reset-control": "the reset register",
     "acpi-pm": "ACPI's power management",
+    "fw-cfg": "the firmware's configuration device",
+    "debug-port": "the firmware's debug port",
 }
 
 

@@ -11,6 +11,7 @@ from manager.config.units import format_duration
 from manager.graph.differences import Difference, differences
 from manager.graph.identity import identity
 from manager.graph.nodes import Boot, FirmwareBoot, Graph, ImageBoot
+from manager.graph.plain import plain_value
 from manager.graph.table import backend
 
 
@@ -27,9 +28,11 @@ def wiring(graph: Graph) -> dict[str, Any]:
             "wait-for": ready.wait_for,
             "fail-on": ready.fail_on,
             "timeout": format_duration(ready.timeout_ns),
+            "cache": ready.cache,
         }
         if ready is not None
         else {},
+        "record": plain_value(graph.record),
         "debug": {"trace": list(debug.trace), "trace-file": _text(debug.trace_file)},
     }
 

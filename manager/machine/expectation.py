@@ -164,8 +164,8 @@ class Expectation:
 
     def cancel(self) -> None:
         """Stop waiting; no verdict comes any more."""
-        self._search.disarm()
-        self._deadline.disarm()
+        self._clock.remove(self._search)
+        self._clock.remove(self._deadline)
 
     def _awaited(self) -> re.Pattern[str] | None:
         step = self._steps[self._next] if self._next < len(self._steps) else None

@@ -141,10 +141,10 @@ class Timeline:
         def hear(port: str, data: bytes) -> None:
             sent[port] += len(data)
 
-        known = [entry for entry in entries if entry.at <= target and not isinstance(entry, End)]
-        replay = Replay(
-            machine, header.records, known, begun_at=header.start.at, output=hear
-        )
+        known: list[Entry] = [
+            entry for entry in entries if entry.at <= target and not isinstance(entry, End)
+        ]
+        replay = Replay(machine, header.records, known, begun_at=header.start.at, output=hear)
         divergence = replay.run(target)
         if divergence is not None:
             machine.close()

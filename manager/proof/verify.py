@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -79,10 +79,6 @@ class _Side:
 
     start: str = ""
     slices: int | None = None
-
-
-class _Stopped(Exception):
-    """Another chain has found a mismatch."""
 
 
 class Verification:
@@ -212,9 +208,7 @@ class Verification:
             mismatch.after, mismatch.at = low, high
         return self._explain(mismatch, states)
 
-    def _states(
-        self, one: _Side, two: _Side, until: int, *, save: bool = True
-    ) -> list[Reached]:
+    def _states(self, one: _Side, two: _Side, until: int, *, save: bool = True) -> list[Reached]:
         """Both sides at a time, each in a new process."""
         self._started += 2
         tag = "state" if save else ""

@@ -9,8 +9,8 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -29,19 +29,11 @@ MOST_SEGMENTS = 256
 ZERO_HASH = bytes(HASH_BYTES)
 """Stands for the hash of a segment of zeros."""
 READ_ONLY = 0o444
+_WINDOW = 4 << 20
 _LEAST_MAPPED = 32
 """Pages of a run that is mapped; copying a shorter one costs less than a mapping of its own."""
 _MOST_MAPPED = 16_384
 """Stretches of data in a file on tmpfs; the kernel has room for 65,530 mappings."""
-
-
-@dataclass(slots=True)
-class Scan:
-    """What one pass over some RAM finds."""
-
-    entry: RamObject
-    filled: bytes
-    """The run list of the pages that are not zero."""
 
 
 def root_hash(length: int, segment: int, hashes: bytes) -> bytes:
@@ -63,34 +55,49 @@ def segment_hash(content: Buffer) -> bytes:
     return blake3(content).digest() if _pages.nonzero(content) else ZERO_HASH
 
 
-def scan(data: memoryview) -> Scan:
-    """Hash some RAM and find its nonzero pages. Its length is a multiple of 4 KiB."""
+def hashed(data: memoryview) -> RamObject:
+    """The object that holds `data`, whose length is a multiple of 4 KiB."""
     segment = segment_size(len(data))
-    hashes: list[bytes] = []
-    filled: list[tuple[int, int]] = []
-    for start in range(0, len(data), segment):
-        piece = data[start : start + segment]
-        found = _pages.nonzero(piece)
-        hashes.append(blake3(piece).digest() if found else ZERO_HASH)
-        first = start // PAGE
-        filled += [(first + page, pages) for page, pages in runs.pairs(found)]
-    joined = b"".join(hashes)
+    starts = range(0, len(data), segment)
+    joined = b"".join(segment_hash(data[start : start + segment]) for start in starts)
     digest = root_hash(len(data), segment, joined)
-    entry = RamObject(object_name(digest), len(data), segment, joined, digest)
-    return Scan(entry, runs.pack(filled))
+    return RamObject(object_name(digest), len(data), segment, joined, digest)
 
 
-def write_object(directory: Path, found: Scan, data: memoryview) -> None:
+def write_object(path: Path, data: memoryview) -> None:
     """Write a RAM object and make it durable; pages of zeros become holes. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    fd = os.open(directory / found.entry.file, flags, 0o600)
+    fd = os.open(path, flags, 0o600)
     try:
         os.ftruncate(fd, len(data))
-        write_pages(fd, data, found.filled, 0)
+        for start in range(0, len(data), _WINDOW):
+            window = data[start : start + _WINDOW]
+            write_pages(fd, window, _pages.nonzero(window), start)
         os.fchmod(fd, READ_ONLY)
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+@contextmanager
+def writing(path: Path, data: memoryview) -> Iterator[None]:
+    """Have `write_object` run in a thread beside the block. Raises OSError at its end."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            write_object(path, data)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 def write_pages(fd: int, data: memoryview, pages: bytes, offset: int) -> None:

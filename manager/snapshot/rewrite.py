@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from manager.errors import SnapshotMismatchError
-from manager.snapshot.faults import host_failures
 from manager.snapshot.image import RamRegion
 from manager.snapshot.origin import NoTracker, Origin
 from manager.snapshot.read import Snapshot
 from manager.snapshot.save_ram import SavedRam
-from manager.snapshot.write import UNTOUCHED, assemble, place
+from manager.snapshot.write import assemble, building, write_state
 
 
 def flatten(snapshot: Snapshot, directory: Path) -> None:
@@ -53,8 +52,9 @@ def _rewrite(snapshot: Snapshot, directory: Path, onto: Snapshot | None) -> None
             origin = Origin(onto.directory, onto.id, objects[entry.file], entry.offset, NoTracker())
             memory.origin = origin
         regions.append(RamRegion(base, memory))
-    with host_failures(f"cannot write the snapshot {directory}", UNTOUCHED):
-        saved = SavedRam.of(regions, directory.parent.stat().st_dev)
-    manifest = replace(snapshot.manifest, objects=list(saved.objects.values()), ram=saved.entries)
-    payloads = [snapshot.payload(entry) for entry in manifest.chunks]
-    place(directory, assemble(manifest, payloads, saved))
+    payloads = [snapshot.payload(entry) for entry in snapshot.manifest.chunks]
+    with building(directory) as temp:
+        saved = SavedRam.write(regions, temp)
+        found = list(saved.objects.values())
+        manifest = replace(snapshot.manifest, objects=found, ram=saved.entries)
+        write_state(temp, assemble(manifest, payloads).file)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,27 +18,35 @@ from manager.snapshot.origin import Origin
 if TYPE_CHECKING:
     from manager.snapshot.write import Written
 
+_LARGE = 16 << 20
 FOLD = 4
 """A delta beyond this fraction of its base makes way for a new base: a quarter."""
 
 
 @dataclass(slots=True)
 class SavedRam:
-    """RAM as it will be saved."""
+    """RAM that has been made part of a snapshot, though nothing names it yet."""
 
+    directory: Path
     objects: dict[str, RamObject] = field(default_factory=dict)
     entries: list[RamEntry] = field(default_factory=list)
     parents: list[bytes] = field(default_factory=list)
     """Id of the snapshot that the machine went on from."""
     fresh: tuple[RamRegion, ...] = ()
-    """Regions that are written whole."""
-    _new: dict[str, tuple[ram.Scan, memoryview]] = field(default_factory=dict)
-    _linked: dict[str, Path] = field(default_factory=dict)
+    """Regions that were written whole."""
+    _sources: list[Path] = field(default_factory=list)
 
     @classmethod
-    def of(cls, regions: Sequence[RamRegion], device: int) -> SavedRam:
-        """Look at all of RAM; `device` is the filesystem that it will be saved on."""
-        saved = cls()
+    def write(
+        cls, regions: Sequence[RamRegion], directory: Path, reuse: Path | None = None
+    ) -> SavedRam:
+        """Write all of RAM into `directory`, durably but for the directory itself.
+
+        Objects that the snapshot `reuse` has, or the one that RAM came from, are linked. Raises
+        OSError, ValueError for RAM that is not made of whole pages.
+        """
+        saved = cls(directory, _sources=[reuse] if reuse else [])
+        device = directory.stat().st_dev
         deltas: list[tuple[RamEntry, memoryview]] = []
         for region in sorted(regions, key=lambda region: region.base):
             view = memoryview(region.data).cast("B")
@@ -49,10 +58,8 @@ class SavedRam:
             if before is None or changed is None:
                 saved._add_whole(region, view)
                 continue
-            base = before.base
-            saved.objects[base.file] = base
-            saved._linked[base.file] = before.directory
-            entry = RamEntry(region.base, len(view), base.file, before.offset, runs=changed)
+            saved._link_base(before)
+            entry = RamEntry(region.base, len(view), before.base.file, before.offset, runs=changed)
             saved.entries.append(entry)
             if changed:
                 deltas.append((entry, view))
@@ -60,10 +67,20 @@ class SavedRam:
             saved._add_delta(deltas)
         return saved
 
+    def _link_base(self, before: Origin) -> None:
+        base = before.base
+        if base.file not in self.objects:
+            if not ram.link_object(before.directory, self.directory, base):
+                raise FileNotFoundError(
+                    errno.ENOENT, "the RAM it shares has gone", before.directory / base.file
+                )
+            self.objects[base.file] = base
+        if before.directory not in self._sources:
+            self._sources.append(before.directory)
+
     def _add_whole(self, region: RamRegion, view: memoryview) -> None:
-        found = ram.scan(view)
-        self._add_object(found, view)
-        self.entries.append(RamEntry(region.base, len(view), found.entry.file, 0))
+        found = self._add_object(view)
+        self.entries.append(RamEntry(region.base, len(view), found.file, 0))
         self.fresh += (region,)
 
     def _add_delta(self, deltas: list[tuple[RamEntry, memoryview]]) -> None:
@@ -72,28 +89,31 @@ class SavedRam:
             entry.delta_offset = len(content)
             for first, pages in runs.pairs(entry.runs):
                 content += view[first * PAGE : (first + pages) * PAGE]
-        view = memoryview(content)
-        found = ram.scan(view)
-        self._add_object(found, view)
+        found = self._add_object(memoryview(content))
         for entry, _ in deltas:
-            entry.delta = found.entry.file
+            entry.delta = found.file
 
-    def _add_object(self, found: ram.Scan, view: memoryview) -> None:
-        self.objects[found.entry.file] = found.entry
-        self._new.setdefault(found.entry.file, (found, view))
+    def _add_object(self, view: memoryview) -> RamObject:
+        """Write an object unless it is there. Large ones are hashed while they are written."""
+        if len(view) <= _LARGE:
+            found = ram.hashed(view)
+            if not self._has(found):
+                ram.write_object(self.directory / found.file, view)
+        else:
+            part = self.directory / f"part{len(self.objects)}"
+            with ram.writing(part, view):
+                found = ram.hashed(view)
+            if self._has(found):
+                part.unlink()
+            else:
+                part.rename(self.directory / found.file)
+        self.objects[found.file] = found
+        return found
 
-    def write(self, directory: Path, reuse: Path | None) -> None:
-        """Make all objects part of the snapshot in `directory`. Raises OSError."""
-        for name, source in self._linked.items():
-            if not ram.link_object(source, directory, self.objects[name]):
-                raise FileNotFoundError(f"{source / name} has gone")
-        sources = {*self._linked.values(), *([reuse] if reuse else [])}
-        for name, (found, view) in self._new.items():
-            linked = name in self._linked
-            if not linked and not any(
-                ram.link_object(source, directory, found.entry) for source in sources
-            ):
-                ram.write_object(directory, found, view)
+    def _has(self, found: RamObject) -> bool:
+        return found.file in self.objects or any(
+            ram.link_object(source, self.directory, found) for source in self._sources
+        )
 
 
 def _origin(region: RamRegion) -> Origin | None:

@@ -57,16 +57,11 @@ def write(directory: Path, image: Image, *, reuse: Path | None = None) -> Writte
     Raises HostError if `directory` exists or the host refuses something, VmmgrError for state that
     does not fit its own schema; then nothing is left behind.
     """
-    with host_failures(f"cannot write the snapshot {directory}", UNTOUCHED):
-        content = layout(image, directory.parent)
-    place(directory, content, reuse)
-    return Written(directory, content.id, content.manifest, content.saved.fresh)
-
-
-def place(directory: Path, content: Content, reuse: Path | None = None) -> None:
-    """Make `content` the new directory `directory`, durably; see `write`."""
     with building(directory) as temp:
-        content.write(temp, reuse)
+        saved = SavedRam.write(image.ram, temp, reuse)
+        content = layout(image, saved)
+        write_state(temp, content.file)
+    return Written(directory, content.id, content.manifest, saved.fresh)
 
 
 @contextmanager
@@ -103,19 +98,13 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Content:
-    """All that will be written, checked and laid out before the disk is touched."""
+    """All of `snapshot.vmms`."""
 
     file: bytes
     id: bytes
     manifest: Manifest
-    saved: SavedRam
-
-    def write(self, temp: Path, reuse: Path | None) -> None:
-        """Fill a directory. Raises OSError."""
-        self.saved.write(temp, reuse)
-        write_state(temp, self.file)
 
 
 def write_state(directory: Path, data: bytes) -> None:
@@ -132,9 +121,8 @@ def write_state(directory: Path, data: bytes) -> None:
         os.close(fd)
 
 
-def layout(image: Image, place: Path) -> Content:
-    """Lay out a snapshot that will be in the directory `place`."""
-    saved = SavedRam.of(image.ram, place.stat().st_dev if place.is_dir() else -1)
+def layout(image: Image, saved: SavedRam) -> Content:
+    """Lay out the state of a machine whose RAM is written. Raises VmmgrError."""
     try:
         header = Header(
             image.writer,
@@ -154,7 +142,7 @@ def layout(image: Image, place: Path) -> Content:
             saved.entries,
             parents=[Parent(id) for id in saved.parents],
         )
-        return assemble(manifest, [payload for _, payload in chunks], saved)
+        return assemble(manifest, [payload for _, payload in chunks])
     except (ManifestError, RecordError, TypeError, ValueError) as error:
         raise VmmgrError(
             f"the machine {image.machine!r} cannot be saved: {error}",
@@ -162,7 +150,7 @@ def layout(image: Image, place: Path) -> Content:
         ) from error
 
 
-def assemble(manifest: Manifest, payloads: Sequence[bytes], saved: SavedRam) -> Content:
+def assemble(manifest: Manifest, payloads: Sequence[bytes]) -> Content:
     """Put manifest and chunks together. Raises ValueError for what could not be read back."""
     at = preamble.SIZE
     for entry in manifest.chunks:
@@ -172,7 +160,7 @@ def assemble(manifest: Manifest, payloads: Sequence[bytes], saved: SavedRam) -> 
     parse(cbor.decode(encoded))
     id = blake3(encoded).digest()
     head = preamble.Preamble(at, len(encoded), id, at + len(encoded), manifest.header.writer)
-    return Content(b"".join([head.pack(), *payloads, encoded]), id, manifest, saved)
+    return Content(b"".join([head.pack(), *payloads, encoded]), id, manifest)
 
 
 def _chunks(records: Mapping[str, Record]) -> list[tuple[ChunkEntry, bytes]]:

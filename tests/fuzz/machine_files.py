@@ -32,6 +32,7 @@ TOKENS = (
     "replace = true", 'extends = "pc.toml"', 'extends = "demo.toml"', "schema = 2", "schema = 1",
     'device = "uart"', 'legacy = "com1"', "backend = { type = 1 }", 'allow = ["VM101"]',
     'backend = { type = "unix", listen = "\\u0000" }', 'trace = ["ports", "x"]', "pace = 3",
+    'wait-for = "[[a]"', 'wait-for = "a{99999999999}"', 'wait-for = "(?i"', 'fail-on = "a**"',
 )  # fmt: skip
 
 

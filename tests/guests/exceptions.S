@@ -276,7 +276,7 @@ main:
 2:      nop
 1:      caught  4, 0, 2b, "ring 3: OF"
         try3    3f, 1f
-3:      mov     eax, -1
+3:      mov     eax, -6
 2:      bound   eax, [bounds]
 1:      caught  5, 0, 2b, "ring 3: BR"
 #endif

@@ -11,8 +11,9 @@
 `$ ` begins a command for bash; a backslash at a line's end continues it. `? N` says that its exit
 code is N instead of 0. The other lines are what it prints, both streams together. A line `...`
 stands for any number of lines, `[..]` for anything within a line. Trailing blanks and carriage
-returns do not count. With VMMGR_TUTORIALS=overwrite in the environment, what differs is written
-into the page instead.
+returns do not count. A command that only looks at a machine is repeated for a few seconds until it
+shows what the page says, as a reader would look again. With VMMGR_TUTORIALS=overwrite in the
+environment, output that differs is written into the page; exit codes are not.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 OVERWRITE = os.environ.get("VMMGR_TUTORIALS") == "overwrite"
+LOOKS = re.compile(r"vmmgr (logs|status|ls)\b")
+PATIENCE = 3.0
+"""Seconds for which a command that looks is repeated."""
 _FENCE = re.compile(r"```(\w*).*")
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x07")
 
@@ -110,28 +115,38 @@ def fits(expected: list[str], lines: list[str]) -> bool:
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in lines)) is not None
 
 
-def run_page(page: Path, folder: Path, env: Mapping[str, str], timeout: float = 60) -> list[str]:
-    """Run every console block of `page` in `folder`; the differences, as text for people.
-
-    With OVERWRITE there are none: the page is what is changed.
-    """
+def run_page(page: Path, folder: Path, env: Mapping[str, str], timeout: float = 30) -> list[str]:
+    """Run every console block of `page` in `folder`; the differences, as text for people."""
     differences = []
     changes = []
     for block in blocks(page.read_text(encoding="utf-8")):
         for step in steps(block) if block.language == "console" else ():
-            status, lines = _execute(step.command, folder, env, timeout)
+            status, lines = _settle(step, folder, env, timeout)
             if status == step.status and fits(step.expected, lines):
                 continue
-            changes.append((step, status, lines))
+            if OVERWRITE and status == step.status:
+                changes.append((step, lines))
+                continue
             differences.append(
                 f"{page.name}:{step.line}: {step.command}\n"
                 f"--- the page (exit code {step.status})\n" + "\n".join(step.expected) + "\n"
                 f"+++ this run (exit code {status})\n" + "\n".join(lines)
             )
-    if OVERWRITE:
+    if changes:
         _rewrite(page, changes)
-        return []
     return differences
+
+
+def _settle(
+    step: Step, folder: Path, env: Mapping[str, str], timeout: float
+) -> tuple[int, list[str]]:
+    give_up = time.monotonic() + (PATIENCE if LOOKS.match(step.command) else 0)
+    while True:
+        status, lines = _execute(step.command, folder, env, timeout)
+        fitting = status == step.status and fits(step.expected, lines)
+        if fitting or time.monotonic() >= give_up:
+            return status, lines
+        time.sleep(0.1)
 
 
 def _execute(
@@ -155,13 +170,12 @@ def _execute(
     return process.returncode, seen(output.decode(errors="replace"))
 
 
-def _rewrite(page: Path, changes: list[tuple[Step, int, list[str]]]) -> None:
+def _rewrite(page: Path, changes: list[tuple[Step, list[str]]]) -> None:
     """Put what was seen in the place of what the page says, from the last change to the first."""
     lines = page.read_text(encoding="utf-8").split("\n")
-    for step, status, output in reversed(changes):
-        start = step.line - 1 + len(step.source)
-        old = len(step.expected) + (step.status != 0)
-        lines[start : start + old] = [*([f"? {status}"] if status else []), *output]
+    for step, output in reversed(changes):
+        start = step.line - 1 + len(step.source) + (step.status != 0)
+        lines[start : start + len(step.expected)] = output
     page.write_text("\n".join(lines), encoding="utf-8")
 
 

@@ -108,6 +108,7 @@ def test_a_kill_at_any_system_call_of_a_suspend_loses_nothing(graph: Graph, tmp_
     incremental(graph, store)
     points = 0
     for kind in ("delta", "full"):
+        (tmp_path / "mark").unlink(missing_ok=True)
         _commit(tmp_path, 1, kind, "-o", tmp_path / "log")
         calls = (tmp_path / "log").read_text().splitlines()
         first = next(n for n, line in enumerate(calls, 1) if str(tmp_path / "mark") in line)

@@ -24,6 +24,7 @@ PAGES = sorted(
 )
 FIRMWARE = {"seabios": "usr/share/seabios/bios-256k.bin", "ovmf": "usr/share/ovmf/OVMF.fd"}
 """What examples/firmware.sh downloads."""
+SHARED = ("machines", "manager", "docs", "examples/linux", "examples/firmware.sh", "examples/serial.s")
 BUILT = ("*.bin", "*.elf", "*.o", "*.png", "__pycache__", ".pytest_cache")
 
 
@@ -48,7 +49,7 @@ def checkout() -> Iterator[Checkout]:
         home = Path(folder)
         root = home / "vmmgr"
         (root / "examples").mkdir(parents=True)
-        for shared in ("machines", "docs", "examples/linux", "examples/firmware.sh"):
+        for shared in SHARED:
             (root / shared).symlink_to(ROOT / shared)
         tree = Checkout(root, environment(home, ROOT))
         yield tree

@@ -140,6 +140,7 @@ struct unicorn {
 
     /* the originals behind our replacements */
     void (*raise_interrupt)(void *env, int vector, int is_int, int error_code, int length);
+    void (*hlt)(void *env, int length);
     void (*ltr)(void *env, int selector);
     void *(*tb_gen_code)(void *cs, uint64_t pc, uint64_t cs_base, uint32_t flags, int cflags);
     bool (*tlb_fill)(void *cs, uint64_t address, int size, int access, int mmu_index, bool probe,

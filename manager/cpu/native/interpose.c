@@ -89,6 +89,18 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
     return true;
 }
 
+/* HLT: one that is waiting already is taken at once, as the block that ends here was too long
+ * to take it before. */
+EXPORT void helper_hlt_x86_64(void *env, int length)
+{
+    FIELD(uint32_t, env, ENV_HFLAGS) &= ~HF_INHIBIT_IRQ;
+    if (takes_interrupt(running_engine)) {
+        FIELD(uint64_t, env, ENV_EIP) += length;
+        unicorn.loop_exit_noexc(running_engine->cs);
+    }
+    unicorn.hlt(env, length);
+}
+
 /* INT n, INT3 and INTO. Unicorn moves eip past them before they are delivered; where that fails,
  * the fault is to show the instruction itself: see on_exception(). */
 EXPORT void raise_interrupt_x86_64(void *env, int vector, int is_int, int error_code, int length)

@@ -74,6 +74,7 @@ bool link_unicorn(const char *path)
         {"helper_rechecking_single_step_x86_64", &unicorn.single_step},
         {"cpu_ldub_code_x86_64", &unicorn.load_code},
         {"raise_interrupt_x86_64", &unicorn.raise_interrupt},
+        {"helper_hlt_x86_64", &unicorn.hlt},
         {"helper_ltr_x86_64", &unicorn.ltr},
         {"tb_gen_code_x86_64", &unicorn.tb_gen_code},
         {"x86_cpu_tlb_fill_x86_64", &unicorn.tlb_fill},

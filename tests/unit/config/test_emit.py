@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+import tomli
 
 from manager.cli.main import main
 from manager.config.emit import origins_to_json, to_toml, with_origins
 from manager.config.load import LoadedModel, load
+from manager.config.schema import SECTIONS, Machine
 from manager.graph.build import assemble
 from manager.graph.identity import full_hash, identity_hash
 
@@ -20,6 +22,9 @@ FILES = sorted(
     for folder in ("machines", "examples", "manager/config/templates")
     for path in (ROOT / folder).rglob("*.toml")
 )
+_NOT_TOGETHER = {
+    "initrd", "protocol", "image", "load", "entry", "bits", "firmware", "com2", "com4",
+}  # fmt: skip
 ALL_KEYS = """
 schema = 1
 name = "all"
@@ -60,11 +65,24 @@ port = "com1"
 wait-for = '\\$ "x'
 fail-on = "b"
 timeout = "1.5s"
+cache = true
+[record]
+enabled = false
+rewind = "90s"
 [debug]
 strict-io = true
 trace = ["ports", "msr"]
 trace-file = "t.log"
 """
+
+
+def test_all_keys_are_all() -> None:
+    """Whoever adds a table or a key must make sure that `config` prints it."""
+    tables = tomli.loads(ALL_KEYS)
+    assert Machine.model_fields.keys() - {"format"} <= tables.keys()
+    for name, kind in SECTIONS.items():
+        keys = {field.alias or key for key, field in kind.model_fields.items()}
+        assert keys - tables[name].keys() <= _NOT_TOGETHER, name
 
 
 @pytest.mark.parametrize("path", [*FILES, None], ids=lambda path: path.stem if path else "all-keys")

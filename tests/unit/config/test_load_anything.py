@@ -38,6 +38,7 @@ SETTINGS = st.lists(st.tuples(KEYS, VALUES), max_size=5)
 )
 @given(SETTINGS, SETTINGS, SETTINGS)
 @example([], [("slots", "1")], [("slots.4.device", "1")])
+@example([], [], [("slots.0", '{device = "lpc", lpc = 1, type = 1}')])
 @example([("boot.modules", '["\\u0000"]')], [], [])
 def test_nothing_crashes(
     write: Callable[[str, Any], Path], base: Any, file: Any, overrides: Any

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from manager.cli.main import main
-from manager.config.templates import TEMPLATES
+from manager.config.starters import TEMPLATES
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -133,6 +133,9 @@ class FakeMachine:
             return None
         return self.next_event()
 
+    def records(self) -> dict[str, Record]:
+        return dict(self.image().records)
+
     def image(self) -> Image:
         if FakeMachine.image_error is not None:
             raise FakeMachine.image_error

@@ -21,9 +21,10 @@ MAY_IMPORT = {
     "boot": {"bus", "cpu", "config", "graph", "errors"},
     "snapshot": {"bus", "errors"},
     "machine": {"boot", "bus", "cpu", "devices", "errors", "graph", "snapshot"},
+    "proof": {"machine", "snapshot", "graph", "config", "bus", "errors"},
     "interop": {"config", "graph", "errors"},
-    "control": {"machine", "backends", "snapshot", "config", "graph", "bus", "errors"},
-    "cli": {"control", "machine", "snapshot", "interop", "config", "graph", "bus", "errors"},
+    "control": {"proof", "machine", "backends", "snapshot", "config", "graph", "bus", "errors"},
+    "cli": {"control", "proof", "machine", "snapshot", "interop", "config", "graph", "bus", "errors"},
 }
 
 

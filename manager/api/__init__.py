@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Machines inside a Python program. Use these names from `manager`; docs/python-api.md has more.
+
+A machine here runs in the calling process, in virtual time and only while a method is waiting for
+something: between two calls it stands still. So what it does depends on the calls alone, never on
+the host's speed. The backends of the machine file are not connected; the program is the host's
+side of every port.
+"""
+
+from manager.api.console import Console
+from manager.api.definition import Definition, load
+from manager.api.durations import Duration
+from manager.api.errors import (
+    ExpectationError,
+    FailOnError,
+    MachineEndedError,
+    OutOfBudgetError,
+)
+from manager.api.machine import Machine
+from manager.api.snapshot import Snapshot
+
+__all__ = [
+    "Console",
+    "Definition",
+    "Duration",
+    "ExpectationError",
+    "FailOnError",
+    "Machine",
+    "MachineEndedError",
+    "OutOfBudgetError",
+    "Snapshot",
+    "load",
+]

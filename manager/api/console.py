@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Talking to a guest through a serial port, and waiting for what it answers.
+
+Each port has a cursor: the end of the last match. A search begins there, so what was matched once
+is never matched again. Patterns are regular expressions whose `^` and `$` match at lines; escape
+sequences and carriage returns are not in the text (manager.machine.console_text).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from manager.api import report
+from manager.api.durations import Duration, nanoseconds
+from manager.api.errors import FailOnError, MachineEndedError, OutOfBudgetError
+from manager.config.units import format_duration
+from manager.errors import UsageError
+from manager.machine.console_text import WINDOW, ConsoleText
+from manager.machine.expectation import Expectation, Until, compile_pattern
+
+if TYPE_CHECKING:
+    from manager.api.machine import Machine
+    from manager.machine.serial_port import SerialPort
+
+Pattern = str | re.Pattern[str]
+BUDGET = "8s"
+"""Guest time that a wait takes unless told otherwise."""
+ANY_PROMPT = r"^.*[#$>%] ?$"
+RAW_LIMIT = 16 << 20
+"""Bytes of output that are kept as they came; older ones go."""
+
+
+class Console:
+    """One serial port of a machine. `machine.console("com1")` gives it."""
+
+    __slots__ = (
+        "_cursor",
+        "_expectation",
+        "_fail_cursor",
+        "_fail_on",
+        "_machine",
+        "_port",
+        "_prompt",
+        "_raw",
+        "_text",
+        "newline",
+    )
+
+    def __init__(self, machine: Machine, port: SerialPort, prompt: str | None) -> None:
+        """Use `Machine.console`."""
+        self._machine = machine
+        self._port = port
+        self._prompt = prompt or ANY_PROMPT
+        self._text = ConsoleText()
+        self._raw = bytearray()
+        self._cursor = 0
+        self._fail_cursor = 0
+        self._fail_on: list[str] = []
+        self._expectation: Expectation | None = None
+        self.newline = "\n"
+        """What `send_line` ends a line with."""
+
+    @property
+    def port(self) -> str:
+        """The port's device id."""
+        return self._port.id
+
+    @property
+    def text(self) -> str:
+        """What the guest has sent, up to 64 Ki characters back."""
+        self._collect()
+        return self._text.text
+
+    @property
+    def unread(self) -> str:
+        """What the guest has sent after the cursor."""
+        return self.text[max(self._cursor - self._text.start, 0) :]
+
+    @property
+    def raw(self) -> bytes:
+        """What the guest has sent, byte for byte, up to 16 MiB back."""
+        self._collect()
+        return bytes(self._raw)
+
+    # -- to the guest ---------------------------------------------------------------------
+
+    def send(self, data: str | bytes) -> None:
+        """Give the guest text (UTF-8) or bytes; it takes them as the machine runs on."""
+        self._port.feed(data.encode() if isinstance(data, str) else data)
+
+    def send_line(self, text: str = "") -> None:
+        """Give the guest a line."""
+        self.send(text + self.newline)
+
+    # -- from the guest -------------------------------------------------------------------
+
+    def expect(self, pattern: Pattern, timeout: Duration = BUDGET) -> re.Match[str]:
+        """Run until the text after the cursor matches, and move the cursor behind the match.
+
+        `timeout` is guest time. Raises OutOfBudgetError, FailOnError, MachineEndedError.
+        """
+        __tracebackhide__ = True
+        return self._expect(_compiled(pattern), pattern, timeout)
+
+    def expect_line(self, pattern: Pattern, timeout: Duration = BUDGET) -> re.Match[str]:
+        """Run until there is a whole line in which `pattern` matches; `group()` is that line.
+
+        The cursor moves to its end. For groups of `pattern` use `expect`.
+        """
+        __tracebackhide__ = True
+        source, flags = _source(pattern)
+        line = re.compile(rf"[^\n]*?(?:{source})[^\n]*(?=\n)", flags)
+        return self._expect(line, pattern, timeout)
+
+    def expect_prompt(
+        self, pattern: Pattern | None = None, timeout: Duration = BUDGET
+    ) -> re.Match[str]:
+        """Run until the output ends in a match, on a line that is not finished.
+
+        Without a pattern it is the machine file's `[ready]` pattern on that port, and otherwise
+        any line that ends as prompts do, in one of # $ > %.
+        """
+        __tracebackhide__ = True
+        wanted = pattern if pattern is not None else self._prompt
+        source, flags = _source(wanted)
+        return self._expect(re.compile(rf"(?:{source})\Z", flags), wanted, timeout)
+
+    def command(self, line: str, timeout: Duration = BUDGET, prompt: Pattern | None = None) -> str:
+        """Give a shell a line and wait for its next prompt; returns what was printed between.
+
+        The echo of the line and the prompt are not part of it.
+        """
+        __tracebackhide__ = True
+        before = self._cursor
+        self.send_line(line)
+        match = self.expect_prompt(prompt, timeout)
+        start = max(before - self._text.start, 0)
+        printed = match.string[start : match.string.rfind("\n", 0, match.start() + 1) + 1]
+        _, _, output = printed.partition("\n")
+        return output.removesuffix("\n")
+
+    def assert_absent(self, pattern: Pattern, during: Duration = 0) -> None:
+        """The text after the cursor must not match, now and for `during` of guest time.
+
+        The cursor stays. Raises FailOnError.
+        """
+        __tracebackhide__ = True
+        source, flags = _source(pattern)
+        compiled = re.compile(source, flags)
+        self._raise_if_found(compiled, pattern)
+        if during:
+            self._machine.run_until(
+                lambda: compiled.search(self.unread) is not None,
+                timeout=during,
+                _must=False,
+            )
+            self._raise_if_found(compiled, pattern)
+
+    def settle(self, quiet: Duration = "100ms", timeout: Duration = BUDGET) -> str:
+        """Run until nothing was sent for `quiet` of guest time; returns what is after the cursor.
+
+        The cursor moves to the end.
+        """
+        __tracebackhide__ = True
+        needed = nanoseconds(quiet)
+        state = [len(self.raw), self._machine.time]
+
+        def is_quiet() -> bool:
+            length, now = len(self.raw), self._machine.time
+            if length != state[0]:
+                state[:] = [length, now]
+            return now - state[1] >= needed
+
+        try:
+            self._machine.run_until(is_quiet, timeout=timeout)
+        except OutOfBudgetError:
+            raise OutOfBudgetError(
+                f"{self.port}: never quiet for {quiet} within {timeout} of guest time",
+                report.output(self._text),
+            ) from None
+        text = self.unread
+        self._cursor = self._text.start + len(self._text.text)
+        return text
+
+    def fail_on(self, pattern: Pattern) -> None:
+        """From now on, whenever the machine runs, fail as soon as what is new here matches.
+
+        Raises FailOnError there, whichever port is being waited for.
+        """
+        source, flags = _source(pattern)
+        if flags & ~(re.MULTILINE | re.UNICODE):
+            raise UsageError("write the flags of a fail-on pattern into it, such as (?i:...)")
+        if not self._fail_on:
+            self._fail_cursor = self._text.start + len(self.text)
+        self._fail_on.append(source)
+
+    # -- how it works ---------------------------------------------------------------------
+
+    def _expect(
+        self, compiled: re.Pattern[str], wanted: Pattern, timeout: Duration
+    ) -> re.Match[str]:
+        __tracebackhide__ = True
+        budget = nanoseconds(timeout)
+        expectation = self._begin([Until(compiled)], budget)
+        ended = self._machine._wait(self, expectation)
+        verdict = expectation.verdict
+        if verdict is not None and verdict.outcome == "matched":
+            assert expectation.match is not None
+            self._cursor = expectation.position
+            return expectation.match
+        if verdict is not None and verdict.outcome == "failed":
+            raise self.failure()
+        shown = wanted if isinstance(wanted, str) else wanted.pattern
+        found = report.miss(self._text, self._cursor, wanted)
+        if ended is not None:
+            raise MachineEndedError(
+                f"{self.port}: the machine ended before {shown!r} came: {ended.detail}", found
+            )
+        spent = f"{format_duration(budget)} of guest time"
+        if verdict is None:
+            spent = f"{self._machine.wall_guard:g} s of the host's time"
+        raise OutOfBudgetError(f"{self.port}: {shown!r} did not come within {spent}", found)
+
+    def _begin(self, steps: list[Until], budget: int | None = None) -> Expectation:
+        """An expectation on this port, started. The machine calls `_end` when it has run."""
+        fail_on = "|".join(f"(?:{pattern})" for pattern in self._fail_on)
+        machine = self._machine
+        self._expectation = expectation = Expectation(
+            machine.core.clock,
+            self._port,
+            steps,
+            finished=lambda verdict: machine.core.stop(),
+            collect=self._collect,
+            fail_on=compile_pattern(fail_on) if fail_on else None,
+            budget=budget,
+            console=self._text,
+            position=self._cursor,
+            fail_position=self._fail_cursor,
+        )
+        self._collect()
+        self._port.on_output = expectation.sending
+        expectation.start()
+        expectation.sending()
+        return expectation
+
+    def _end(self) -> None:
+        """The wait is over, one way or another."""
+        expectation = self._expectation
+        assert expectation is not None
+        self._fail_cursor = expectation.fail_position
+        expectation.cancel()
+        self._port.on_output = None
+
+    def _guarded(self) -> bool:
+        return bool(self._fail_on)
+
+    def failure(self) -> FailOnError:
+        """The error for a `fail_on` pattern that has just matched."""
+        assert self._expectation is not None
+        assert self._expectation.verdict is not None
+        detail = self._expectation.verdict.detail
+        return FailOnError(f"{self.port}: fail_on matched: {detail}", report.output(self._text))
+
+    def _raise_if_found(self, compiled: re.Pattern[str], wanted: Pattern) -> None:
+        __tracebackhide__ = True
+        found = compiled.search(self.unread)
+        if found is not None:
+            shown = wanted if isinstance(wanted, str) else wanted.pattern
+            raise FailOnError(
+                f"{self.port}: {shown!r} is there: {found.group()!r}", report.output(self._text)
+            )
+
+    def recall(self, data: bytes) -> None:
+        """Begin with what the port had sent before the machine was saved; the cursor is its end."""
+        self._raw += data
+        self._text.add(data)
+        self._cursor = self._text.start + len(self._text.text)
+
+    def _collect(self) -> None:
+        data = self._port.take_output()
+        if data:
+            self._raw += data
+            if len(self._raw) > RAW_LIMIT:
+                del self._raw[:-RAW_LIMIT]
+            self._text.add(data)
+            if len(self._text.text) > 2 * WINDOW:
+                self._text.forget()
+
+    def __repr__(self) -> str:
+        return f"<Console {self.port} of {self._machine.name}>"
+
+
+def _source(pattern: Pattern) -> tuple[str, int]:
+    if isinstance(pattern, re.Pattern):
+        return pattern.pattern, pattern.flags
+    try:
+        return pattern, compile_pattern(pattern).flags
+    except re.error as error:
+        raise UsageError(f"{pattern!r} is not a regular expression: {error}") from None
+
+
+def _compiled(pattern: Pattern) -> re.Pattern[str]:
+    source, flags = _source(pattern)
+    return re.compile(source, flags)
