@@ -64,11 +64,13 @@ def run(args: argparse.Namespace) -> int:
     while True:
         if args.follow and situation.state != "running":
             _await_running(situation)
+        situation = look(situation.paths)
         try:
-            left = _attach(look(situation.paths), options)
+            left = _attach(situation, options)
         except WrongStateError:
             if not args.follow:
                 raise
+            situation = look(situation.paths)
             continue
         if left.text:
             print(f"vmmgr: {left.text}", file=sys.stderr)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import pty
+import select
+import signal
 import sys
 import termios
 import time
@@ -27,15 +29,29 @@ def foreground(*argv: str) -> tuple[int, int]:
     return child, terminal
 
 
-def read_until(terminal: int, wanted: bytes) -> bytes:
+def read_until(terminal: int, wanted: bytes, patience: float = 10.0) -> bytes:
+    """What the terminal shows, up to and with `wanted`; fails after `patience` seconds."""
     seen = b""
+    give_up = time.monotonic() + patience
     while wanted not in seen:
+        ready, _, _ = select.select([terminal], [], [], max(0, give_up - time.monotonic()))
+        assert ready, f"{wanted!r} did not come; this did: {seen[-2000:]!r}"
         seen += os.read(terminal, 4096)
     return seen
 
 
-def exit_code(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def exit_code(child: int, patience: float = 10.0) -> int:
+    """The exit code of a child that is about to end; one that is not is killed and fails."""
+    give_up = time.monotonic() + patience
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > give_up:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise AssertionError("the command does not end")
+        time.sleep(0.005)
 
 
 def is_cooked(terminal: int) -> bool:

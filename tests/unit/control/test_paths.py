@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -52,15 +54,14 @@ def test_directories_are_private(state_home) -> None:
     assert machine_names() == ["demo"]
 
 
-def test_sockets_go_to_the_runtime_directory(monkeypatch, tmp_path, state_home) -> None:
-    runtime = tmp_path / "run"
-    runtime.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+def test_sockets_go_to_the_runtime_directory(monkeypatch, state_home) -> None:
+    with tempfile.TemporaryDirectory() as runtime:  # a short path: a socket's may be no longer
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
 
-    socket = MachinePaths.of("demo").socket()
+        socket = MachinePaths.of("demo").socket()
 
-    assert socket.parent == runtime / "vmmgr"
-    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+        assert socket.parent == Path(runtime) / "vmmgr"
+        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
 
 
 def test_machines_of_one_name_in_two_homes_have_two_sockets(monkeypatch, tmp_path) -> None:

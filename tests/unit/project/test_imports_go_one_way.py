@@ -24,7 +24,10 @@ MAY_IMPORT = {
     "proof": {"machine", "snapshot", "graph", "config", "bus", "errors"},
     "interop": {"config", "graph", "errors"},
     "control": {"proof", "machine", "backends", "snapshot", "config", "graph", "bus", "errors"},
-    "cli": {"control", "proof", "machine", "snapshot", "interop", "config", "graph", "bus", "errors"},
+    "cli": {"control", "proof", "machine", "snapshot", "interop", "boot", "cpu"}
+    | {"config", "graph", "bus", "errors"},
+    "api": {"control", "machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
+    "testing": {"api", "config", "graph", "errors"},
 }
 
 

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Control registers, model-specific registers, CPUID and the time-stamp counter. */
+#include "kernel.inc"
+
+        .macro  msr_refuses number, low, high, words
+        try     1f
+        mov     ecx, \number
+        mov     eax, \low
+        mov     edx, \high
+2:      wrmsr
+1:      caught  13, 0, 2b, "\words"
+        .endm
+
+        .macro  msr_keeps number, low, high, words
+        mov     ecx, \number
+        mov     eax, \low
+        mov     edx, \high
+        wrmsr
+        xor     eax, eax
+        xor     edx, edx
+        rdmsr
+        mov     ebx, edx
+        mov     ecx, eax
+        check   ecx, \low, "\words"
+        check   ebx, \high, "its upper half"
+        .endm
+
+        .macro  refuses register, clear, set, words
+        try     1f
+        mov     ACC, \register
+        and     eax, ~(\clear)
+        or      eax, \set
+2:      mov     \register, ACC
+1:      caught  13, 0, 2b, "\words"
+        .endm
+
+main:
+/* ---- model-specific registers ---- */
+
+        mov     ecx, 0x12345
+        try     1f
+2:      rdmsr
+1:      caught  13, 0, 2b, "GP by RDMSR of none there is"
+        msr_refuses 0x12345, 0, 0, "GP by WRMSR to none there is"
+        mov     ecx, 0xfe
+        try     1f
+2:      rdmsr
+1:      caught  13, 0, 2b, "GP by MTRRCAP: CPUID has no MTRR"
+        mov     ecx, 0x800
+        try     1f
+2:      rdmsr
+1:      caught  13, 0, 2b, "GP by the x2APIC's registers: CPUID has none"
+        msr_keeps 0x174, 0x10, 0, "SYSENTER_CS"
+        msr_keeps 0x175, 0x12345678, 0, "SYSENTER_ESP"
+        msr_keeps 0x176, 0x12345678, 0, "SYSENTER_EIP"
+        msr_keeps 0x277, 0x01040600, 0x07050400, "PAT"
+        msr_refuses 0x277, 2, 0, "GP by a PAT entry that is no memory type"
+        msr_keeps 0x1a0, 0x1001, 0, "MISC_ENABLE"
+        msr_keeps 0xc0000081, 0x11111111, 0x22222222, "STAR"
+#if BITS == 64
+        msr_keeps 0xc0000082, 0x11111111, 0x2222, "LSTAR"
+        msr_keeps 0xc0000083, 0x11111111, 0x2222, "CSTAR"
+        msr_keeps 0xc0000084, 0x4700, 0, "FMASK"
+        msr_refuses 0xc0000082, 0, 0x8000, "GP by an LSTAR that is not canonical"
+        msr_refuses 0xc0000100, 0, 0x8000, "GP by an FS base that is not canonical"
+        msr_keeps 0xc0000102, 0x11111111, 0xffff8222, "KERNEL_GS_BASE"
+        mov     dword ptr [cell], 0x1234
+        msr_keeps 0xc0000100, "offset cell", 0, "FS_BASE"
+        mov     ebx, fs:[0]
+        check   ebx, 0x1234, "FS has it"
+        msr_keeps 0xc0000101, "offset cell", 0, "GS_BASE"
+        msr_keeps 0xc0000102, "offset cell+8", 0, "KERNEL_GS_BASE again"
+        mov     dword ptr [cell + 8], 0x5678
+        swapgs
+        mov     ebx, gs:[0]
+        check   ebx, 0x5678, "SWAPGS"
+        swapgs
+        mov     ebx, gs:[0]
+        check   ebx, 0x1234, "and back"
+        try3    2f, 1f
+2:      swapgs
+1:      caught  13, 0, 2b, "GP by SWAPGS in ring 3"
+        mov     ecx, 0xc0000080
+        rdmsr
+        xor     eax, 0x100
+        mov     ebx, eax
+        try     1f
+        mov     eax, ebx
+2:      wrmsr
+1:      caught  13, 0, 2b, "GP by changing EFER.LME while paging"
+#endif
+        mov     ecx, 0xc0000080
+        rdmsr
+        or      eax, 2
+        mov     ebx, eax
+        try     1f
+        mov     eax, ebx
+2:      wrmsr
+1:      caught  13, 0, 2b, "GP by a reserved bit of EFER"
+        mov     ecx, 0x1b
+        rdmsr
+        mov     ebx, eax
+        check   ebx, 0xfee00900, "APIC_BASE: enabled, of the boot processor, at FEE00000"
+        msr_refuses 0x1b, 0xfee00d00, 0, "GP by enabling the x2APIC"
+        msr_refuses 0x1b, 0xfee00900, 0x100, "GP by an APIC beyond the physical addresses"
+
+/* ---- control registers ---- */
+
+        refuses cr0, 0x1, 0x80000000, "GP by CR0: paging without protection"
+        refuses cr0, 0x40000000, 0x20000000, "GP by CR0: NW without CD"
+        refuses cr4, 0, 0x80000000, "GP by a reserved bit of CR4"
+        refuses cr4, 0, 0x2000, "GP by CR4.VMXE: CPUID has no VMX"
+        refuses cr4, 0, 0x20000, "GP by CR4.PCIDE: CPUID has no PCID"
+#if BITS == 64
+        refuses cr0, 0x80000000, 0, "GP by CR0: paging off in 64-bit code"
+        refuses cr4, 0x20, 0, "GP by CR4: PAE off in long mode"
+        try     1f
+        mov     rax, 1
+        shl     rax, 40
+2:      mov     cr3, rax
+1:      caught  13, 0, 2b, "GP by CR3 beyond the physical addresses"
+        try     1f
+        mov     eax, 16
+2:      mov     cr8, rax
+1:      caught  13, 0, 2b, "GP by CR8 above 15"
+        mov     eax, 5
+        mov     cr8, rax
+        apic_read LAPIC+0x80
+        mov     ebx, eax
+        check   ebx, 0x50, "CR8 is the APIC's task priority"
+        apic_write LAPIC+0x80, 0x30
+        mov     rbx, cr8
+        check   ebx, 3, "and the other way round"
+        xor     eax, eax
+        mov     cr8, rax
+#endif
+        try     1f
+2:      .byte   0x0f, 0x20, 0xc8        /* mov eax, cr1 */
+1:      caught  6, 0, 2b, "UD by CR1"
+        mov     ACC, cr0
+        mov     ebx, eax
+        and     ebx, 0x10
+        check   ebx, 0x10, "CR0.ET is set for good"
+        smsw    bx
+        movzx   ebx, bx
+        and     ebx, 1
+        check   ebx, 1, "SMSW"
+        mov     ax, 0
+        lmsw    ax
+        smsw    bx
+        and     ebx, 1
+        check   ebx, 1, "LMSW does not clear PE"
+
+/* ---- CPUID ---- */
+
+        .macro  feature leaf, register, mask, wanted, words
+        mov     eax, \leaf
+        xor     ecx, ecx
+        cpuid
+        mov     ebx, \register
+        and     ebx, \mask
+        check   ebx, \wanted, "\words"
+        .endm
+        feature 1, edx, 1<<9, 1<<9, "CPUID: has an APIC"
+        feature 1, edx, 1<<12, 0, "CPUID: no MTRR"
+        feature 1, edx, 1<<14, 0, "CPUID: no machine check architecture"
+        feature 1, ecx, 1<<21, 0, "CPUID: no x2APIC"
+        feature 1, ecx, 1<<30, 0, "CPUID: no RDRAND"
+        feature 1, ecx, 1<<3, 0, "CPUID: no MONITOR"
+        feature 1, ecx, 1<<5, 0, "CPUID: no VMX"
+        feature 1, ecx, 1<<28, 0, "CPUID: no AVX"
+        feature 1, ecx, 1<<17, 0, "CPUID: no PCID"
+        feature 1, ecx, 1<<24, 1<<24, "CPUID: a TSC-deadline timer"
+        feature 7, ebx, (1<<18)+(1<<14)+(1<<5), 0, "CPUID: no RDSEED, MPX, AVX2"
+        feature 0x80000001, ecx, 1<<2, 0, "CPUID: no SVM"
+        feature 0x80000007, edx, 1<<8, 1<<8, "CPUID: the TSC has one rate"
+        feature 0x80000008, eax, 0xff, 40, "CPUID: 40 physical address bits"
+        feature 1, edx, 1<<25, 1<<25, "CPUID: SSE"
+
+/* ---- the time-stamp counter ---- */
+
+        rdtsc
+        mov     ebx, eax
+        mov     edi, edx
+        rdtsc
+        sub     eax, ebx
+        sbb     edx, edi
+        sets    cl
+        movzx   ecx, cl
+        check   ecx, 0, "RDTSC does not go back"
+        mov     ACC, cr4
+        or      eax, 4                  /* TSD */
+        mov     cr4, ACC
+        try     1f
+        rdtsc
+1:      uncaught "TSD does not concern ring 0"
+        try3    2f, 1f
+2:      rdtsc
+1:      caught  13, 0, 2b, "GP by RDTSC in ring 3 with TSD"
+        mov     ACC, cr4
+        and     eax, ~4
+        mov     cr4, ACC
+        mov     eax, 0x80000001
+        cpuid
+        test    edx, 1 << 27
+        jz      1f
+        mov     ecx, 0xc0000103
+        mov     eax, 0x77
+        xor     edx, edx
+        wrmsr
+        rdtscp
+        mov     ebx, ecx
+        check   ebx, 0x77, "RDTSCP has TSC_AUX"
+1:      jmp     finish
+
+        .data
+        .balign 16
+cell:   .quad   0, 0

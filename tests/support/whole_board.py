@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A board with every type of device, and no CPU."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from manager.bus.clock import Clock, ManualTime
+from manager.bus.lines import Wire
+from manager.bus.memory import Memory
+from manager.bus.ports import PortBus
+from manager.bus.record import Record, from_plain, to_plain
+from manager.graph.build import load_graph
+from manager.graph.nodes import Graph
+from manager.machine.board import Board, Outside
+from manager.snapshot import cbor
+
+EVERYTHING = """
+schema = 1
+[memory]
+size = "4M"
+[boot]
+firmware = "bios.bin"
+[slots.0]
+device = "hostbridge"
+[slots.4]
+device = "uart"
+backend = "null"
+[slots.31]
+device = "lpc"
+[lpc.com1]
+backend = "null"
+[lpc.com3]
+backend = "null"
+[lpc.debug-exit]
+port = 0xf4
+"""
+
+
+@dataclass
+class Seen:
+    """What a board did to its surroundings."""
+
+    intr: list[bool] = field(default_factory=list)
+
+
+def board(seen: Seen | None = None) -> Board:
+    """A board with every type of device, at virtual time 1 s; nothing fires by itself."""
+    seen = seen or Seen()
+    graph = whole_graph()
+    time = ManualTime(1_000_000_000)
+    outside = Outside(
+        intr=Wire(seen.intr.append),
+        nmi=lambda: None,
+        set_a20=lambda enabled: None,
+        reset=lambda: None,
+        power_off=lambda: None,
+        end=lambda status: None,
+        post=lambda kind, port, data: None,
+        memory=Memory.blank(graph.memory_size),
+        written=lambda start, end: None,
+    )
+    return Board(graph, PortBus(), Clock(time), outside)
+
+
+@cache
+def whole_graph() -> Graph:
+    """The graph of EVERYTHING; its firmware is zeros."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "bios.bin").write_bytes(bytes(1 << 16))
+        (Path(folder) / "machine.toml").write_text(EVERYTHING)
+        return load_graph(Path(folder) / "machine.toml")
+
+
+def through_a_file(record: Record) -> Record:
+    """As it comes back from a snapshot."""
+    plain = cbor.decode(cbor.encode(to_plain(record)))
+    return from_plain(type(record), plain, record.VERSION, "device")
