@@ -86,8 +86,8 @@ def _wait_and_restore(reader: int, terminal: int, saved: list[Any]) -> NoReturn:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        os.dup2(reader, 0)
         os.dup2(terminal, 1)
+        os.dup2(reader, 0)
         os.closerange(2, HIGHEST)
         if not os.read(0, 1):
             termios.tcsetattr(1, termios.TCSANOW, saved)

@@ -31,6 +31,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("manager.cli.doctor", "check what vmmgr needs of this host"),
     "completion": ("manager.cli.completion", "print the completion script of a shell"),
     "console": ("manager.cli.console", "be at a serial port of a running machine"),
+    "replay": ("manager.cli.replay", "run a recorded machine again, and see if it is the same"),
+    "rewind": ("manager.cli.rewind", "bring a running machine to an earlier time"),
+    "step-back": ("manager.cli.step_back", "bring a running machine to before its last input"),
+    "verify": ("manager.cli.verify", "prove that suspending anywhere leaves a run as it is"),
+    "bisect": ("manager.cli.bisect", "find the virtual time at which something first holds"),
+    "cache": ("manager.cli.cache", "list or drop the machines that `up` keeps ready"),
     "validate": ("manager.cli.validate", "check machine files"),
     "config": ("manager.cli.config", "print a machine file with everything resolved"),
     "plan": ("manager.cli.plan", "print who gets which slot, port and interrupt"),
@@ -85,17 +91,21 @@ def _dispatch(argv: Sequence[str]) -> int:
     verb = next((word for word in argv if not word.startswith("-")), None)
     parser = argparse.ArgumentParser(
         prog="vmmgr",
+        usage="vmmgr [-h] [--version] VERB ...",
         description="Runs virtual machines that TOML files declare.",
-        epilog="`vmmgr VERB --help` tells more about a verb.",
     )
     parser.add_argument("--version", action="version", version=f"vmmgr {manager.__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="VERB", required=True)
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="VERB", required=True, help=argparse.SUPPRESS
+    )
     if verb in VERBS:
         module = importlib.import_module(VERBS[verb][0])
         module.register(subparsers)
     else:
-        for name, (_, summary) in VERBS.items():
-            subparsers.add_parser(name, help=summary)
+        for name in VERBS:
+            subparsers.add_parser(name)
+    if verb not in VERBS or not {"-h", "--help"}.isdisjoint(argv):
+        _add_manual(parser, None if verb not in VERBS else subparsers.choices[verb])
     try:
         args = parser.parse_args(argv)
     except SystemExit as error:
@@ -103,6 +113,17 @@ def _dispatch(argv: Sequence[str]) -> int:
     run = getattr(args, "run", None) or module.run
     status: int = run(args)
     return status
+
+
+def _add_manual(parser: argparse.ArgumentParser, of_verb: argparse.ArgumentParser | None) -> None:
+    """Let `--help` say more than the parser knows."""
+    from manager.cli import manual
+
+    if of_verb is not None:
+        of_verb.epilog = manual.examples(of_verb.prog.rpartition(" ")[2])
+        of_verb.formatter_class = manual.Formatter
+    parser.epilog = manual.overview({name: summary for name, (_, summary) in VERBS.items()})
+    parser.formatter_class = manual.Formatter
 
 
 def _shown(error: VmmgrError) -> str:

@@ -13,6 +13,9 @@ from manager.errors import SnapshotCorruptError, VmmgrError
 if TYPE_CHECKING:
     from manager.control.home import Situation
 
+_LAST_LINES = 8
+"""Lines that are shown of a crashed machine's log."""
+_TAIL = 4096
 _PATIENCE = 5.0
 """Seconds that a running machine gets to answer."""
 
@@ -56,12 +59,32 @@ def describe(situation: Situation) -> dict[str, Any]:
         "uptime_s": live["uptime"] if live else None,
         "clock": live["clock"] if live else None,
         "file": record.file if record is not None else None,
+        "ready": live["ready"] if live else None,
         "ports": live["ports"] if live else ports,
+        "consoles": live["consoles"] if live else [],
         "identity": record.identity if record is not None else None,
         "config": record.config if record is not None else None,
         "snapshot": str(situation.saved.path) if situation.saved is not None else None,
         "snapshot_at": situation.saved.at if situation.saved is not None else None,
+        "last_words": _last_words(situation) if situation.state == "crashed" else [],
     }
+
+
+def _last_words(situation: Situation) -> list[str]:
+    """The last lines of a crashed machine's console, and what its process said."""
+    from manager.control.port_log import tail
+    from manager.machine.console_text import ConsoleText
+
+    text = ConsoleText()
+    record = situation.record
+    if record is not None and record.console is not None:
+        text.add(tail(situation.paths.port_log(record.console), _TAIL))
+    lines = text.last_lines(_LAST_LINES).split("\n") if text.text else []
+    try:
+        said = situation.paths.owner_log.read_text(errors="replace").rstrip().split("\n")
+    except OSError:
+        said = []
+    return lines + [f"vmmgr: {line}" for line in said[-_LAST_LINES:] if line]
 
 
 def _ask(situation: Situation) -> dict[str, Any] | None:
@@ -103,6 +126,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         ("clock", status["clock"]),
         ("file", status["file"]),
         *((port["id"], _port(port)) for port in status["ports"]),
+        *(("attached", _console(console)) for console in status["consoles"]),
         ("identity", status["identity"]),
         ("config", status["config"]),
         ("snapshot", status["snapshot"]),
@@ -110,7 +134,9 @@ def _lines(status: dict[str, Any]) -> list[str]:
     ]
     shown = [(key, value) for key, value in rows if value is not None]
     width = max(len(key) for key, _ in shown)
-    return [f"{key.ljust(width)}  {value}" for key, value in shown]
+    words = [f"  | {line}" for line in status["last_words"]]
+    listed = [f"{key.ljust(width)}  {value}" for key, value in shown]
+    return listed + (["last lines:", *words] if words else [])
 
 
 def _port(port: dict[str, Any]) -> str:
@@ -118,8 +144,16 @@ def _port(port: dict[str, Any]) -> str:
     if port["console"]:
         parts.append("console")
     if port.get("log-fault"):
-        parts.append(f"not logged: {port['log-fault']}")
+        parts.append(f"{port['log-lost']} bytes not logged: {port['log-fault']}")
+    if port.get("dropped"):
+        parts.append(f"{port['dropped']} bytes dropped")
     return ", ".join(parts)
+
+
+def _console(console: dict[str, Any]) -> str:
+    does = "types" if console["writes"] else "reads"
+    missed = f", missed {console['dropped']} bytes" if console["dropped"] else ""
+    return f"process {console['pid']} {does} at {console['port']}{missed}"
 
 
 def _seconds(amount: float | None, unit: float) -> str | None:

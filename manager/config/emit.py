@@ -87,6 +87,8 @@ def lines(model: Machine) -> Iterator[Line]:
         yield from _table(("ready",), {**tree["ready"], "timeout": timeout})
     rewind = units.format_duration(model.record.rewind)
     yield from _table(("record",), {**tree["record"], "rewind": rewind})
+    if model.gdb is not None:
+        yield from _table(("gdb",), tree["gdb"])
     yield from _table(("debug",), {key: i for key, i in tree["debug"].items() if i != []})
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from manager.config.backends import BACKEND_PATHS
+from manager.config.debugger import is_socket_path
 from manager.config.diagnostics import ConfigError, Diagnostic, errors
 from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
@@ -114,6 +115,9 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
                     directory = origins.source(("boot", "modules", index)).directory
                     name, arguments = split_module(module)
                     modules[index] = join_module(directory / name, arguments)
+    gdb = tree.get("gdb")
+    if isinstance(gdb, dict) and is_socket_path(str(gdb.get("listen", ""))):
+        _resolve(gdb, "listen", origins.source(("gdb", "listen")))
     debug = tree.get("debug")
     if isinstance(debug, dict):
         _resolve(debug, "trace-file", origins.source(("debug", "trace-file")))

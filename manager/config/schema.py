@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from manager.config.backends import BACKENDS, Backend, NullBackend
+from manager.config.debugger import Gdb
 from manager.config.sections import BOOT_HELP, Boot, Clock, Cpu, Debug, Memory, Ready, Record
 from manager.config.table import Table
 from manager.config.values import IoPort, LintCode, Name
@@ -119,6 +120,7 @@ class Machine(Table):
     lpc: Lpc = Field(default_factory=Lpc, description="What sits behind the LPC bridge.")
     ready: Ready | None = Field(default=None, description="When `up` counts as ready.")
     record: Record = Field(default_factory=Record, description="What is recorded of a run.")
+    gdb: Gdb | None = Field(default=None, description="Where gdb may connect to.")
     debug: Debug = Field(default_factory=Debug, description="Help for debugging a guest.")
 
 
@@ -135,6 +137,7 @@ SECTIONS: dict[str, type[Table]] = {
     "lpc": Lpc,
     "ready": Ready,
     "record": Record,
+    "gdb": Gdb,
     "debug": Debug,
 }
 

@@ -102,11 +102,11 @@ def compile_pattern(text: str) -> re.Pattern[str]:
         return re.compile(text, re.MULTILINE)
 
 
-_HOST_PORT = re.compile(r"(?:[^\s:\[\]/]*|\[[0-9A-Fa-f:.%a-z]+\]):([0-9]{1,5})")
+HOST_PORT = re.compile(r"(?:[^\s:\[\]/]*|\[[0-9A-Fa-f:.%a-z]+\]):([0-9]{1,5})")
 
 
 def _address(text: str) -> str:
-    match = _HOST_PORT.fullmatch(text)
+    match = HOST_PORT.fullmatch(text)
     if match is None or int(match[1]) > 0xFFFF:
         help = 'write "HOST:PORT", such as "127.0.0.1:4555" or "[::1]:4555"'
         raise fault("VM021", f'"{text}" is not a network address', help)
@@ -140,12 +140,12 @@ def _lint_code(code: str) -> str:
     return code
 
 
-def _text(pattern: str) -> WithJsonSchema:
+def text_like(pattern: str) -> WithJsonSchema:
     """JSON Schema of a string; what holds a variable could be anything."""
     return WithJsonSchema({"type": "string", "pattern": rf"^(?:{pattern})$|\$\{{"})
 
 
-Name = Annotated[str, AfterValidator(_name), _text(NAME.pattern)]
+Name = Annotated[str, AfterValidator(_name), text_like(NAME.pattern)]
 Memory = Annotated[
     int,
     BeforeValidator(_size),
@@ -168,14 +168,14 @@ Epoch = Annotated[
 ]
 """Seconds since 1970-01-01T00:00:00Z."""
 Duration = Annotated[
-    int, BeforeValidator(_duration), _text(r"[0-9]+(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h)")
+    int, BeforeValidator(_duration), text_like(r"[0-9]+(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h)")
 ]
 """Nanoseconds."""
 FilePath = Annotated[str, AfterValidator(_path)]
 Pattern = Annotated[
     str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "format": "regex"})
 ]
-Address = Annotated[str, AfterValidator(_address), _text(_HOST_PORT.pattern)]
+Address = Annotated[str, AfterValidator(_address), text_like(HOST_PORT.pattern)]
 IoPort = Annotated[
     int,
     AfterValidator(_io_port),
@@ -186,4 +186,4 @@ GuestAddress = Annotated[
     AfterValidator(_guest_address),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_ADDRESS - 1}),
 ]
-LintCode = Annotated[str, AfterValidator(_lint_code), _text("VM[0-9]{3}")]
+LintCode = Annotated[str, AfterValidator(_lint_code), text_like("VM[0-9]{3}")]

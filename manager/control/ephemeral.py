@@ -23,7 +23,7 @@ from manager.errors import ExitCode
 if TYPE_CHECKING:
     from manager.backends.backend import Backend
     from manager.graph.nodes import Graph
-    from manager.machine.expectation import Step, Verdict
+    from manager.machine.expectation import Expectation, Step, Verdict
     from manager.machine.machine import Machine
 
 _STATUS = {
@@ -77,8 +77,12 @@ def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
                 else:
                     backend = factory.make(node.backend)
                 wiring.connect(node.id, backend, selector)
-            _expect(owner, script, console)
-            return owner.run(drain=console)
+            expectation = _expect(owner, script, console)
+            outcome = owner.run(drain=console)
+            if outcome.kind in ("ended", "fault"):
+                expectation.look()  # at what the guest printed last
+                outcome = _judge(outcome, expectation.verdict)
+            return outcome
         finally:
             owner.close()
 
@@ -100,7 +104,14 @@ class _Printer(StdioBackend):
             self._owner.finish(Outcome("interrupted", ExitCode.FAILURE))
 
 
-def _expect(owner: Owner, script: Script, console: str | None) -> None:
+def _judge(outcome: Outcome, verdict: Verdict | None) -> Outcome:
+    """The end of a machine in the light of its last words. A status of the guest's own stands."""
+    if verdict is None or (verdict.outcome == "matched" and outcome.reason == "debug-exit"):
+        return outcome
+    return Outcome("verdict", _STATUS[verdict.outcome], verdict.detail, verdict.outcome)
+
+
+def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:
     from manager.machine.expectation import Expectation
 
     wire = owner.wiring.wires.get(console) if console is not None else None
@@ -122,6 +133,7 @@ def _expect(owner: Owner, script: Script, console: str | None) -> None:
         wire.listeners.append(expectation.heard)
         wire.port.on_output = expectation.sending
     expectation.start()
+    return expectation
 
 
 class _Nothing:

@@ -51,15 +51,14 @@ class Keeper:
 
     # -- beginning and end ----------------------------------------------------------------
 
-    def begin(self, start: Start, *, booted: bool) -> None:
+    def begin(self, start: Start) -> None:
         """Begin to record, unless the machine file says no; a host that refuses is told of."""
         settings = self._owner.machine.graph.record
         if not settings.enabled:
             return
         store = Store(self._paths.snapshots)
         self.timeline = Timeline(store, settings.rewind_ns)
-        if booted:
-            self.timeline.clear()
+        self.timeline.clear()
         try:
             self._begun_with = dict.fromkeys(self._owner.wiring.wires, 0)
             self._record(self._owner.machine, start)
@@ -74,6 +73,8 @@ class Keeper:
             else:
                 self._recorder.detach()
             self._recorder = None
+        if self.timeline is not None and outcome is not None and outcome.kind in ("ended", "down"):
+            self.timeline.clear()
 
     def suspended(self, path: Path) -> None:
         """The machine was saved and is over here."""

@@ -131,7 +131,7 @@ def _own(
         keeper = owner.keeper = Keeper(owner, home.paths, audience.say)
         try:
             origin.replay(wires)
-            keeper.begin(origin.start, booted=not launch.resume)
+            keeper.begin(origin.start)
             keeper.to_cache = origin.to_cache
             stdio = None if launch.detached else terminal(owner)
             connect_backends(wiring, graph, selector, stdio, home.paths.pty_link)

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from manager.machine.machine import Machine
 
 
+POWER_ON = Start()
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """How a machine came to be where it is."""
 
-    start: Start = Start()
+    start: Start = POWER_ON
     """What a replay of the run begins with."""
     to_cache: ToCache | None = None
     """Where it is to be kept once it is ready."""

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from enum import Enum, auto
 from mmap import mmap
 from typing import Protocol
@@ -21,6 +23,27 @@ class Stop(Enum):
     """Triple fault."""
     FAULT = auto()
     """The engine cannot execute what the guest asks for."""
+    DEBUGGER = auto()
+    """What `Engine.hit` says."""
+
+
+class Hit(Enum):
+    """What a debugger on the host's side was waiting for."""
+
+    BREAKPOINT = 1
+    WATCHPOINT = 2
+    STEP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Watchpoint:
+    """Bytes that a debugger watches."""
+
+    address: int
+    """Linear."""
+    length: int
+    reads: bool
+    writes: bool
 
 
 class Platform(Protocol):
@@ -116,6 +139,45 @@ class Engine(Protocol):
 
     def write_state(self, state: CpuState) -> None:
         """Replace the architectural state; only while not running."""
+
+    def debug(self, breakpoints: Collection[int], watchpoints: Collection[Watchpoint]) -> None:
+        """Stop before the instructions at these linear addresses, and after these accesses.
+
+        The guest cannot tell: what it does, and when, is the same.
+        """
+
+    def debug_from_here(self, step: bool) -> None:
+        """The next run ignores a breakpoint at its first instruction; `step`: it is the only one.
+
+        A step may take several runs, as deadlines come first.
+        """
+
+    def undebugged(self) -> AbstractContextManager[None]:
+        """No breakpoints and watchpoints while this lasts."""
+
+    @property
+    def hit(self) -> tuple[Hit, int]:
+        """After Stop.DEBUGGER: what happened, and the linear address of the break- or watchpoint.
+
+        The next instruction is that of a breakpoint, or the one after an access or a step.
+        """
+
+    @property
+    def in_block(self) -> bool:
+        """Stopped by the debugger where the engine alone would not stop.
+
+        Until the rest of the block has run nothing else may happen to the guest: a run to the
+        present time does that.
+        """
+
+    def write_general(self, register: int, value: int) -> None:
+        """Change a general register, in the order of CpuState.gpr; only while not running."""
+
+    def write_rip(self, value: int) -> None:
+        """Go on elsewhere; only while not running."""
+
+    def write_rflags(self, value: int) -> None:
+        """Change RFLAGS; only while not running."""
 
     @property
     def halted(self) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import struct
 import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import util
@@ -19,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from manager.cpu.engine import Platform, Stop
+from manager.cpu.engine import Hit, Platform, Stop, Watchpoint
 from manager.cpu.models import MODELS
 from manager.cpu.state import CpuState, Fpu, Msrs, Segment, Table
 from manager.errors import HostError
@@ -92,6 +94,7 @@ class UnicornEngine:
             native.STOP_HALT: Stop.HALT,
             native.STOP_SHUTDOWN: Stop.SHUTDOWN,
             native.STOP_FAULT: Stop.FAULT,
+            native.STOP_DEBUGGER: Stop.DEBUGGER,
         }
         # Called often: bound once, straight to the native methods.
         self.now = engine.now
@@ -106,6 +109,7 @@ class UnicornEngine:
         self.map_hole = engine.map_hole
         self.invalidate = engine.invalidate
         self._a20 = True
+        self._debugged: tuple[Collection[int], Collection[Watchpoint]] = ((), ())
 
     def run(self, deadline: int) -> Stop:
         """Execute until `deadline`, HLT, a kick, or the end."""
@@ -147,6 +151,56 @@ class UnicornEngine:
         """After Stop.FAULT: why, in Unicorn's words."""
         fault: str = self._engine.fault
         return fault
+
+    # -- a debugger on the host's side ----------------------------------------------------
+
+    def debug(self, breakpoints: Collection[int], watchpoints: Collection[Watchpoint]) -> None:
+        """Stop at these instructions and after these accesses."""
+        self._debugged = (breakpoints, watchpoints)
+        self._engine.set_breakpoints(tuple(breakpoints))
+        self._engine.set_watchpoints(
+            tuple(
+                (item.address, item.length, item.reads | item.writes << 1) for item in watchpoints
+            )
+        )
+
+    def debug_from_here(self, step: bool) -> None:
+        """Ignore a breakpoint at the next instruction; with `step` stop behind it."""
+        self._engine.pass_here(step)
+
+    @contextmanager
+    def undebugged(self) -> Iterator[None]:
+        """No breakpoints and watchpoints while this lasts."""
+        debugged = self._debugged
+        self.debug((), ())
+        try:
+            yield
+        finally:
+            self.debug(*debugged)
+
+    @property
+    def hit(self) -> tuple[Hit, int]:
+        """After Stop.DEBUGGER: what happened, and where."""
+        kind, address = self._engine.hit
+        return Hit(kind), address
+
+    @property
+    def in_block(self) -> bool:
+        """Stopped by the debugger where the engine alone would not stop."""
+        return self._engine.in_block
+
+    def write_general(self, register: int, value: int) -> None:
+        """Change a general register."""
+        self._set(self._layout.ENV_REGS + 8 * register, 8, value)
+
+    def write_rip(self, value: int) -> None:
+        """Go on elsewhere."""
+        self._set(self._layout.ENV_EIP, 8, value)
+
+    def write_rflags(self, value: int) -> None:
+        """Change RFLAGS."""
+        self._set(self._layout.ENV_EFLAGS, 8, value | 2)
+        self._engine.derive()
 
     # -- architectural state --------------------------------------------------------------
 

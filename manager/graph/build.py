@@ -20,6 +20,7 @@ from manager.graph.nodes import (
     Debug,
     DeviceNode,
     FirmwareBoot,
+    Gdb,
     Graph,
     ImageBoot,
     KernelBoot,
@@ -111,6 +112,7 @@ def assemble(loaded: LoadedModel) -> Graph:
             Path(model.debug.trace_file) if model.debug.trace_file is not None else None,
         ),
         record=Recording(model.record.enabled, model.record.rewind),
+        gdb=Gdb(model.gdb.listen, model.gdb.wait) if model.gdb is not None else None,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.config.debugger import is_socket_path
 from manager.config.modules import join_module, split_module
 from manager.graph.differences import Difference, differences
 from manager.graph.nodes import (
@@ -128,7 +129,10 @@ def _relative(graph: Graph) -> Graph:
     debug = graph.debug
     if debug.trace_file is not None:
         debug = replace(debug, trace_file=_near(debug.trace_file, here))
-    return replace(graph, devices=devices, boot=_boot_near(graph.boot, here), debug=debug)
+    gdb = graph.gdb
+    if gdb is not None and is_socket_path(gdb.listen):
+        gdb = replace(gdb, listen=f"./{_near(gdb.listen, here)}")
+    return replace(graph, gdb=gdb, devices=devices, boot=_boot_near(graph.boot, here), debug=debug)
 
 
 def _boot_near(boot: Boot, here: Path) -> Boot:

@@ -190,6 +190,16 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class Gdb:
+    """Where gdb may connect to."""
+
+    listen: str
+    """HOST:PORT, or the path of a UNIX socket, which has a slash."""
+    wait: bool = False
+    """Nothing is executed until a debugger says so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A whole machine."""
 
@@ -208,6 +218,7 @@ class Graph:
     ready: Ready | None = None
     debug: Debug = Debug()
     record: Recording = Recording()
+    gdb: Gdb | None = None
 
     def device(self, id: str) -> DeviceNode | None:
         """The device of that id."""

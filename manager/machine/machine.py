@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from manager.bus.lines import Wire
 from manager.bus.memory import Memory, RamRegion
 from manager.bus.ports import PortBus
 from manager.bus.record import Record, uint
-from manager.cpu.engine import Stop
+from manager.cpu.engine import Hit, Stop
 from manager.cpu.state import CpuState
 from manager.cpu.unicorn_engine import UnicornEngine
 from manager.devices.rom import Rom, RomState
@@ -67,6 +68,8 @@ class Machine:
         self._reset_requested = False
         self._stop_requested = False
         self._ended: Ended | None = None
+        self.on_hit: Callable[[Hit, int], None] | None = None
+        """Told of what a debugger asked the engine to stop for; run() has returned by then."""
         self._board = Board(
             graph,
             io,
@@ -139,9 +142,11 @@ class Machine:
     # -- the run loop ---------------------------------------------------------------------
 
     def run(self, until: int) -> Ended | None:
-        """Let time pass until `until`, the end of the machine, or stop()."""
+        """Let time pass until `until`, the end of the machine, stop(), or a debugger's hit."""
         engine, clock = self.engine, self.clock
         self._stop_requested = False
+        if engine.in_block and not self._note(engine.run(engine.now())):
+            return self._ended
         while self._ended is None:
             clock.run_due()
             if self._reset_requested:
@@ -152,8 +157,8 @@ class Machine:
             deadline = min(until, clock.next_deadline())
             if engine.halted and not engine.can_interrupt():
                 engine.advance(deadline)
-            else:
-                self._note(engine.run(deadline))
+            elif not self._note(engine.run(deadline)):
+                break
         return self._ended
 
     def stop(self) -> None:
@@ -167,7 +172,12 @@ class Machine:
             return self.clock.next_deadline()
         return None
 
-    def _note(self, stop: Stop) -> None:
+    def _note(self, stop: Stop) -> bool:
+        """Whether the run may go on, as far as the CPU is concerned."""
+        if stop is Stop.DEBUGGER:
+            if self.on_hit is not None:
+                self.on_hit(*self.engine.hit)
+            return False
         if stop is Stop.HALT:
             if not self.engine.interrupts_enabled:
                 self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
@@ -178,6 +188,7 @@ class Machine:
             place = _place(self.engine.read_state())
             detail = f"the engine cannot go on at {place}: {self.engine.fault}"
             self._end("engine", ExitCode.GUEST_FAULT, detail)
+        return True
 
     def _end(self, reason: EndReason, status: int, detail: str) -> None:
         if self._ended is None:
@@ -226,7 +237,8 @@ class Machine:
         from manager.graph import identity
 
         while self._ended is None and (arrival := self.inputs.last_at) is not None:
-            self.run(arrival)
+            with self.engine.undebugged():
+                self.run(arrival)
         ticks, charged = self.engine.time
         return Image(
             machine=self.graph.name,

@@ -64,6 +64,8 @@ class Timeline:
     store: Store
     window: int
     checkpoints: list[Checkpoint] = field(default_factory=list)
+    abandoned: list[str] = field(default_factory=list)
+    """Tags of checkpoints on other branches, and of forks."""
     fault: str = ""
     """Why there are no more checkpoints."""
     _next_at: int = 0
@@ -157,6 +159,7 @@ class Timeline:
         known.append(Check(target, None, digests.joined(machine.records())))
         if start is not None:
             self._mark_fork(start)
+        self._abandon(self.checkpoints[len(nearest) :])
         self.checkpoints = nearest
         self._next_at = target + INTERVAL
         return Rewound(machine, sent, known, start)
@@ -175,6 +178,14 @@ class Timeline:
         tag = f"{FORK}{start.at // 1_000_000}ms"
         with suppress(VmmgrError):
             self.store.tag(tag, start.path)
+            self.abandoned = [*(known for known in self.abandoned if known != tag), tag]
+
+    def _abandon(self, others: Sequence[Checkpoint]) -> None:
+        """Keep a few states of the time lines that were left, to be looked at."""
+        self.abandoned += [item.tag for item in others]
+        while len(self.abandoned) > DENSE:
+            with suppress(VmmgrError):
+                self.store.discard(self.abandoned.pop(0))
 
 
 def input_before(entries: Sequence[Entry], now: int, count: int) -> int:

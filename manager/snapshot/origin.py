@@ -74,9 +74,10 @@ class WrittenPages:
         with _pagemap() as pagemap:
             return _pages.scan_written(pagemap, memory)
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # `os` may be gone when the interpreter ends.
         if self._watch >= 0:
-            os.close(self._watch)
+            close(self._watch)
 
 
 class NoTracker:

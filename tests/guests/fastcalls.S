@@ -2,6 +2,13 @@
 /* SYSCALL/SYSRET and SYSENTER/SYSEXIT, by whatever the CPU model has of them. */
 #include "kernel.inc"
 
+#if BITS == 64
+#define EXIT_32          sysexitd
+#else
+#define EXIT_32          sysexit
+#endif
+#define RETURN_32        sysretd
+
 #define MSR_SYSENTER_CS  0x174
 #define MSR_SYSENTER_ESP 0x175
 #define MSR_SYSENTER_EIP 0x176
@@ -57,7 +64,7 @@ main:
 2:      sysenter
 1:      caught  6, 0, 2b, "AMD: UD by SYSENTER in long mode"
         try     1f
-2:      sysexit
+2:      EXIT_32
 1:      caught  6, 0, 2b, "AMD: UD by SYSEXIT in long mode"
         jmp     amd
 #endif
@@ -67,7 +74,7 @@ intel:
 2:      sysenter
 1:      caught  13, 0, 2b, "GP by SYSENTER while its MSR is 0"
         try     1f
-2:      sysexit
+2:      EXIT_32
 1:      caught  13, 0, 2b, "GP by SYSEXIT while its MSR is 0"
         set_msr MSR_SYSENTER_CS, CODE0_FAST
         set_msr MSR_SYSENTER_ESP, "offset kernel_stack_top - 256"
@@ -95,7 +102,7 @@ intel:
         try     1f
         mov     DAT, offset 2f
         mov     CNT, offset user_stack_top
-        sysexit
+        EXIT_32
 2:      mov     ebx, esp
 3:      cli
 1:      caught  13, 0, 3b, "SYSEXIT goes to ring 3"
@@ -107,7 +114,7 @@ intel:
         try     1f
         mov     rdx, offset 2f
         mov     rcx, offset user_stack_top
-        rex.w sysexit
+        sysexitq
 2:      mov     r8, 0x123456789
 3:      cli
 1:      caught  13, 0, 3b, "SYSEXIT with REX.W stays in 64-bit code"
@@ -119,7 +126,7 @@ intel:
         check   ecx, 1, "and runs it"
 #endif
         try3    2f, 1f
-2:      sysexit
+2:      EXIT_32
 1:      caught  13, 0, 2b, "GP by SYSEXIT in ring 3"
 #if BITS == 32
         cmp     dword ptr [vendor], 0x756e6547
@@ -219,7 +226,7 @@ amd:
 1:
 #endif
         try3    2f, 1f
-2:      sysret
+2:      RETURN_32
 1:      caught  13, 0, 2b, "GP by SYSRET in ring 3"
 done:   jmp     finish
 

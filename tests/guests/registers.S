@@ -21,7 +21,8 @@
         rdmsr
         mov     ebx, edx
         mov     ecx, eax
-        check   ecx, \low, "\words"
+        mov     edi, \low
+        check   ecx, edi, "\words"
         check   ebx, \high, "its upper half"
         .endm
 

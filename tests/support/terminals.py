@@ -29,15 +29,48 @@ def foreground(*argv: str) -> tuple[int, int]:
     return child, terminal
 
 
+def under_a_shell(*argv: str) -> tuple[int, int, int]:
+    """As `foreground`, below a process that stands for the user's shell and outlives the command.
+
+    Returns the shell's pid, the terminal, and the command's pid.
+    """
+    reader, writer = os.pipe()
+    shell, terminal = pty.fork()
+    if not shell:
+        command = os.fork()
+        if command:
+            os.write(writer, b"%d\n" % command)
+            os.waitpid(command, 0)
+            signal.pause()
+        status = 99
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+        try:
+            status = main(argv)
+        finally:
+            os._exit(status)
+    command = int(os.read(reader, 20))
+    os.close(reader)
+    os.close(writer)
+    return shell, terminal, command
+
+
 def read_until(terminal: int, wanted: bytes, patience: float = 10.0) -> bytes:
     """What the terminal shows, up to and with `wanted`; fails after `patience` seconds."""
-    seen = b""
+    seen = read_some(terminal, patience)
     give_up = time.monotonic() + patience
     while wanted not in seen:
-        ready, _, _ = select.select([terminal], [], [], max(0, give_up - time.monotonic()))
-        assert ready, f"{wanted!r} did not come; this did: {seen[-2000:]!r}"
-        seen += os.read(terminal, 4096)
+        try:
+            seen += read_some(terminal, give_up - time.monotonic())
+        except TimeoutError:
+            raise AssertionError(f"{wanted!r} did not come; this did: {seen[-2000:]!r}") from None
     return seen
+
+
+def read_some(terminal: int, patience: float = 10.0) -> bytes:
+    """What the terminal shows next. Raises TimeoutError when that is nothing."""
+    if not select.select([terminal], [], [], max(0.0, patience))[0]:
+        raise TimeoutError
+    return os.read(terminal, 4096)
 
 
 def exit_code(child: int, patience: float = 10.0) -> int:

@@ -18,10 +18,7 @@ def vmmgr() -> Iterator[Vmmgr]:
     with tempfile.TemporaryDirectory(prefix="vmmgr-") as folder:
         command = Vmmgr(Path(folder))
         yield command
-        state = Path(folder) / "state"
-        for machine in state.iterdir() if state.exists() else ():
-            if (machine / "machine.json").exists():
-                command.terminal("down", machine.name).wait()
+        command.terminal("down", "--all").wait()
 
 
 @pytest.fixture(scope="session")

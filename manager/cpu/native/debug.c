@@ -92,9 +92,9 @@ EXPORT void cpu_watchpoint_remove_by_ref_x86_64(void *cs, void *watchpoint)
 EXPORT int cpu_watchpoint_address_matches_x86_64(void *cs, uint64_t address, uint64_t length)
 {
     void *env = (char *)cs + CS_TO_ENV;
-    int access = 0;
+    int access = running_engine ? debugger_watches(running_engine, address, length) : 0;
     if (!(dr(env, 7) & 0xff))
-        return 0;
+        return access;
     if (watched(env, address, length, MEMORY_READ))
         access |= MEMORY_READ;
     if (watched(env, address, length, MEMORY_WRITE))
@@ -108,6 +108,7 @@ EXPORT void cpu_check_watchpoint_x86_64(void *cs, uint64_t address, uint64_t siz
 {
     struct engine *e = running_engine;
     (void)attributes;
+    debugger_access(e, address, size, access, host_pc);
     uint32_t hits = watched(e->env, address, size, access);
     if (hits == 0)
         return;

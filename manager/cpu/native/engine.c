@@ -69,10 +69,14 @@ static const char *const call_names[CALLS] = {
 
 /* ---- hooks ---- */
 
-static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint32_t size)
+static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64_t address,
+                                                  uint32_t size)
 {
+    if (debugged(e) && debugger_instruction(e, address, size))
+        return;
     if (e->cut) {
         e->cut = false; /* attention stays 0: look again at the next block */
+        e->debugger.walk_end = address + size;
         e->now += size;
         return;
     }
@@ -80,7 +84,7 @@ static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint32
     if (e->watch_hits)
         raise_watch_hits(e);
     if (takes_interrupt(e)) {
-        e->attention = e->kicked ? 0 : e->deadline;
+        e->attention = e->kicked || debugged(e) ? 0 : e->deadline;
         unicorn.loop_exit_noexc(e->cs);
     }
     if (e->kicked || e->now >= e->deadline) {
@@ -88,7 +92,10 @@ static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint32
         unicorn.emu_stop(e->uc);
         unicorn.loop_exit_noexc(e->cs);
     }
-    e->attention = e->deadline;
+    if (debugged(e))
+        debugger_block(e, address, size);
+    else
+        e->attention = e->deadline;
     e->now += size;
 }
 
@@ -96,11 +103,10 @@ static void on_block(void *uc, uint64_t address, uint32_t size, void *opaque)
 {
     struct engine *e = opaque;
     (void)uc;
-    (void)address;
     if (__builtin_expect(e->now < e->attention, 1))
         e->now += size;
     else
-        look_closer(e, size);
+        look_closer(e, address, size);
 }
 
 /* What an instruction that ends in an exception leaves undone, it will begin anew. Only its own
@@ -112,6 +118,7 @@ static void drop_unfinished(struct engine *e, uint32_t vector)
     e->watch_hits = 0;
     e->replay = false;
     e->owed = 0;
+    debugger_interrupted(e);
 }
 
 /* An exception or INT n on its way into the guest's IDT. May nest and jump. */
@@ -468,6 +475,8 @@ static enum stop why_stopped(struct engine *e)
 {
     if (e->error != 0 || e->crashed)
         return STOP_FAULT;
+    if (e->stopping && e->debugger.hit)
+        return STOP_DEBUGGER;
     if (e->stopping)
         return e->kicked ? STOP_KICK : STOP_DEADLINE;
     if (FIELD(uint32_t, e->cs, CS_HALTED))
@@ -501,6 +510,8 @@ static PyObject *engine_run(PyObject *self, PyObject *deadline)
     e->kicked = e->stopping = e->cut = e->replay = false;
     e->watch_hits = 0;
     e->owed = 0;
+    e->debugger.hit = HIT_NONE;
+    e->debugger.asked = e->debugger.alone = false;
     e->attention = 0; /* an interrupt may be waiting */
     running_engine = e;
     e->crashed = contained_run(e);
@@ -686,6 +697,7 @@ static PyObject *engine_forget(PyObject *self, PyObject *unused)
 {
     struct engine *e = (struct engine *)self;
     (void)unused;
+    debugger_interrupted(e);
     unicorn.update_dr7(e->env, 0); /* takes breakpoints off the engine's list */
     memset(e->env, 0, ENV_XCR0);
     FIELD(int32_t, e->env, ENV_OLD_EXCEPTION) = -1;
@@ -733,6 +745,10 @@ static PyMethodDef engine_methods[] = {
     {"poke", engine_poke, METH_VARARGS, "poke(offset, bytes)"},
     {"forget", engine_forget, METH_NOARGS, "zero the CPU state"},
     {"derive", engine_derive, METH_NOARGS, "rebuild derived state after poke()"},
+    {"set_breakpoints", engine_set_breakpoints, METH_O, "set_breakpoints(addresses)"},
+    {"set_watchpoints", engine_set_watchpoints, METH_O,
+     "set_watchpoints((address, length, access), ...): access is 1 read, 2 write or 3"},
+    {"pass_here", engine_pass, METH_O, "pass_here(step): no breakpoint at the next instruction"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -740,6 +756,8 @@ static PyGetSetDef engine_getset[] = {
     {"halted", engine_get_halted, engine_set_halted, "the CPU is in HLT", NULL},
     {"nmi_pending", engine_get_nmi_pending, NULL, "an NMI has not been taken yet", NULL},
     {"time", engine_get_time, engine_set_time, "(ticks, those of them that are no code)", NULL},
+    {"hit", engine_get_hit, NULL, "(what the debugger stopped for, where)", NULL},
+    {"in_block", engine_get_in_block, NULL, "stopped in the middle of a block", NULL},
     {"fault", engine_get_fault, NULL, "why Unicorn gave up, in its words", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

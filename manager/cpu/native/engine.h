@@ -17,6 +17,7 @@ enum stop {
     STOP_HALT,         /* HLT */
     STOP_SHUTDOWN,     /* triple fault */
     STOP_FAULT,        /* Unicorn gave up; `error` says why */
+    STOP_DEBUGGER,     /* a breakpoint, a watchpoint or a step; `debugger.hit` says which */
 };
 
 /*
@@ -50,6 +51,38 @@ struct ram {
     void *host;
 };
 
+/* What the host's debugger wants and has got. See debugger.c; addresses are linear. */
+enum { BREAKPOINTS_MAX = 256, WATCHPOINTS_MAX = 64 };
+enum hit { HIT_NONE = 0, HIT_BREAKPOINT, HIT_WATCHPOINT, HIT_STEP };
+
+struct watchpoint {
+    uint64_t address;
+    uint64_t length;
+    int access; /* 1 read, 2 write */
+};
+
+struct debugger {
+    int breakpoint_count;
+    int watchpoint_count;
+    int step;              /* one instruction is wanted, or is under way */
+    bool passing;          /* the breakpoint at `pass_address` was reported already */
+    uint64_t pass_address;
+
+    bool walking;          /* a block is executed one instruction at a time, and is not over */
+    bool asked;            /* the next instruction is translated alone */
+    bool alone;            /* the instruction that runs is */
+    uint64_t walk_next;
+    uint64_t walk_end;     /* the end of the block that runs, walked or not */
+
+    bool found;            /* a watched access has happened: stop behind the instruction */
+    uint64_t found_address;
+    enum hit hit;
+    uint64_t hit_address;
+
+    uint64_t breakpoints[BREAKPOINTS_MAX];
+    struct watchpoint watchpoints[WATCHPOINTS_MAX];
+};
+
 struct engine {
     PyObject_HEAD
     void *uc;
@@ -74,6 +107,8 @@ struct engine {
     /* See debug.c. */
     bool replay;         /* the instruction that runs is the one that hits a watchpoint */
     uint32_t watch_hits; /* bits of DR6 that wait for it to complete */
+
+    struct debugger debugger;
 
     /* The access that asked for the next TLB entry. */
     uint64_t fill_address;
@@ -196,6 +231,32 @@ void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end);
 void raise_watch_hits(struct engine *e) __attribute__((noreturn));
 /* At an invalid opcode: if it is INT1, have #DB delivered instead. */
 bool deliver_int1(struct engine *e);
+
+/* Does the host's debugger want to see every block? */
+static inline bool debugged(const struct engine *e)
+{
+    const struct debugger *d = &e->debugger;
+    return d->breakpoint_count || d->watchpoint_count || d->step || d->walking;
+}
+
+/* From the block hook while debugged, first thing: true if the block is one instruction of a
+ * walked one, charged already. May leave. */
+bool debugger_instruction(struct engine *e, uint64_t address, uint32_t size);
+/* A block is about to begin. May leave, or charge it and walk it. */
+void debugger_block(struct engine *e, uint64_t address, uint32_t size);
+/* An exception, or a jump out of the middle: what is walked is over. */
+void debugger_interrupted(struct engine *e);
+/* An access to a watched page, before it happens. May leave, to come back. */
+void debugger_access(struct engine *e, uint64_t address, uint64_t size, int access,
+                     uintptr_t host_pc);
+/* Which accesses to [address, address + length) are watched: 1 read, 2 write. */
+int debugger_watches(const struct engine *e, uint64_t address, uint64_t length);
+
+PyObject *engine_set_breakpoints(PyObject *self, PyObject *addresses);
+PyObject *engine_set_watchpoints(PyObject *self, PyObject *wanted);
+PyObject *engine_pass(PyObject *self, PyObject *step);
+PyObject *engine_get_hit(PyObject *self, void *unused);
+PyObject *engine_get_in_block(PyObject *self, void *unused);
 
 /* Signals that Unicorn dies of end the run, not the process. */
 void contain_crashes(void);

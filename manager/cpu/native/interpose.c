@@ -72,7 +72,7 @@ EXPORT void helper_pause_x86_64(void *env, int length)
 EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
 {
     struct engine *e = running_engine;
-    if (e->replay || e->watch_hits) /* the instruction comes to its end first, then its #DB */
+    if (e->replay || e->watch_hits || e->debugger.walking) /* the instruction comes to its end first, then its #DB */
         return false;
     if (takes_nmi(e, request)) {
         FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;

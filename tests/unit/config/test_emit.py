@@ -69,6 +69,10 @@ cache = true
 [record]
 enabled = false
 rewind = "90s"
+[gdb]
+listen = "0.0.0.0:1234"
+wait = true
+allow-remote = true
 [debug]
 strict-io = true
 trace = ["ports", "msr"]

@@ -147,7 +147,7 @@ KEYS = sorted(manifest.Manifest.__dataclass_fields__)
 
 
 @given(PLAIN | st.fixed_dictionaries(dict.fromkeys(KEYS, PLAIN)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_tree_as_a_manifest_is_refused_or_read(tree: Any) -> None:
     try:
         read = manifest.parse(tree)

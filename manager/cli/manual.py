@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What `--help` says beyond each option: examples, files, environment, exit codes.
+
+`vmmgr --help`, docs/commands.md and docs/man/vmmgr.1 are made from this and from the verbs' own
+parsers, so they agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Iterable, Mapping
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Running machines": ("up", "run", "suspend", "resume", "down", "discard", "wait", "cache"),
+    "Talking to them": ("console", "send", "logs", "status", "ls", "events", "ctl"),
+    "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
+    "From and to others": ("import", "export"),
+    "Snapshots": ("snapshot",),
+    "Time": ("replay", "rewind", "step-back", "verify", "bisect"),
+    "This host": ("doctor", "completion"),
+}
+"""The verbs in the order that a reader meets them."""
+REST = "More"
+"""The group of verbs that no group names."""
+
+EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "up": (
+        ("vmmgr up machines/hello.toml", "boot it, or resume it, and be at its console"),
+        ("vmmgr up -d machines/linux.toml", "in the background; returns once it is ready"),
+        ("vmmgr up -d a.toml --wait-for 'login: $' --timeout 90s", "ready means: it says so"),
+        ("vmmgr up --fresh -y demo.toml", "forget the suspended state, boot afresh"),
+    ),
+    "run": (
+        ("vmmgr run kernel.toml", "boot it, print what it says, forget it"),
+        ("vmmgr run kernel.toml --max-time 10s --fail-on PANIC", "as a test in CI"),
+        (
+            r"vmmgr run linux.toml --until '# $' --send 'uname -a\n' --until '# $'",
+            "wait, answer, wait",
+        ),
+    ),
+    "suspend": (
+        ("vmmgr suspend demo", "save it and end its process"),
+        ("vmmgr suspend --all", "before the host goes down"),
+    ),
+    "resume": (
+        ("vmmgr resume demo", "go on, at its console"),
+        ("vmmgr resume -d demo.toml", "in the background, with this file's wiring"),
+        ("vmmgr resume -d --paused demo", "let time stand still until `ctl demo continue`"),
+    ),
+    "down": (("vmmgr down demo", "pull its plug"),),
+    "discard": (("vmmgr discard demo", "drop its suspended state"),),
+    "wait": (
+        ("vmmgr wait demo stopped", "until the guest powers off"),
+        ("vmmgr wait demo ready --timeout 60s", "exit code 124 when it takes longer"),
+    ),
+    "cache": (("vmmgr cache ls", "which machines are kept ready"),),
+    "console": (
+        ("vmmgr console demo", "be at its console; Ctrl-] leaves"),
+        ("vmmgr console demo com2 --read-only", "look at another port"),
+        (r"printf 'reboot\n' | vmmgr console demo", "from a script"),
+    ),
+    "send": ((r"vmmgr send demo --port com2 'hello\n'", "type a line"),),
+    "logs": (
+        ("vmmgr logs demo -n 20", "the last lines of its console"),
+        ("vmmgr logs demo --port com2 -f", "follow another port"),
+    ),
+    "status": (
+        ("vmmgr status demo", "for people"),
+        ("vmmgr status demo --json", "for programs"),
+    ),
+    "ls": (("vmmgr ls", "every machine, and what it does"),),
+    "events": (
+        ("vmmgr events demo --json", "a line for each"),
+        ("vmmgr events demo --until suspended", "wait for one"),
+    ),
+    "ctl": (
+        ("vmmgr ctl demo query-schema", "what there is"),
+        ("vmmgr ctl demo pause", "let time stand still"),
+    ),
+    "new": (
+        ("vmmgr new demo", "demo.toml and a guest of a few bytes"),
+        ("vmmgr new box --template linux", "a start for a Linux machine"),
+    ),
+    "validate": (
+        ("vmmgr validate machines/hello.toml", "errors point at the line"),
+        ("vmmgr validate --locked --format github a.toml b.toml", "in a workflow"),
+    ),
+    "plan": (
+        ("vmmgr plan machines/hello.toml", "slots, ports, interrupts, memory"),
+        ("vmmgr plan --lock demo.toml", "write down what the guest sees"),
+    ),
+    "graph": (
+        ("vmmgr graph machines/hello.toml", "a tree"),
+        ("vmmgr graph demo.toml --format dot | dot -Tsvg >demo.svg", "a picture"),
+    ),
+    "config": (
+        ("vmmgr config demo.toml --origin", "every value, and which file it came from"),
+        ("vmmgr config demo.toml --hash", "what makes a snapshot fit"),
+    ),
+    "diff": (
+        ("vmmgr diff demo demo.toml", "what changed since it was suspended"),
+        ("vmmgr diff --guest a.toml b.toml", "only what a guest would notice"),
+    ),
+    "schema": (("vmmgr schema >machine.schema.json", "for editors that know TOML"),),
+    "explain": (("vmmgr explain VM012", "a page about a diagnostic"),),
+    "import": (
+        ("vmmgr import bhyve '-m 512M -s 0,hostbridge -s 31,lpc -l com1,stdio vm0'", "an argv"),
+        ("vmmgr import bhyve 'vmrun.sh -m 1G -d disk.img guest'", "vmrun.sh's, too"),
+        ("vmmgr import bhyve-config guest.conf", "a file for bhyve -k"),
+    ),
+    "export": (
+        ("vmmgr export demo.toml --to qemu", "the nearest command line of QEMU"),
+        ("vmmgr export demo.toml --to bhyve-config", "a file for bhyve -k"),
+    ),
+    "snapshot": (
+        ("vmmgr snapshot save demo before-update", "keep this moment under a name"),
+        ("vmmgr snapshot ls", "what there is, and what it costs"),
+        ("vmmgr snapshot show demo", "every register and field"),
+        ("vmmgr snapshot diff demo:before-update demo", "what has changed"),
+        ("vmmgr snapshot verify demo", "read every byte and check its hash"),
+        ("vmmgr snapshot restore demo before-update", "go back"),
+    ),
+    "replay": (("vmmgr replay demo", "run it again with what was typed, and compare"),),
+    "rewind": (
+        ("vmmgr rewind demo 2s", "two seconds back"),
+        ("vmmgr rewind demo @12.5s", "to that virtual time"),
+    ),
+    "step-back": (("vmmgr step-back demo", "to before the last thing that was typed"),),
+    "verify": (
+        ("vmmgr verify demo.toml", "suspend and resume it at twenty points, and compare"),
+        ("vmmgr verify demo.toml --points 5 --seed 1 --until 1s", "the same five each time"),
+    ),
+    "bisect": (
+        ("vmmgr bisect demo.toml --bad 2s --pattern panic", "when was it printed?"),
+        ("vmmgr bisect demo.toml --bad 2s --memory 7e00=ff", "when was that byte written?"),
+    ),
+    "doctor": (("vmmgr doctor", "is everything here that vmmgr needs?"),),
+    "completion": (('eval "$(vmmgr completion bash)"', "in ~/.bashrc"),),
+}
+"""Verb -> (command line, what it is for)."""
+
+_EXAMPLES = "examples:"
+
+NAMES = """\
+FILE is a machine file: TOML that says which parts a PC has. NAME is a machine: its name, which is
+the file's stem unless the file says otherwise, or the path of its file. A duration is a number with
+ns, us, ms, s, m or h."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    "VMMGR_STATE_HOME": "where machines keep their state; $XDG_STATE_HOME/vmmgr or "
+    "~/.local/state/vmmgr if it is not set",
+    "XDG_RUNTIME_DIR": "where the sockets of running machines are, in the directory vmmgr",
+    "VMMGR_DEBUG": "if set, an internal error ends with a traceback",
+    "VMMGR_LOG_SIZE": "how much of what a port sent is kept, in MiB; older output goes first",
+    "VMMGR_CACHE_SIZE": "how much room the machines that `up` keeps ready may take, in MiB",
+    "NO_COLOR": "if set, diagnostics have no colours",
+}
+
+EXIT_CODES: Mapping[str, str] = {
+    "0": "done",
+    "1": "a failure at run time",
+    "2": "a wrong command line or machine file",
+    "3": "no such machine",
+    "4": "the machine is in the wrong state for this command",
+    "5": "a snapshot does not match the machine file",
+    "6": "the guest faulted: a triple fault, or what the engine cannot execute",
+    "7": "a snapshot is damaged or cannot be read",
+    "8": "--fail-on matched",
+    "124": "the time budget is used up",
+    "130": "interrupted",
+}
+
+
+class Formatter(argparse.HelpFormatter):
+    """Wraps paragraphs, but leaves examples and what `overview` makes as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith(_EXAMPLES) or "\n\n" in text:
+            return text
+        return super()._fill_text(text, width, indent)
+
+
+def grouped(verbs: Iterable[str]) -> dict[str, list[str]]:
+    """The verbs by group; those that no group names come last."""
+    present = list(verbs)
+    groups = {
+        title: [verb for verb in members if verb in present] for title, members in GROUPS.items()
+    }
+    named = {verb for members in groups.values() for verb in members}
+    groups[REST] = [verb for verb in present if verb not in named]
+    return {title: members for title, members in groups.items() if members}
+
+
+def overview(summaries: Mapping[str, str]) -> str:
+    """What `vmmgr --help` prints below its usage: the verbs with their summaries, and the rest."""
+    lines = []
+    for title, verbs in grouped(summaries).items():
+        lines += [f"{title}:", *(f"  {verb:<11} {summaries[verb]}" for verb in verbs), ""]
+    lines += [NAMES, "", "Environment:"]
+    for name, meaning in ENVIRONMENT.items():
+        lines += textwrap.wrap(
+            f"{name:<17} {meaning}", 80, initial_indent="  ", subsequent_indent=" " * 20
+        )
+    lines += ["", "Exit codes:", *(f"  {code:<4} {text}" for code, text in EXIT_CODES.items())]
+    lines += ["", "`vmmgr VERB --help` tells more about a verb."]
+    return "\n".join(lines)
+
+
+def examples(verb: str) -> str:
+    """What `vmmgr VERB --help` prints at its end."""
+    lines = [_EXAMPLES]
+    for command, purpose in EXAMPLES.get(verb, ()):
+        lines += [f"  {command}", f"      {purpose}"]
+    return "\n".join(lines) if len(lines) > 1 else ""

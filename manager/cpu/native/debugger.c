@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A debugger on the host's side: it stops the guest before an instruction, after one, or after an
+ * access to memory, and the guest cannot tell. (What the guest sets in its own debug registers is
+ * in debug.c.)
+ *
+ * Elsewhere a run stops between blocks only, and a block's time is charged when it begins. Both
+ * stay so. A block with a breakpoint in it is walked: charged as a whole, then executed one
+ * instruction at a time, with no interrupt, deadline or kick in between. So a walked block does
+ * what it does in one piece, at the same time, and a run may stop in the middle of it and go on.
+ */
+#include "engine.h"
+
+enum { ONE_INSTRUCTION = 1 };
+enum { STEP_NONE = 0, STEP_WANTED, STEP_TAKEN };
+enum { ACCESS_READ = 1, ACCESS_WRITE = 2 };
+
+static uint64_t linear_eip(const struct engine *e)
+{
+    const struct segment *code = &FIELD(struct segment, e->env, ENV_SEGS + SEG_CS * sizeof(*code));
+    uint64_t linear = code->base + FIELD(uint64_t, e->env, ENV_EIP);
+    return FIELD(uint32_t, e->env, ENV_HFLAGS) & HF_CS64 ? linear : (uint32_t)linear;
+}
+
+static void __attribute__((noreturn)) leave(struct engine *e, enum hit hit, uint64_t address)
+{
+    struct debugger *d = &e->debugger;
+    d->hit = hit;
+    d->hit_address = address;
+    d->step = STEP_NONE;
+    d->found = false;
+    e->stopping = true;
+    unicorn.emu_stop(e->uc);
+    unicorn.loop_exit_noexc(e->cs);
+}
+
+/* Has what was asked for happened? It is reported before anything else does. */
+static void leave_if_done(struct engine *e, uint64_t address)
+{
+    struct debugger *d = &e->debugger;
+    d->alone = false;
+    if (d->found)
+        leave(e, HIT_WATCHPOINT, d->found_address);
+    if (d->step == STEP_TAKEN)
+        leave(e, HIT_STEP, address);
+}
+
+/* The instruction at `address` is next. */
+static void leave_or_pass(struct engine *e, uint64_t address)
+{
+    struct debugger *d = &e->debugger;
+    bool passing = d->passing && d->pass_address == address;
+    d->passing = false;
+    if (!passing)
+        for (int n = 0; n < d->breakpoint_count; n++)
+            if (d->breakpoints[n] == address)
+                leave(e, HIT_BREAKPOINT, address);
+    if (d->step == STEP_WANTED)
+        d->step = STEP_TAKEN;
+}
+
+/* Have the next instruction translated as a block of its own. */
+static void __attribute__((noreturn)) ask_for_one(struct engine *e)
+{
+    e->attention = 0;
+    e->debugger.asked = true;
+    FIELD(int32_t, e->cs, CS_CFLAGS_NEXT_TB) = ONE_INSTRUCTION;
+    unicorn.loop_exit_noexc(e->cs);
+}
+
+bool debugger_instruction(struct engine *e, uint64_t address, uint32_t size)
+{
+    struct debugger *d = &e->debugger;
+    if (d->walking && (address != d->walk_next || e->cut))
+        debugger_interrupted(e);
+    if (!d->walking) {
+        if (!e->cut)
+            leave_if_done(e, address);
+        return false;
+    }
+    if (!d->asked) {
+        leave_if_done(e, address);
+        leave_or_pass(e, address);
+        ask_for_one(e);
+    }
+    d->asked = false;
+    d->alone = true;
+    d->walk_next = address + size;
+    d->walking = d->walk_next != d->walk_end;
+    e->attention = 0;
+    return true;
+}
+
+void debugger_block(struct engine *e, uint64_t address, uint32_t size)
+{
+    struct debugger *d = &e->debugger;
+    leave_or_pass(e, address);
+    d->walk_end = address + size;
+    bool walk = d->step != STEP_NONE;
+    for (int n = 0; n < d->breakpoint_count && !walk; n++)
+        walk = d->breakpoints[n] - address < size;
+    if (!walk)
+        return;
+    e->now += size;
+    d->walking = true;
+    d->walk_next = address;
+    ask_for_one(e);
+}
+
+void debugger_interrupted(struct engine *e)
+{
+    e->debugger.walking = e->debugger.asked = e->debugger.alone = false;
+}
+
+void debugger_access(struct engine *e, uint64_t address, uint64_t size, int access,
+                     uintptr_t host_pc)
+{
+    struct debugger *d = &e->debugger;
+    for (int n = 0; n < d->watchpoint_count; n++) {
+        const struct watchpoint *w = &d->watchpoints[n];
+        if (!(w->access & access) || address > w->address + w->length - 1 ||
+            w->address > address + size - 1)
+            continue;
+        e->attention = 0;
+        if (!d->alone && host_pc != 0 && unicorn.restore_state(e->cs, host_pc, true)) {
+            /* In the middle of a block: this instruction alone, then we shall see. */
+            d->walking = true;
+            d->walk_next = linear_eip(e);
+            ask_for_one(e);
+        }
+        d->found = true;
+        d->found_address = w->address;
+        return;
+    }
+}
+
+int debugger_watches(const struct engine *e, uint64_t address, uint64_t length)
+{
+    int access = 0;
+    for (int n = 0; n < e->debugger.watchpoint_count; n++) {
+        const struct watchpoint *w = &e->debugger.watchpoints[n];
+        if (address <= w->address + w->length - 1 && w->address <= address + length - 1)
+            access |= w->access;
+    }
+    return access;
+}
+
+/* ---- methods of the engine ---- */
+
+PyObject *engine_set_breakpoints(PyObject *self, PyObject *addresses)
+{
+    struct debugger *d = &((struct engine *)self)->debugger;
+    PyObject *list = PySequence_Fast(addresses, "breakpoints are a sequence of addresses");
+    if (list == NULL)
+        return NULL;
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(list);
+    if (count > BREAKPOINTS_MAX)
+        PyErr_SetString(PyExc_ValueError, "too many breakpoints");
+    d->breakpoint_count = 0;
+    for (Py_ssize_t n = 0; n < count && !PyErr_Occurred(); n++) {
+        d->breakpoints[n] = PyLong_AsUnsignedLongLong(PySequence_Fast_GET_ITEM(list, n));
+        d->breakpoint_count = (int)n + 1;
+    }
+    Py_DECREF(list);
+    if (PyErr_Occurred()) {
+        d->breakpoint_count = 0;
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *engine_set_watchpoints(PyObject *self, PyObject *wanted)
+{
+    struct engine *e = (struct engine *)self;
+    struct debugger *d = &e->debugger;
+    PyObject *list = PySequence_Fast(wanted, "watchpoints are (address, length, access)");
+    if (list == NULL)
+        return NULL;
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(list);
+    if (count > WATCHPOINTS_MAX)
+        PyErr_SetString(PyExc_ValueError, "too many watchpoints");
+    d->watchpoint_count = 0;
+    for (Py_ssize_t n = 0; n < count && !PyErr_Occurred(); n++) {
+        unsigned long long address, length;
+        int access;
+        if (PyArg_ParseTuple(PySequence_Fast_GET_ITEM(list, n), "KKi", &address, &length, &access))
+            d->watchpoints[d->watchpoint_count++] = (struct watchpoint){address, length, access};
+    }
+    Py_DECREF(list);
+    if (PyErr_Occurred()) {
+        d->watchpoint_count = 0;
+        return NULL;
+    }
+    unicorn.tlb_flush(e->cs); /* its entries carry whether their page is watched */
+    Py_RETURN_NONE;
+}
+
+PyObject *engine_pass(PyObject *self, PyObject *step)
+{
+    struct engine *e = (struct engine *)self;
+    struct debugger *d = &e->debugger;
+    int wanted = PyObject_IsTrue(step);
+    if (wanted < 0)
+        return NULL;
+    d->hit = HIT_NONE;
+    d->passing = true;
+    d->pass_address = linear_eip(e);
+    d->step = wanted ? STEP_WANTED : STEP_NONE;
+    Py_RETURN_NONE;
+}
+
+PyObject *engine_get_hit(PyObject *self, void *unused)
+{
+    const struct debugger *d = &((struct engine *)self)->debugger;
+    (void)unused;
+    return Py_BuildValue("(iK)", d->hit, (unsigned long long)d->hit_address);
+}
+
+PyObject *engine_get_in_block(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((struct engine *)self)->debugger.walking);
+}
