@@ -39,6 +39,15 @@ class VmmgrError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n   = help: {self.help}" if self.help else self.message
 
+    def report(self, *, colour: bool = False) -> str:
+        """What a terminal shows, without a newline at its end; in colour by ECMA-48's SGR."""
+        if not colour:
+            return f"error: {self}"
+        text = f"\x1b[1;31merror\x1b[0m\x1b[1m: {self.message}\x1b[0m"
+        if self.help:
+            text += f"\n   \x1b[1;34m=\x1b[0m \x1b[1;36mhelp\x1b[0m: {self.help}"
+        return text
+
 
 class HostError(VmmgrError):
     """The host refused something: a file, a socket, memory, the engine."""

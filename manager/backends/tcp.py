@@ -6,9 +6,16 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from manager.errors import HostError, UsageError
+
+Found = tuple[int, tuple[str, int]]
+"""An address family and what it wants to connect to."""
+IMMEDIATELY = 0.05
+"""Seconds that a lookup gets at once: /etc/hosts and caches answer in less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,8 @@ class TcpAddress:
         return listener
 
     def dial(self) -> socket.socket:
-        """Begin to connect. A host name is looked up first, which may take a moment."""
-        family, address = self._resolve()
+        """Begin to connect. Raises BlockingIOError while a host name is still looked up."""
+        family, address = self._numeric() or self._lookup.result()
         dialling = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         fault = dialling.connect_ex(address)
         if fault not in (0, errno.EINPROGRESS):
@@ -79,7 +86,53 @@ class TcpAddress:
     def release(self) -> None:
         """A TCP port leaves nothing behind."""
 
-    def _resolve(self) -> tuple[int, tuple[str, int]]:
+    def _resolve(self) -> Found:
         found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         family, _, _, _, address = found[0]
         return family, (str(address[0]), self.port)
+
+    def _numeric(self) -> Found | None:
+        """The address when the host is given as numbers, which needs no lookup."""
+        for family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                socket.inet_pton(family, self.host)
+            except OSError:
+                continue
+            return family, (self.host, self.port)
+        return None
+
+    @property
+    def _lookup(self) -> Lookup:
+        return _LOOKUPS.setdefault(self, Lookup(self._resolve))
+
+
+class Lookup:
+    """A name server's answer, waited for in a thread: the guest must not wait for it."""
+
+    def __init__(self, resolve: Callable[[], Found]) -> None:
+        self._resolve = resolve
+        self._thread: threading.Thread | None = None
+        self._found: Found | None = None
+
+    def result(self) -> Found:
+        """The answer. Raises BlockingIOError while there is none; ask again later."""
+        if self._found is not None:
+            found, self._found = self._found, None
+            return found
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._look, daemon=True)
+            self._thread.start()
+            self._thread.join(IMMEDIATELY)
+            if self._found is not None:
+                return self.result()
+        raise BlockingIOError(errno.EAGAIN, "the host's name is being looked up")
+
+    def _look(self) -> None:
+        try:
+            self._found = self._resolve()
+        except OSError:
+            self._found = None  # the next attempt looks again
+
+
+_LOOKUPS: dict[TcpAddress, Lookup] = {}
+"""Lookups under way, by address."""

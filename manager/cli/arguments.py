@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from manager.cli.colour import has_colour
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def unescape(text: str) -> bytes:
         elif match[2] in _ESCAPES:
             data += _ESCAPES[match[2]]
         else:
-            raise ValueError(f"{match[0]!r} is no escape; a backslash itself is written \\\\")
+            raise ValueError(f"{match[0]} is no escape; a backslash itself is written \\\\")
         end = match.end()
     return data + text[end:].encode("utf-8", "surrogateescape")
 
@@ -122,7 +123,7 @@ def load(file: Path, settings: Sequence[str] = (), *, require_files: bool = Fals
     from manager.graph.build import load_graph
 
     def warn(warning: Diagnostic) -> None:
-        print(render([warning]), file=sys.stderr)
+        print(render([warning], colour=has_colour(sys.stderr)), file=sys.stderr)
 
     return load_graph(file, settings, on_warning=warn, require_files=require_files)
 

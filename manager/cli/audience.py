@@ -74,7 +74,7 @@ class Background:
 
     def say(self, text: str) -> None:
         """Keep it in the owner's log."""
-        print(text, file=sys.stderr, flush=True)
+        _tell(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def _print_json(name: str, event: dict[str, Any]) -> None:
 
 
 def _tell(text: str, end: str = "\n") -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone
+    with contextlib.suppress(OSError):  # the terminal may be gone, or the log's disk full
         print(text, file=sys.stderr, end=end, flush=True)
 
 

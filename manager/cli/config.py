@@ -8,6 +8,8 @@ import json
 import sys
 from pathlib import Path
 
+from manager.cli.arguments import add_settings
+from manager.cli.colour import has_colour
 from manager.errors import ExitCode
 
 
@@ -22,9 +24,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--origin", action="store_true", help="say of each value where it came from"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key or variable"
-    )
+    add_settings(parser)
     parser.set_defaults(run=run)
 
 
@@ -35,11 +35,11 @@ def run(args: argparse.Namespace) -> int:
     from manager.graph.build import check
     from manager.graph.identity import full_hash, identity_hash
 
-    checked = check(args.file, args.set, require_files=False)
+    checked = check(args.file, args.settings, require_files=False)
     if checked.graph is None or checked.loaded is None:
         raise ConfigError(checked.diagnostics)
     if checked.diagnostics:
-        print(render(checked.diagnostics), file=sys.stderr)
+        print(render(checked.diagnostics, colour=has_colour(sys.stderr)), file=sys.stderr)
     hashes = {"identity": identity_hash(checked.graph), "full": full_hash(checked.graph)}
     model = checked.loaded.model
     if args.hash and args.json:

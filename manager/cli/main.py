@@ -7,11 +7,13 @@ import argparse
 import contextlib
 import gc
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 import manager
+from manager.cli.colour import has_colour
 from manager.errors import ExitCode, VmmgrError
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -54,6 +56,7 @@ VERBS: dict[str, tuple[str, str]] = {
 
 def entry() -> None:
     """The `vmmgr` command."""
+    _prepare_standard_streams()
     status = main(sys.argv[1:])
     gc.freeze()  # the process ends sooner when nothing is collected any more
     sys.exit(status)
@@ -65,15 +68,20 @@ def main(argv: Sequence[str]) -> int:
         status = _dispatch(argv)
         sys.stdout.flush()
     except VmmgrError as error:
-        print(_shown(error), file=sys.stderr)
+        print(error.report(colour=has_colour(sys.stderr)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough. Keep the interpreter from saying so at its end.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()  # whoever read it has enough
+        return ExitCode.FAILURE
+    except OSError as error:
+        if os.environ.get("VMMGR_DEBUG"):
+            raise
+        _drop_output()
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
         return ExitCode.FAILURE
     except Exception as error:
         if os.environ.get("VMMGR_DEBUG"):
@@ -96,7 +104,7 @@ def _dispatch(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"vmmgr {manager.__version__}")
     subparsers = parser.add_subparsers(
-        dest="command", metavar="VERB", required=True, help=argparse.SUPPRESS
+        dest="command", metavar="VERB", prog="vmmgr", required=True, help=argparse.SUPPRESS
     )
     if verb in VERBS:
         module = importlib.import_module(VERBS[verb][0])
@@ -126,7 +134,25 @@ def _add_manual(parser: argparse.ArgumentParser, of_verb: argparse.ArgumentParse
     parser.formatter_class = manual.Formatter
 
 
-def _shown(error: VmmgrError) -> str:
-    """The text of an error. Machine-file errors bring a report of their own."""
-    report = str(error)
-    return report if report.startswith(("error[", "warning[")) else f"error: {report}"
+def _prepare_standard_streams() -> None:
+    """Put /dev/null where a descriptor was closed, so that no file of ours gets its number.
+
+    What the terminal's encoding does not have, or a file name that is no text, is printed as an
+    escape.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Keep the interpreter from failing at its end to write what is left."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -133,7 +133,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "bisect": (
         ("vmmgr bisect demo.toml --bad 2s --pattern panic", "when was it printed?"),
-        ("vmmgr bisect demo.toml --bad 2s --memory 7e00=ff", "when was that byte written?"),
+        ("vmmgr bisect demo.toml --bad 2s --memory 0x7e00=ff", "when was that byte written?"),
     ),
     "doctor": (("vmmgr doctor", "is everything here that vmmgr needs?"),),
     "completion": (('eval "$(vmmgr completion bash)"', "in ~/.bashrc"),),
@@ -143,9 +143,9 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
 _EXAMPLES = "examples:"
 
 NAMES = """\
-FILE is a machine file: TOML that says which parts a PC has. NAME is a machine: its name, which is
-the file's stem unless the file says otherwise, or the path of its file. A duration is a number with
-ns, us, ms, s, m or h."""
+FILE is a machine file: TOML that says which parts a PC has. NAME is a machine:
+its name, which is the file's stem unless the file says otherwise, or the path
+of its file. A duration is a number with ns, us, ms, s, m or h."""
 
 ENVIRONMENT: Mapping[str, str] = {
     "VMMGR_STATE_HOME": "where machines keep their state; $XDG_STATE_HOME/vmmgr or "
@@ -196,7 +196,7 @@ def overview(summaries: Mapping[str, str]) -> str:
     """What `vmmgr --help` prints below its usage: the verbs with their summaries, and the rest."""
     lines = []
     for title, verbs in grouped(summaries).items():
-        lines += [f"{title}:", *(f"  {verb:<11} {summaries[verb]}" for verb in verbs), ""]
+        lines += [f"{title}:", *(f"    {verb:<11} {summaries[verb]}" for verb in verbs), ""]
     lines += [NAMES, "", "Environment:"]
     for name, meaning in ENVIRONMENT.items():
         lines += textwrap.wrap(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.cli.arguments import add_settings, load
 from manager.errors import ExitCode, HostError
 
 if TYPE_CHECKING:
@@ -25,22 +26,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="write NAME.lock next to the file: what the guest sees, for `validate --locked`",
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key or variable"
-    )
+    add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan; raises ConfigError."""
-    from manager.config.diagnostics import Diagnostic, render
     from manager.graph import plan
-    from manager.graph.build import load_graph
 
-    def warn(warning: Diagnostic) -> None:
-        print(render([warning]), file=sys.stderr)
-
-    graph = load_graph(args.file, args.set, on_warning=warn)
+    graph = load(args.file, args.settings)
     if args.lock:
         _write_lock(graph)
     elif args.json:

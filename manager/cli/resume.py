@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from manager.cli.arguments import add_escape, add_on_term, on_a_terminal
-from manager.errors import WrongStateError
+from manager.errors import UsageError, WrongStateError
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,6 +46,11 @@ def run(args: argparse.Namespace) -> int:
             help="name the file: `vmmgr resume FILE`",
         )
     file = Path(args.name) if record is None or is_file(args.name) else Path(record.file)
+    if not file.exists():
+        raise UsageError(
+            f"{situation.name}: there is no machine file {file} any more",
+            help="name it where it is now: `vmmgr resume FILE`",
+        )
     settings = [] if record is None else record.settings
     launch = Launch(
         load(file, settings),

@@ -25,6 +25,7 @@ def diff(args: argparse.Namespace) -> int:
     from manager.snapshot.compare import ram_differences
 
     one, other = (snapshot.open(find_snapshot(name)) for name in (args.one, args.other))
+    machine = machine_differences(one, other)
     fields = list(state_differences(one, other))
     pages = ram_differences(one, other)
     if args.json:
@@ -32,7 +33,8 @@ def diff(args: argparse.Namespace) -> int:
             json.dumps(
                 {
                     "schema": 1,
-                    "equal": not fields and not pages,
+                    "equal": not machine and not fields and not pages,
+                    "machine": machine,
                     "state": [
                         {"device": device, "field": field, "one": before, "other": after}
                         for device, field, before, after in fields
@@ -42,6 +44,8 @@ def diff(args: argparse.Namespace) -> int:
             )
         )
         return 0
+    for line in machine:
+        print(f"machine: {line}")
     for device, field, before, after in fields:
         print(f"{device}{'.' if field else ''}{field}: {before} -> {after}")
     for base, length in pages[:_SHOWN_RANGES]:
@@ -49,7 +53,7 @@ def diff(args: argparse.Namespace) -> int:
     if len(pages) > _SHOWN_RANGES:
         rest = sum(length for _, length in pages[_SHOWN_RANGES:]) // PAGE
         print(f"RAM: {_pages(rest)} more in {len(pages) - _SHOWN_RANGES} ranges; --json has all")
-    if not fields and not pages:
+    if not machine and not fields and not pages:
         print("equal")
     return 0
 
@@ -59,6 +63,21 @@ VERBS = {"diff": diff}
 
 def _pages(count: int) -> str:
     return f"{count} page{'' if count == 1 else 's'}"
+
+
+def machine_differences(one: Snapshot, other: Snapshot) -> list[str]:
+    """Lines about what the guest can see of the machine and that differs."""
+    from manager.graph.differences import differences
+
+    before, after = one.manifest.identity, other.manifest.identity
+    if before == after:
+        return []
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return ["it is another one"]
+    try:
+        return [found.render("A", "B") for found in differences(before, after)]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ["it is another one"]
 
 
 def state_differences(one: Snapshot, other: Snapshot) -> Iterator[tuple[str, str, str, str]]:

@@ -125,7 +125,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         ("uptime", _seconds(status["uptime_s"], 1)),
         ("clock", status["clock"]),
         ("file", status["file"]),
-        *((port["id"], _port(port)) for port in status["ports"]),
+        *((port["id"], _port(port)) for port in status["ports"] if status["pid"] is not None),
         *(("attached", _console(console)) for console in status["consoles"]),
         ("identity", status["identity"]),
         ("config", status["config"]),

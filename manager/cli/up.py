@@ -150,7 +150,7 @@ def _say_running(situation: Situation, fresh: bool) -> None:
     text = f"{situation.name} is already running" + (f", pid {record.pid}" if record else "")
     if fresh:
         raise WrongStateError(text, help=f"power it off with `vmmgr down {situation.name}`")
-    print(text, file=sys.stderr)
+    print(f"{text}; `vmmgr console {situation.name}` takes you to it", file=sys.stderr)
 
 
 def _readiness(args: argparse.Namespace, graph: Graph, resume: bool) -> Readiness | None:

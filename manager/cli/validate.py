@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.cli.arguments import add_settings
 from manager.cli.colour import has_colour
 from manager.errors import ExitCode
 
@@ -29,9 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--json", action="store_const", const="json", dest="format", help="same as --format json"
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key or variable"
-    )
+    add_settings(parser)
     parser.add_argument(
         "--locked",
         action="store_true",
@@ -45,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from manager.config import diagnostics
     from manager.graph.build import check
 
-    results = [(path, check(path, args.set)) for path in args.files]
+    results = [(path, check(path, args.settings)) for path in args.files]
     if args.locked:
         results = [(path, _locked(checked)) for path, checked in results]
     if args.format == "json":

@@ -50,6 +50,10 @@ class ConfigError(UsageError):
         self.diagnostics = in_order(diagnostics)
         super().__init__(render(self.diagnostics))
 
+    def report(self, *, colour: bool = False) -> str:
+        """All of them; each says for itself whether it is an error."""
+        return render(self.diagnostics, colour=colour)
+
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """By file and place, so that a report does not depend on the order of the checks."""
@@ -72,6 +76,9 @@ _COLOURS = {
     "end": "\x1b[0m",
 }
 """Escape sequences of a terminal (ECMA-48, SGR)."""
+_VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
+_VISIBLE |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
+"""What a terminal would obey, as signs that it shows."""
 
 
 def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
@@ -84,7 +91,8 @@ def _render(item: Diagnostic, styles: Mapping[str, str]) -> str:
     spans = (item.primary, *item.secondary)
     width = max(len(str(span.line)) for span in spans)
     loud, bold, frame, end = styles[item.severity], styles["bold"], styles["frame"], styles["end"]
-    lines = [f"{loud}{item.severity}[{item.code}]{end}{bold}: {item.message}{end}"]
+    message = item.message.translate(_VISIBLE)
+    lines = [f"{loud}{item.severity}[{item.code}]{end}{bold}: {message}{end}"]
     for number, span in enumerate(spans):
         arrow, mark = ("-->", "^") if number == 0 else (":::", "-")
         before = span.text[: span.column - 1]
@@ -98,11 +106,11 @@ def _render(item: Diagnostic, styles: Mapping[str, str]) -> str:
             continue
         lines += [
             f"{' ' * width} {frame}|{end}",
-            f"{frame}{span.line:>{width}} |{end} {span.text}".rstrip(),
+            f"{frame}{span.line:>{width}} |{end} {span.text.translate(_VISIBLE)}".rstrip(),
             f"{' ' * width} {frame}|{end} {pad}{ink}" + f"{marks} {span.label}".rstrip() + end,
         ]
     if item.help:
-        lines.append(f"{' ' * width} {frame}={end} {styles['help']}help{end}: {item.help}")
+        lines.append(f"{' ' * width} {frame}={end} {styles['help']}help{end}: {item.help.translate(_VISIBLE)}")
     return "\n".join(lines)
 
 

@@ -132,13 +132,13 @@ def _unknown_tag(path: KeyPath, found: Any, origins: Origins) -> Diagnostic:
         return Diagnostic(
             "VM020", f'unknown backend "{name}"', inner, help=did_you_mean(name, BACKENDS)
         )
-    name = str(found["device"])
+    name = found["device"]
     span = origins.value_span((*path, "device"))
-    return Diagnostic("VM019", f'unknown device "{name}"', span, help=did_you_mean(name, DEVICES))
+    help = did_you_mean(str(name), DEVICES)
+    return Diagnostic("VM019", f"unknown device {_shown(name)}", span, help=help)
 
 
 def _not_allowed(name: str, found: Any, context: dict[str, Any], span: Any) -> Diagnostic:
-    shown = f'"{found}"' if isinstance(found, str) else str(found).lower()
     choices = [
         part.strip("'") for part in str(context["expected"]).replace(" or ", ", ").split(", ")
     ]
@@ -146,7 +146,12 @@ def _not_allowed(name: str, found: Any, context: dict[str, Any], span: Any) -> D
         help = did_you_mean(found, choices)
     else:
         help = f"possible here: {', '.join(f'`{choice}`' for choice in choices)}"
-    return Diagnostic("VM014", f"`{name}` cannot be {shown}", span, help=help)
+    return Diagnostic("VM014", f"`{name}` cannot be {_shown(found)}", span, help=help)
+
+
+def _shown(value: object) -> str:
+    """A value as TOML has it."""
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
 
 
 def _name_of(value: object) -> str:

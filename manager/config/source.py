@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import codecs
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,11 +14,10 @@ import tomli
 
 from manager.config.diagnostics import Diagnostic, Span
 from manager.config.scan import Entry, KeyPath, Region, scan
+from manager.config.syntax import explain
 
 Tree: TypeAlias = dict[str, Any]
 """A TOML table as tomli gives it."""
-
-_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +110,14 @@ def read(path: Path, blame: Span | None = None) -> tuple[Source, Tree] | Diagnos
     """
     name, directory = str(path), Path(os.path.abspath(path)).parent  # noqa: PTH100 - keeps links
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         reason = f"{name}: {os.strerror(error.errno or 0)}"
         if blame is None:
             span = Span(name, 1, 1, 1, "")
-            return Diagnostic("VM001", f"cannot read {reason}", span)
+            suffixed = path.with_name(f"{path.name}.toml") if path.name else path
+            help = f"did you mean `{suffixed}`?" if suffixed.is_file() else None
+            return Diagnostic("VM001", f"cannot read {reason}", span, help=help)
         return Diagnostic(
             "VM004",
             f"cannot read {reason}",
@@ -141,13 +142,6 @@ def read(path: Path, blame: Span | None = None) -> tuple[Source, Tree] | Diagnos
 
 
 def _syntax_error(source: Source, report: str) -> Diagnostic:
-    match = _POSITION.search(report)
-    message = report[: match.start()] if match else report
-    offset = len(source.text.rstrip("\n"))
-    if match and match[1]:
-        lines = source.text.split("\n")
-        offset = sum(len(line) + 1 for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
-    unquoted = message.startswith("Expected newline") and source.text[offset : offset + 1].isalnum()
-    help = "text needs quotation marks" if unquoted else None
-    span = source.span(Region(offset, offset + 1))
-    return Diagnostic("VM002", message[:1].lower() + message[1:], span, help=help)
+    fault = explain(source.text, report)
+    before = () if fault.before is None else (source.span(fault.before),)
+    return Diagnostic("VM002", fault.message, source.span(fault.at), before, fault.help)

@@ -39,14 +39,16 @@ def fault(code: str, message: str, help: str = "", at: tuple[str, ...] = ()) -> 
 
 def _name(text: str) -> str:
     if NAME.fullmatch(text) is None:
-        rule = "a name is made of a-z, 0-9 and -, and begins with a letter or a digit"
+        rule = "a name is at most 64 of a-z, 0-9 and -, and begins with a letter or a digit"
         raise fault("VM014", f'"{text}" is not a name for a machine', f"{rule}; set `name`")
     return text
 
 
 def _size(value: object) -> object:
-    if not isinstance(value, str):
+    if type(value) is int:
         return value
+    if not isinstance(value, str):
+        raise fault("VM011", "a size is a string or an integer", 'such as "256M", or 268435456')
     try:
         return units.parse_size(value)
     except ValueError as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-"""A machine's name."""
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+"""A machine's name; it becomes the name of a directory."""
 CPU_MODELS = (
     "qemu64",
     "phenom",

@@ -150,7 +150,7 @@ class Attachments:
             return writer
         if mode == "take" and writer is not None:
             writer.writes = False
-            writer._event("read-only", taken_by=attachment.session.pid)
+            writer._event("read-only", **{"taken-by": attachment.session.pid})
             writer = None
         attachment.writes = writer is None
         return writer or attachment

@@ -67,6 +67,8 @@ class _State:
     left: Left | None = None
     writes: bool = False
     paused: bool = False
+    begins: bool = False
+    """The machine was only waiting for this console, so that its going on is no news."""
     port: str = ""
     held: bytearray = field(default_factory=bytearray)
     """Typed, and not accepted yet."""
@@ -113,7 +115,8 @@ class Console:
             self._watch_signals(stack)
             self._greet(attached)
             self._print(base64.b64decode(attached["replay"]))
-            if options.attended:
+            if options.attended and self._state.paused:
+                self._state.begins = True
                 self._ask("continue")
             self._selector.register(self._client, selectors.EVENT_READ, self._hear)
             while self._state.left is None:
@@ -212,10 +215,12 @@ class Console:
             self.say(f"{data['bytes']} bytes skipped; the log has them")
         elif event == "read-only":
             self._state.writes = False
-            self.say(f"process {data['taken_by']} types now; Enter ~w takes it back")
+            self.say(f"process {data['taken-by']} types now; Enter ~w takes it back")
         elif event in ("paused", "continued"):
             self._state.paused = event == "paused"
-            self.say(event)
+            if not self._state.begins:
+                self.say(event)
+            self._state.begins = False
         elif event == "ready":
             self.say(f"{self._name} is ready: {data['detail']}")
         elif event == "unready":

@@ -139,14 +139,16 @@ def _run(body: Callable[[Reporter], object], reporter: Reporter) -> None:
     try:
         body(reporter)
     except VmmgrError as error:
-        print(error, file=sys.stderr)
         reporter.report(
             {"error": {"code": code_of(error), "message": error.message, "help": error.help}}
         )
+        with contextlib.suppress(OSError):  # the log's disk may be full
+            print(error, file=sys.stderr, flush=True)
     except BaseException as error:
-        traceback.print_exc()
         message = f"internal error in the machine's process: {error!r}"
         reporter.report({"error": {"code": "failure", "message": message, "help": None}})
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
     finally:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
@@ -155,7 +157,10 @@ def _run(body: Callable[[Reporter], object], reporter: Reporter) -> None:
 
 def _redirect(log: Path) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
-    messages = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        messages = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError:
+        messages = os.dup(nowhere)  # what else the host refuses is reported, not logged
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
     os.dup2(messages, 2)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from manager.backends import factory
 from manager.backends.null import NullBackend
 from manager.backends.stdio import StdioBackend
+from manager.control.hosts import listen_for_gdb
 from manager.control.outcome import Outcome
 from manager.control.owner import Owner
 from manager.control.wiring import Wire, Wiring, console_of, resolve_port
@@ -68,15 +69,18 @@ def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
     with selectors.DefaultSelector() as selector:
         owner = Owner(machine, wiring, selector, paced=paced)
         try:
-            for node in machine.graph.serial_ports():
-                assert node.backend is not None
-                if node.id == console:
-                    backend: Backend = _Printer(owner, interactive=not script.steps)
-                elif node.backend.type == "stdio":
+            declared = {node.id: node.backend for node in machine.graph.serial_ports()}
+            for id in wires:
+                given = declared.get(id)  # the debug port has none
+                if id == console:
+                    typed = given is not None and not script.steps
+                    backend: Backend = _Printer(owner, interactive=typed)
+                elif given is None or given.type == "stdio":
                     backend = NullBackend()
                 else:
-                    backend = factory.make(node.backend)
-                wiring.connect(node.id, backend, selector)
+                    backend = factory.make(given)
+                wiring.connect(id, backend, selector)
+            listen_for_gdb(owner, selector, lambda text: print(f"vmmgr: {text}", file=sys.stderr))
             expectation = _expect(owner, script, console)
             outcome = owner.run(drain=console)
             if outcome.kind in ("ended", "fault"):
@@ -92,6 +96,8 @@ class _Printer(StdioBackend):
 
     def __init__(self, owner: Owner, *, interactive: bool) -> None:
         terminal = interactive and sys.stdin is not None and sys.stdin.isatty()
+        if terminal:
+            print("vmmgr: every key goes to the guest; Ctrl-] ends it", file=sys.stderr)
         stdin = 0 if terminal else os.open(os.devnull, os.O_RDONLY)
         super().__init__(stdin, on_escape=lambda: owner.finish(Outcome("down")))
         self._owner = owner

@@ -39,6 +39,11 @@ class Situation:
         return self.paths.name
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is a record of a run, or anything saved."""
+        return self.record is not None or self.paths.snapshots.is_dir()
+
+    @property
     def note(self) -> str:
         """What the bare state does not say, or an empty string."""
         if self.state != "crashed":
@@ -72,17 +77,21 @@ def look(paths: MachinePaths) -> Situation:
 
 def look_existing(name: str) -> Situation:
     """As `look`. Raises NoSuchMachineError when nothing is known of the machine."""
-    paths = MachinePaths.of(name)
-    if not paths.exists():
+    situation = look(MachinePaths.of(name))
+    if situation.state == "stopped" and not situation.is_known:
         raise NoSuchMachineError(
             f"there is no machine {name!r}", help="`vmmgr ls` shows those that have state"
         )
-    return look(paths)
+    return situation
 
 
 def look_at_all() -> list[Situation]:
-    """Every machine that anything is known of, by name."""
-    return [look(MachinePaths.of(name)) for name in machine_names()]
+    """Every machine that anything is known of, by name.
+
+    The directory of one that never came to run, and has nothing saved, does not count.
+    """
+    found = [look(MachinePaths.of(name)) for name in machine_names()]
+    return [item for item in found if item.state != "stopped" or item.is_known]
 
 
 class Home:

@@ -33,6 +33,19 @@ class Detached(NullBackend):
         return "stdio, detached"
 
 
+def listen_for_gdb(
+    owner: Owner, selector: selectors.BaseSelector, say: Callable[[str], None]
+) -> None:
+    """Let gdb in where the machine file says so, and say where that is. Raises HostError."""
+    wanted = owner.machine.graph.gdb
+    if wanted is not None:
+        from manager.control.gdb import GdbListener
+
+        owner.gdb = GdbListener(wanted, owner, selector)
+        waits = "; the machine waits for it" if wanted.wait else ""
+        say(f"gdb can connect: target remote {owner.gdb.where}{waits}")
+
+
 def connect_backends(
     wiring: Wiring,
     graph: Graph,

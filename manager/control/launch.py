@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from manager.control.home import Home
-from manager.control.hosts import connect_backends, terminal
+from manager.control.hosts import connect_backends, listen_for_gdb, terminal
 from manager.control.keeper import Keeper
 from manager.control.origin import Origin, declares, make
 from manager.control.outcome import Outcome
@@ -135,6 +135,7 @@ def _own(
             keeper.to_cache = origin.to_cache
             stdio = None if launch.detached else terminal(owner)
             connect_backends(wiring, graph, selector, stdio, home.paths.pty_link)
+            listen_for_gdb(owner, selector, audience.say)
             if launch.attended and not launch.paused:
                 owner.at_host_time(ATTENDANCE, owner.unpause)
             already = origin.cached is not None and declares(graph, launch.readiness)

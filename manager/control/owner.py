@@ -26,6 +26,7 @@ from manager.errors import ExitCode, HostError, VmmgrError, WrongStateError
 
 if TYPE_CHECKING:
     from manager.control.attachments import Mode
+    from manager.control.gdb import GdbListener
     from manager.control.home import Home
     from manager.control.keeper import Keeper
     from manager.control.protocol import Request
@@ -84,6 +85,8 @@ class Owner:
         self.outcome: Outcome | None = None
         self.keeper: Keeper | None = None
         """Records the run."""
+        self.gdb: GdbListener | None = None
+        """Lets a debugger in."""
         self._selector = selector
         self._home = home
         self._say = say
@@ -91,6 +94,7 @@ class Owner:
         self._paced = paced
         self._paused = paused
         self._held = False
+        self._debugged = False
         self._hurried = False
         self._started = time.monotonic()
         self._on_term = on_term
@@ -122,6 +126,8 @@ class Owner:
     def close(self) -> None:
         """Send the ports' last output and the last answers. Call it once, after `run`."""
         self.wiring.pump()
+        if self.gdb is not None:
+            self.gdb.close(self.outcome.status if self.outcome is not None else ExitCode.FAILURE)
         if self._server is not None:
             if self.outcome is not None and self.outcome.kind != "suspended":
                 self.publish(
@@ -158,7 +164,11 @@ class Owner:
         blocked = self.wiring.blocked()
         return {
             "name": self.machine.graph.name,
-            "state": "paused" if self._paused else "blocked" if blocked else "running",
+            "state": "paused"
+            if self._paused or self._debugged
+            else "blocked"
+            if blocked
+            else "running",
             "blocked-on": blocked,
             "pid": os.getpid(),
             "virtual-time": self.machine.now(),
@@ -247,6 +257,10 @@ class Owner:
         before.close()
         del before
         gc.collect()  # its RAM and its engine are in cycles
+
+    def hold(self, held: bool) -> None:
+        """Let virtual time stand still for a debugger, or go on when nobody else objects."""
+        self._debugged = held
 
     def pause(self) -> None:
         """Let virtual time stand still."""
@@ -343,7 +357,7 @@ class Owner:
         if blocked != self._blocked:
             self.publish("blocked" if blocked else "unblocked", port=blocked or self._blocked)
             self._blocked = blocked
-        held = self._paused or blocked is not None
+        held = self._paused or self._debugged or blocked is not None
         if self._held and not held:
             self._pace.resume()
         self._held = held

@@ -15,7 +15,7 @@ from manager.errors import HostError, UsageError
 SOCKET_PATH_LIMIT = 104
 """Paths of UNIX sockets must be shorter than this many bytes (on the BSDs; Linux has 108)."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def state_home() -> Path:
@@ -48,7 +48,7 @@ class MachinePaths:
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is not a machine name",
-                help="names are lower-case letters, digits and `-`",
+                help="a name is at most 64 lower-case letters, digits and `-`",
             )
         return cls(name, (home or state_home()) / name)
 

@@ -40,6 +40,8 @@ _ERRORS: tuple[type[VmmgrError], ...] = (
     GuestFaultError,
     SnapshotCorruptError,
 )
+_MISUSES = ("bad-request", "unknown-command")
+"""Codes of answers to what no command of ours would send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ EVENTS: Mapping[str, str] = {
     "snapshot-saved": "A snapshot was taken, the machine runs on: snapshot, tag",
     "rewound": "The machine went back in virtual time: from, virtual-time, replayed (ns), seconds",
     "suspend-failed": "The machine could not be saved and runs on: message",
+    "debugger-attached": "gdb has connected; the machine stands still until it says continue",
+    "debugger-detached": "gdb is gone; the machine goes on",
     "warning": "Something the user should know: message",
     "suspended": "The machine is saved and its process ends: snapshot, size, seconds",
     "ended": "The machine is over and its process ends: kind, status (an exit code), detail",
@@ -84,7 +88,7 @@ EVENTS: Mapping[str, str] = {
 ATTACHED_EVENTS: Mapping[str, str] = {
     "output": "The port sent something: port, base64",
     "skipped": "Output that the client was too slow for was left out: port, bytes",
-    "read-only": "Another console types now: port, taken_by (its pid)",
+    "read-only": "Another console types now: port, taken-by (its pid)",
 }
 """What `attach` lets a client hear."""
 
@@ -132,7 +136,7 @@ def code_of(error: VmmgrError) -> str:
 def error_from(code: Any, message: Any, help: Any) -> VmmgrError:
     """The error that an answer or a report speaks of, with its exit code."""
     by_code = {code_of_class(kind): kind for kind in _ERRORS}
-    kind = by_code.get(str(code), VmmgrError)
+    kind = UsageError if code in _MISUSES else by_code.get(str(code), VmmgrError)
     return kind(str(message), help=None if help is None else str(help))
 
 

@@ -33,6 +33,8 @@ BACKLOG_LIMIT = 4 * 1024 * 1024
 """Bytes of answers that a client may leave unread before it is dropped."""
 OUTPUT_LIMIT = 1024 * 1024
 """Bytes that may wait for a client before output and events are dropped for it, and counted."""
+PROBE = 1.0
+"""Seconds that a process gets to accept a connection before its socket counts as dead."""
 FAREWELL = 1.0
 """Seconds for which the last answers are still sent when the owner ends."""
 
@@ -232,7 +234,8 @@ class ControlServer:
 def _listen(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Whoever calls this holds the machine's lock, so a socket that is there is a dead one.
+        # Whoever calls this holds the machine's lock, so a socket that is there should be dead.
+        _refuse_living(path)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -241,10 +244,28 @@ def _listen(path: Path) -> socket.socket:
             os.umask(before)
         listener.listen(CLIENT_LIMIT)
         listener.setblocking(False)
+    except HostError:
+        listener.close()
+        raise
     except OSError as error:
         listener.close()
         raise HostError(f"{path}: cannot make the control socket: {error.strerror}") from None
     return listener
+
+
+def _refuse_living(path: Path) -> None:
+    """Raise HostError when a process answers at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE)
+        try:
+            probe.connect(os.fspath(path))
+            pid, _ = _peer(probe)
+        except OSError:
+            return
+    raise HostError(
+        f"{path}: process {pid} still runs this machine, but its state directory was removed",
+        help=f"end it with `kill {pid}`, which powers the machine off",
+    )
 
 
 def _same_user(connection: socket.socket) -> bool:

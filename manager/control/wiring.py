@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from manager.machine.serial_port import SerialPort
 
 BACKLOG_LIMIT = 1024 * 1024
-"""Bytes that a backend may still have to pass on before the guest is kept from sending more."""
+"""Bytes that a backend may still have to pass on before the guest is kept from sending more.
+
+Only standard output is held to it, as a pipeline expects. Sockets and ptys drop what their readers
+are too slow for, and count it, before they are this far behind.
+"""
 PENDING_LIMIT = 64 * 1024
 """Bytes that may wait for the guest before a backend is no longer read."""
 INPUT_LIMIT = 1024 * 1024

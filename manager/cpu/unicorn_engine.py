@@ -35,6 +35,7 @@ HFLAG2_NMI_BLOCKED = 1 << 2
 TSS_BUSY = 1 << 9
 """In the type of a TSS descriptor."""
 XMM_STRIDE = 64
+CODE_BUFFER = 256 << 20
 SEGMENT_FORMAT = struct.Struct("<IxxxxQII")
 
 
@@ -78,10 +79,11 @@ def _native() -> ModuleType:
 class UnicornEngine:
     """manager.cpu.engine.Engine on Unicorn. See that protocol for what the methods do."""
 
-    def __init__(self, model: str, platform: Platform) -> None:
+    def __init__(self, model: str, platform: Platform, *, code_buffer: int = CODE_BUFFER) -> None:
+        """`code_buffer`: bytes of translated code to keep; when it is full, all is forgotten."""
         native = self._layout = _native()
         try:
-            engine: NativeEngine = native.Engine(MODELS[model], platform)
+            engine: NativeEngine = native.Engine(MODELS[model], platform, code_buffer)
         except RuntimeError as error:
             raise HostError(
                 f"cannot use the CPU engine: {error}",

@@ -57,7 +57,8 @@ def check(path: Path, overrides: Sequence[str] = (), *, require_files: bool = Tr
     graph = assemble(reading.loaded)
     found = [*reading.diagnostics, *rules.check(reading.loaded, graph)]
     if require_files:
-        found += missing_files(reading.loaded)
+        blamed = {item.primary for item in found}
+        found += [item for item in missing_files(reading.loaded) if item.primary not in blamed]
     wrong = errors(found)
     if wrong:
         return Checked(None, reading.loaded, in_order(wrong))

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.config.debugger import is_socket_path
 from manager.config.modules import join_module, split_module
 from manager.graph.differences import Difference, differences
 from manager.graph.nodes import (
@@ -130,7 +129,7 @@ def _relative(graph: Graph) -> Graph:
     if debug.trace_file is not None:
         debug = replace(debug, trace_file=_near(debug.trace_file, here))
     gdb = graph.gdb
-    if gdb is not None and is_socket_path(gdb.listen):
+    if gdb is not None and gdb.is_path:
         gdb = replace(gdb, listen=f"./{_near(gdb.listen, here)}")
     return replace(graph, gdb=gdb, devices=devices, boot=_boot_near(graph.boot, here), debug=debug)
 

@@ -198,6 +198,11 @@ class Gdb:
     wait: bool = False
     """Nothing is executed until a debugger says so."""
 
+    @property
+    def is_path(self) -> bool:
+        """Whether it listens on a UNIX socket."""
+        return "/" in self.listen
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:

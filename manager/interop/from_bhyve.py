@@ -98,7 +98,7 @@ class _Importer:
 
     def _name(self) -> str:
         given = self.left.pop("name", "imported")
-        name = re.sub(r"[^a-z0-9-]+", "-", given.lower()).strip("-") or "imported"
+        name = re.sub(r"[^a-z0-9-]+", "-", given.lower()).strip("-")[:64] or "imported"
         if NAME.fullmatch(given) is None:
             self.lost.append(f"name={given}: here it is {name}")
         return name

@@ -131,6 +131,11 @@ class Machine:
         return machine
 
     @property
+    def rom(self) -> Rom | None:
+        """The firmware's chip, in a machine that starts from one."""
+        return self._rom
+
+    @property
     def ports(self) -> dict[str, SerialPort]:
         """The serial ports by device id."""
         return self._board.ports

@@ -29,6 +29,6 @@ def check(graph: Graph, snapshot: Snapshot) -> None:
         f"{graph.source}: the suspended machine is not the one in the machine file\n{listed}\n"
         f"  identity in the snapshot: {snapshot.header.identity_hash}\n"
         f"  identity of the file:     {identity_hash(graph)}",
-        help="undo these changes to resume it, or drop the suspended state: "
-        f"vmmgr discard {graph.name}",
+        help="undo these changes, or get the file that fits with `vmmgr snapshot show --config "
+        f"{graph.name} > old.toml`, or drop the suspended state with `vmmgr discard {graph.name}`",
     )

@@ -72,6 +72,7 @@ def first(question: Question, holds: Holds, folder: Path) -> Found:
     from manager import snapshot
 
     low, high = question.good, question.bad
+    folder.mkdir(parents=True, exist_ok=True)
     machine = question.start(low)
     if holds(machine):
         raise UsageError(f"it holds at {seconds(low)} already", help="give an earlier --good")

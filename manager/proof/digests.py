@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from blake3 import blake3
@@ -59,10 +60,16 @@ def of_ram(memory: Memory) -> str:
 def of_file(path: Path) -> str:
     """The digest of a file, in hex. Raises HostError."""
     try:
-        with path.open("rb") as file:
-            digest = blake3()
-            while part := file.read(1 << 20):
-                digest.update(part)
+        status = path.stat()
+        return _of_file(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise HostError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@lru_cache(maxsize=16)
+def _of_file(path: Path, _changed: int, _size: int) -> str:
+    digest = blake3()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
     return digest.hexdigest()

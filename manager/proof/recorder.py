@@ -109,9 +109,10 @@ class Recorder:
 
     def _check(self) -> None:
         # The deadline, not the present: the replay's timer then fires at the same boundary.
-        self._collect()
+        due = self._due
+        self._collect()  # which may arm the timer again, for output that is covered now
         self._timer.disarm()
-        self.log.add(self._found(self._due))
+        self.log.add(self._found(due))
 
     def _found(self, at: int) -> Check:
         ports = {

@@ -68,7 +68,7 @@ class Timeline:
     """Tags of checkpoints on other branches, and of forks."""
     fault: str = ""
     """Why there are no more checkpoints."""
-    _next_at: int = 0
+    _next_at: int | None = None
 
     def clear(self) -> None:
         """Forget the checkpoints of an earlier process."""
@@ -78,7 +78,9 @@ class Timeline:
                     self.store.discard(tag)
 
     def due(self, now: int) -> bool:
-        """Whether it is time for a checkpoint."""
+        """Whether it is time for a checkpoint; the first one is not to slow the start."""
+        if self._next_at is None:
+            self._next_at = now + INTERVAL // 4
         return bool(self.window) and not self.fault and now >= self._next_at
 
     def take(self, machine: Machine, sent: Callable[[], Mapping[str, int]]) -> None:

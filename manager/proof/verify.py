@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from manager.proof import compare
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from manager.machine.inputs import Input
 
 _STATES_KEPT = 3
+GRID = 12
+"""Into how many parts the time is cut in each step towards a difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Verification:
         self._held = 0
         self._started = 2
         self._stop = Event()
+        self._first = Lock()
 
     def run(self) -> Report:
         """Prove it, or find the first difference. Raises VmmgrError."""
@@ -160,7 +163,10 @@ class Verification:
             self._started += 1
             parts.append(reached)
             if not reached.same_state(reference[cut]):
-                self._stop.set()
+                with self._first:
+                    if self._stop.is_set():
+                        return None  # another chain is looking into its own already
+                    self._stop.set()
                 side = _Side(starts[-2] if len(starts) > 1 else "")
                 what = f"undisturbed, and suspended at {before} ns and {cut} ns ({leg.mode})"
                 return self._locate(what, side, _Side(starts[-1]), before, cut, reached)
@@ -195,26 +201,34 @@ class Verification:
                 return mismatch
             states = [states[0], seen]
         else:
+            first = low + 1  # often it is the restore itself
             while high - low > 1:
-                middle = (low + high) // 2
-                found = self._states(one, two, middle, save=False)
-                if found[0].same_state(found[1]):
-                    low = middle
-                else:
-                    high = middle
+                low, high = self._narrow(one, two, low, high, first)
+                first = 0
             again = self._states(one, two, high)
             if not again[0].same_state(again[1]):
                 states = again
             mismatch.after, mismatch.at = low, high
         return self._explain(mismatch, states)
 
-    def _states(self, one: _Side, two: _Side, until: int, *, save: bool = True) -> list[Reached]:
-        """Both sides at a time, each in a new process."""
+    def _narrow(self, one: _Side, two: _Side, low: int, high: int, first: int) -> tuple[int, int]:
+        """Look at both sides at several times in between, each side in one new process."""
+        times = {low + (high - low) * part // GRID for part in range(1, GRID)} | {first, high}
+        legs = sorted(time for time in times if low < time <= high)
         self._started += 2
-        tag = "state" if save else ""
+        jobs = [self._job([Leg(time, side.slices) for time in legs], side) for side in (one, two)]
+        for time, left, right in zip(legs, *self._processes.both(*jobs), strict=False):
+            if not left.same_state(right):
+                return low, time
+            low = time
+        return (low - 1, low) if low == high else (low, high)
+
+    def _states(self, one: _Side, two: _Side, until: int) -> list[Reached]:
+        """Both sides at a time, each in a new process, and saved."""
+        self._started += 2
         names = ("one", "two")
         jobs = [
-            self._job([Leg(until, side.slices, tag, "full")], side, self.folder / name)
+            self._job([Leg(until, side.slices, "state", "full")], side, self.folder / name)
             for name, side in zip(names, (one, two), strict=True)
         ]
         return [legs[-1] for legs in self._processes.both(*jobs)]

@@ -175,7 +175,7 @@ def _take_map(data: bytes, at: int, count: int, depth: int) -> tuple[Plain, int]
             encoded = data[start:at]
         if not isinstance(key, str):
             raise CborError("a key is not text", start)
-        if len(_KEYS) < _MOST_KEYS:
+        if len(_KEYS) < _MOST_KEYS and len(encoded) <= 24:
             _KEYS[encoded] = key
         if encoded <= previous:
             fault = "is there twice" if encoded == previous else "is out of order"

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define PAGE 4096ull
@@ -297,48 +298,83 @@ static PyObject *watch(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static int overlay_run(char *at, uint64_t length, int fd, uint64_t offset, uint64_t least)
+#define BATCH 256
+
+/* Runs that are to be copied, and follow each other in the file. */
+struct copies {
+    struct iovec parts[BATCH];
+    int count;
+    uint64_t offset;
+};
+
+static int copy_all(struct copies *copies, int fd)
 {
-    if (length >= least * PAGE) {
-        void *got = mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
-                         (off_t)offset);
-        return got == MAP_FAILED ? errno : 0;
-    }
-    while (length > 0) {
-        ssize_t got = pread(fd, at, length, (off_t)offset);
+    struct iovec *part = copies->parts;
+    int left = copies->count;
+    copies->count = 0;
+    while (left > 0) {
+        ssize_t got = preadv(fd, part, left, (off_t)copies->offset);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             return got < 0 ? errno : EIO;
-        at += got;
-        offset += (uint64_t)got;
-        length -= (uint64_t)got;
+        copies->offset += (uint64_t)got;
+        while (left > 0 && (size_t)got >= part->iov_len) {
+            got -= (ssize_t)part->iov_len;
+            part++;
+            left--;
+        }
+        if (got > 0) {
+            part->iov_base = (char *)part->iov_base + got;
+            part->iov_len -= (size_t)got;
+        }
     }
     return 0;
+}
+
+static int overlay_runs(const Py_buffer *buffer, const Py_buffer *list, int fd, uint64_t offset,
+                        uint64_t least)
+{
+    struct copies copies = {.count = 0};
+    const uint32_t *runs = list->buf;
+    uint64_t pages = (uint64_t)buffer->len / PAGE;
+    int failed = 0;
+    for (Py_ssize_t i = 0; i + 2 <= list->len / 4 && !failed; i += 2) {
+        uint64_t first = runs[i], length = runs[i + 1] * PAGE;
+        char *at = (char *)buffer->buf + first * PAGE;
+        if (first + runs[i + 1] > pages)
+            return EINVAL;
+        if (copies.count == BATCH || length >= least * PAGE)
+            failed = copy_all(&copies, fd);
+        if (failed)
+            break;
+        if (length >= least * PAGE) {
+            if (mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
+                     (off_t)offset) == MAP_FAILED)
+                failed = errno;
+        } else {
+            if (copies.count == 0)
+                copies.offset = offset;
+            copies.parts[copies.count++] = (struct iovec){at, length};
+        }
+        offset += length;
+    }
+    return failed ? failed : copy_all(&copies, fd);
 }
 
 static PyObject *overlay(PyObject *module, PyObject *args)
 {
     (void)module;
-    int fd, failed = 0;
+    int fd;
     unsigned long long offset;
     unsigned least;
     Py_buffer buffer, list;
     if (!PyArg_ParseTuple(args, "w*iKy*I", &buffer, &fd, &offset, &list, &least))
         return NULL;
     if (whole_pages(&buffer)) {
-        const uint32_t *runs = list.buf;
-        uint64_t pages = (uint64_t)buffer.len / PAGE;
+        int failed;
         Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t i = 0; i + 2 <= list.len / 4 && !failed; i += 2) {
-            uint64_t first = runs[i], count = runs[i + 1];
-            if (first + count > pages)
-                failed = EINVAL;
-            else
-                failed = overlay_run((char *)buffer.buf + first * PAGE, count * PAGE, fd, offset,
-                                     least);
-            offset += count * PAGE;
-        }
+        failed = overlay_runs(&buffer, &list, fd, offset, least);
         Py_END_ALLOW_THREADS
         if (failed) {
             errno = failed;

@@ -163,7 +163,8 @@ def map_region(
         memory = _map_data(fd, region) if _pages.is_tmpfs(fd) else _map(fd, region)
     if region.delta:
         with opened(directory, objects[region.delta], writer) as fd:
-            _pages.overlay(memory, fd, region.delta_offset, region.runs, _LEAST_MAPPED)
+            least = runs.count(region.runs) + 1 if _pages.is_tmpfs(fd) else _LEAST_MAPPED
+            _pages.overlay(memory, fd, region.delta_offset, region.runs, least)
     return memory
 
 

@@ -99,8 +99,8 @@ class Outcome:
 
     def told(self, words: str) -> int:
         """The number that the guest told under that name."""
-        [value] = [line for line in self.lines if line.startswith(words + " ")]
-        return int(value.rsplit(" ", 1)[1])
+        told = dict(line.rsplit(" ", 1) for line in self.lines if " " in line)
+        return int(told[words])
 
 
 def run(machine: Machine, *, limit: int = 5 * SECOND, slice_: int | None = None) -> Outcome:

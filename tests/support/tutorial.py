@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 OVERWRITE = os.environ.get("VMMGR_TUTORIALS") == "overwrite"
@@ -180,7 +181,7 @@ def _rewrite(page: Path, changes: list[tuple[Step, list[str]]]) -> None:
 
 
 def environment(home: Path, root: Path) -> dict[str, str]:
-    """Where a page's commands run: vmmgr and its Python first on PATH, a state directory of its own.
+    """Where a page's commands run: our vmmgr and Python first on PATH, and no state yet.
 
     `home` should be short: sockets have their place in it.
     """
@@ -191,6 +192,8 @@ def environment(home: Path, root: Path) -> dict[str, str]:
         (tools / name).chmod(0o755)
     (home / "run").mkdir(mode=0o700)
     keep = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    if not any(plugin.name == "vmmgr" for plugin in entry_points(group="pytest11")):
+        keep["PYTEST_PLUGINS"] = "manager.testing.plugin"  # run from a tree that is not installed
     return keep | {
         "PATH": f"{tools}:{os.environ['PATH']}",
         "PYTHONPATH": str(root),

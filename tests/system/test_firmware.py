@@ -80,6 +80,16 @@ def test_seabios_tells_on_its_debug_port_what_it_does(
     assert "QEMU fw_cfg DMA interface supported" in log
 
 
+def test_run_prints_the_debug_port_when_it_is_named(
+    vmmgr: Vmmgr, tmp_path: Path, seabios: Path
+) -> None:
+    script = ("--port", "board.debug", "--until", "fw_cfg DMA interface supported")
+
+    result = vmmgr("run", machine(tmp_path, seabios), *script)
+
+    assert result.stdout.startswith("SeaBIOS (version")
+
+
 @pytest.mark.usefixtures("linux")
 def test_seabios_boots_linux_and_again_after_its_reboot(
     vmmgr: Vmmgr, tmp_path: Path, seabios: Path

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import termios
 import time
@@ -56,14 +57,16 @@ def test_up_detach_console_suspend_resume(vmmgr: Vmmgr) -> None:
     assert console.exitstatus == 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_killed_machine_under_a_console(vmmgr: Vmmgr, seed: int) -> None:
     vmmgr("up", HELLO, "-d")
     pid = owner(vmmgr)
     console = vmmgr.terminal("console", "hello", timeout=20)
     console.expect_exact("> ")
+    console.delaybeforesend = None
     for _ in range(random.Random(seed).randrange(1, 30)):
         console.send("u\r")
+    console.expect("ticks")
     time.sleep(random.Random(seed).random() / 5)
 
     os.kill(pid, signal.SIGKILL)
@@ -74,7 +77,7 @@ def test_a_killed_machine_under_a_console(vmmgr: Vmmgr, seed: int) -> None:
     assert cooked(console)
     status = vmmgr("status", "hello").stdout
     assert "crashed" in status
-    assert "Hello from vmmgr" in status  # the last lines of its log
+    assert re.search(r"last lines:\n(  \| .*\n)*  \| up .* ticks", status)
 
 
 def test_sigterm_to_a_foreground_up_suspends_when_told_so(vmmgr: Vmmgr) -> None:

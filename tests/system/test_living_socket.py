@@ -95,7 +95,7 @@ def test_a_crowd_of_bad_clients_leaves_the_machine_alone(vmmgr: Vmmgr, record) -
 
 
 def test_ctl_says_what_is_wrong(vmmgr: Vmmgr, record) -> None:
-    assert "query-schema" in vmmgr("ctl", "hello", "format-disk", status=1).stderr
+    assert "query-schema" in vmmgr("ctl", "hello", "format-disk", status=2).stderr
     assert "of type str" in vmmgr("ctl", "hello", "send", '{"text": 3}', status=2).stderr
     assert "not JSON" in vmmgr("ctl", "hello", "send", "{", status=2).stderr
 

@@ -24,7 +24,14 @@ PAGES = sorted(
 )
 FIRMWARE = {"seabios": "usr/share/seabios/bios-256k.bin", "ovmf": "usr/share/ovmf/OVMF.fd"}
 """What examples/firmware.sh downloads."""
-SHARED = ("machines", "manager", "docs", "examples/linux", "examples/firmware.sh", "examples/serial.s")
+SHARED = (
+    "machines",
+    "manager",
+    "docs",
+    "examples/linux",
+    "examples/firmware.sh",
+    "examples/serial.s",
+)
 BUILT = ("*.bin", "*.elf", "*.o", "*.png", "__pycache__", ".pytest_cache")
 
 
@@ -50,7 +57,8 @@ def checkout() -> Iterator[Checkout]:
         root = home / "vmmgr"
         (root / "examples").mkdir(parents=True)
         for shared in SHARED:
-            (root / shared).symlink_to(ROOT / shared)
+            place = shared if (ROOT / shared).exists() else f"examples/{shared}"
+            (root / place).symlink_to(ROOT / place)
         tree = Checkout(root, environment(home, ROOT))
         yield tree
         down = ["vmmgr", "down", "--all"]

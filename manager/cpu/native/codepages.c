@@ -103,8 +103,10 @@ EXPORT void tb_flush_x86_64(void *cs)
 {
     struct engine *e = running_engine;
     unicorn.tb_flush(cs);
-    if (e != NULL)
-        memset(e->has_code, 0, e->code_pages);
+    if (e == NULL)
+        return;
+    memset(e->has_code, 0, e->code_pages);
+    e->translating = false;
 }
 
 /*

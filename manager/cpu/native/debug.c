@@ -147,13 +147,19 @@ EXPORT void breakpoint_handler_x86_64(void *cs)
 EXPORT void *tb_gen_code_x86_64(void *cs, uint64_t pc, uint64_t cs_base, uint32_t flags, int cflags)
 {
     struct engine *e = running_engine;
+    (void)cs;
     if (e->owed != 0)
         cflags = e->owed;
     else if ((flags & EFLAGS_RF) && (dr(e->env, 7) & 0xff))
         cflags = (cflags & ~COUNT_MASK) | ONE_INSTRUCTION;
     e->owed = cflags & COUNT_MASK ? cflags : 0;
-    void *block = unicorn.tb_gen_code(cs, pc, cs_base, flags, cflags);
+    void *block = contained_translation(e, pc, cs_base, flags, cflags);
     e->owed = 0;
+    if (block == NULL) /* one of its instructions: find out which */
+        block = contained_translation(e, pc, cs_base, flags,
+                                      (cflags & ~COUNT_MASK) | ONE_INSTRUCTION);
+    if (block == NULL)
+        unicorn.raise_exception(e->env, VECTOR_UD, 0, 0);
     return block;
 }
 

@@ -117,6 +117,7 @@ static void drop_unfinished(struct engine *e, uint32_t vector)
         FIELD(uint64_t, e->env, ENV_DR + 6 * 8) |= e->watch_hits;
     e->watch_hits = 0;
     e->replay = false;
+    e->translating = false;
     e->owed = 0;
     debugger_interrupted(e);
 }
@@ -276,9 +277,6 @@ static void correct_features(struct engine *e)
 
 /* ---- the Python type ---- */
 
-/* Bytes of translated code to keep; when it is full, all of it is forgotten. */
-enum { CODE_BUFFER = 256 << 20 };
-
 static int unicorn_failed(const char *what, int error)
 {
     PyErr_Format(PyExc_RuntimeError, "%s: %s", what, unicorn.strerror(error));
@@ -291,10 +289,10 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
     struct engine *e = (struct engine *)self;
     PyObject *platform;
     int cpu_model, error;
-    unsigned code_buffer = CODE_BUFFER;
+    unsigned code_buffer;
     size_t hook;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iO|I", names, &cpu_model, &platform,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iOI", names, &cpu_model, &platform,
                                      &code_buffer))
         return -1;
     if (unicorn.open == NULL || e->uc != NULL) {
@@ -509,6 +507,7 @@ static PyObject *engine_run(PyObject *self, PyObject *deadline)
     }
     e->kicked = e->stopping = e->cut = e->replay = false;
     e->watch_hits = 0;
+    e->translating = false;
     e->owed = 0;
     e->debugger.hit = HIT_NONE;
     e->debugger.asked = e->debugger.alone = false;

@@ -100,7 +100,10 @@ struct engine {
     bool cut;      /* a block was left in the middle; never stop before the rest of it */
     int owed;      /* translation flags of the one instruction that comes first then */
     int error;
-    int crashed;    /* the signal that Unicorn died of, or 0 */
+
+    /* See containment.c. */
+    int crashed; /* the signal that Unicorn died of, or 0 */
+    bool translating;
     bool in_python; /* a callback into Python is under way */
     int int_length; /* of the last INT n, in bytes */
 
@@ -261,6 +264,8 @@ PyObject *engine_get_in_block(PyObject *self, void *unused);
 /* Signals that Unicorn dies of end the run, not the process. */
 void contain_crashes(void);
 int contained_run(struct engine *e);
+void *contained_translation(struct engine *e, uint64_t pc, uint64_t cs_base, uint32_t flags,
+                            int cflags);
 
 /* Calls `method` with up to three unsigned arguments. A raised exception is kept for run(), the
  * run ends, and the answer is all ones. */

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 
@@ -117,6 +118,8 @@ def raiser(error: BaseException):
         (SnapshotCorruptError("bad", help="redo"), 7, "error: bad\n   = help: redo\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (BrokenPipeError(), 1, ""),
+        (OSError(28, "No space left on device"), 1, "error: No space left on device\n"),
+        (OSError(36, "File name too long", "x"), 1, "error: x: File name too long\n"),
     ],
 )
 def test_errors_become_exit_codes(monkeypatch, capfd, error, code, told) -> None:
@@ -125,6 +128,46 @@ def test_errors_become_exit_codes(monkeypatch, capfd, error, code, told) -> None
 
     assert main([]) == code
     assert capfd.readouterr().err == told
+
+
+def vmmgr(*words: str | bytes, redirection: str = "") -> subprocess.CompletedProcess[bytes]:
+    """The command in a shell of its own, with `redirection` after it."""
+    return subprocess.run(
+        ["sh", "-c", f'"$0" -c "from manager.cli.main import entry; entry()" "$@" {redirection}']
+        + [sys.executable, *words],
+        check=False,
+        capture_output=True,
+    )
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_no_harm(redirection) -> None:
+    ended = vmmgr("schema", redirection=redirection)
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_full_disk_behind_standard_output_is_told_in_one_line() -> None:
+    ended = vmmgr("schema", redirection=">/dev/full")
+
+    assert (ended.returncode, ended.stderr) == (1, b"error: No space left on device\n")
+
+
+def test_a_file_name_that_is_no_text_can_be_reported() -> None:
+    ended = vmmgr("validate", b"\xff.toml")
+
+    assert ended.returncode == 2
+    assert rb"cannot read \udcff.toml" in ended.stdout
+
+
+def test_errors_are_coloured_for_terminals_only(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(main_module, "_dispatch", raiser(SnapshotCorruptError("bad", help="redo")))
+    monkeypatch.setattr(main_module, "has_colour", lambda stream: True)
+
+    assert main([]) == 7
+    told = capsys.readouterr().err
+    assert told.startswith("\x1b[1;31merror\x1b[0m")
+    assert re.sub(r"\x1b\[[0-9;]*m", "", told) == "error: bad\n   = help: redo\n"
 
 
 def test_an_internal_error_is_one_line_unless_debugged(monkeypatch, capsys) -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
-
-from manager.cli.main import main
-from manager.control.home import look
-from manager.control.paths import MachinePaths
 from support.terminals import (
     await_cooked,
     exit_code,
@@ -26,14 +22,18 @@ from support.terminals import (
     under_a_shell,
 )
 
+from manager.cli.main import main
+from manager.control.home import look
+from manager.control.paths import MachinePaths
+
 pytestmark = pytest.mark.usefixtures("no_cpu")
 
 
 @pytest.fixture
-def running(demo, machine_file) -> Iterator[MachinePaths]:
+def running(demo, machine_file) -> MachinePaths:
     """The machine `demo`, up in the background."""
     assert main(["up", str(machine_file), "-d"]) == 0
-    yield demo
+    return demo
 
 
 class Terminal:
@@ -359,3 +359,32 @@ def has_listeners(paths: MachinePaths) -> bool:
 
     with connect(look(paths)) as client:
         return bool(client.execute("query-status")["listeners"])
+
+
+def test_logs_are_followed_over_the_begin_of_a_new_piece(
+    demo, machine_file, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("VMMGR_LOG_SIZE", "4096")
+    main(["up", str(machine_file), "-d"])
+    logs = Terminal("logs", "demo", "-f")
+    logs.see(b"login:")
+
+    for number in range(300):
+        main(["send", "demo", rf"line {number:04}: {'x' * 30}\n"])
+    shown = logs.see(b"got line 0299")
+
+    main(["down", "demo"])
+    assert logs.end() == 0
+    numbers = [int(found) for found in re.findall(rb"got line (\d+)", shown)]
+    assert numbers == list(range(300))
+    assert demo.port_log("lpc.com1").with_name("lpc.com1.log.1").exists()
+
+
+def test_a_moved_machine_file_is_asked_for(running, machine_file, capsys) -> None:
+    main(["suspend", "demo"])
+    moved = machine_file.rename(machine_file.with_name("moved.toml"))
+    moved.write_text('name = "demo"\n' + moved.read_text())
+
+    assert main(["resume", "demo", "-d"]) == 2
+    assert "name it where it is now" in capsys.readouterr().err
+    assert main(["resume", str(moved), "-d"]) == 0

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from manager.control.home import Home, discard, look, look_existing
+from manager.control.home import Home, discard, look, look_at_all, look_existing
 from manager.control.lock import MachineLock, is_locked
 from manager.control.paths import MachinePaths
 from manager.control.record import MachineRecord, process_start, read_record, write_record
@@ -34,6 +34,14 @@ def begin(home: Home, graph) -> None:
 
 
 def test_nothing_known_is_no_such_machine(state_home) -> None:
+    with pytest.raises(NoSuchMachineError):
+        look_existing("demo")
+
+
+def test_a_machine_that_never_came_to_run_is_not_listed(paths) -> None:
+    Home.enter(paths).close()
+
+    assert look_at_all() == []
     with pytest.raises(NoSuchMachineError):
         look_existing("demo")
 

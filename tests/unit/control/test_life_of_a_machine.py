@@ -6,19 +6,16 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.terminals import exit_code, foreground, read_until
 
 from manager.cli.main import main
 from manager.control.home import look
 from manager.control.paths import MachinePaths
 from manager.errors import HostError, SnapshotMismatchError
-from support.terminals import exit_code, foreground, read_until
 
 pytestmark = pytest.mark.usefixtures("no_cpu")
 

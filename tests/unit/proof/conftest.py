@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 from manager.machine.machine import Machine

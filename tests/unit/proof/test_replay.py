@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
 import pytest
+
 from manager import snapshot
 from manager.devices.pit import Pit
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
@@ -74,7 +74,7 @@ def test_run_that_the_guest_ended_replays_to_its_end(recorded: Recorded) -> None
     recorded.run(1 * SECOND)
     recorded.recorder.end("ended", detail="the guest halted")
 
-    divergence, replay, output = replayed(recorded.directory)
+    divergence, _, output = replayed(recorded.directory)
 
     assert divergence is None
     assert b"Halted." in output["lpc.com1"]
@@ -142,6 +142,7 @@ def test_device_that_behaves_otherwise_is_named(
 ) -> None:
     session(recorded)
     recorded.recorder.end("down")
+
     def save(self: Pit):  # a device whose state depends on something else
         record = honest_save(self)
         record.counters[0].reload ^= 1
@@ -180,7 +181,7 @@ def test_log_is_private_and_a_torn_end_is_tolerated(recorded: Recorded) -> None:
         torn = read(path)
         assert torn.torn or len(torn.entries) == len(whole.entries) - 1
         assert torn.entries == whole.entries[: len(torn.entries)]
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert replayed(recorded.directory)[0] is None
 
 
@@ -208,3 +209,17 @@ def test_log_has_a_limit(hello: Graph, tmp_path: Path) -> None:
     assert recorded.recorder.log.fault
     assert sum(isinstance(entry, Input) for entry in log.entries) == 2
     assert log.end is None
+
+
+def test_check_covers_output_that_nobody_has_collected_yet(recorded: Recorded) -> None:
+    recorded.run(300 * MILLISECOND)
+    recorded.type("u\r")
+    recorded.run(305 * MILLISECOND)  # which arms the check
+    recorded.type("m\r")
+    recorded.run(900 * MILLISECOND, slice_=SECOND)
+    recorded.recorder.end("down")
+
+    divergence, replay, _ = replayed(recorded.directory)
+
+    assert divergence is None
+    assert replay.checked >= 2

@@ -7,6 +7,7 @@ import errno
 import mmap
 import os
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -184,6 +185,35 @@ def test_nothing_changed_writes_only_the_state_file(small: Small) -> None:
     new = [entry for entry in after.iterdir() if entry.stat().st_ino not in shared]
     assert [entry.name for entry in new] == ["snapshot.vmms"]
     assert new[0].stat().st_size < 64 << 10
+
+
+def test_on_tmpfs_holes_take_no_room_however_much_of_ram_is_touched(
+    make_image: MakeImage,
+) -> None:
+    shared_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared_memory) as folder:
+        small = Small(snapshot.Store(Path(folder) / "snapshots"), make_image)
+        small.ram[1] = (BASE, filled(4 * PAGES))
+        small.memory[PAGE * 100 :] = bytes(PAGE * (4 * PAGES - 100))
+        small.save("base")
+        small.restore("base")
+        poke(small.memory, *range(200, 260), 3)
+        small.memory[PAGE * 210 : PAGE * 250] = bytes(PAGE * 40)
+        path = small.save()
+        before = sum(entry.stat().st_blocks for entry in path.iterdir())
+        small.restore()
+
+        content = small.content()
+        poke(small.memory, 2000)
+
+        assert sum(entry.stat().st_blocks for entry in path.iterdir()) == before
+        assert saved_content(path) == content
+        poke(small.memory, 2000)
+        small.memory[PAGE * 2000] = 1
+        again = small.save()
+        assert 2000 in delta_pages(again)
+        assert len(delta_pages(again)) < 80
+        assert saved_content(again) == small.content()
 
 
 def test_many_changes_make_a_new_base(small: Small) -> None:

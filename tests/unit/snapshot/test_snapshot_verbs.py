@@ -104,6 +104,20 @@ def test_diff_names_registers_and_page_ranges(
     assert found["ram"] == [{"base": 0x6000, "length": PAGE}]
 
 
+def test_diff_tells_how_the_machines_differ(
+    home: Path, make_image: MakeImage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {"memory": {"size": 4 << 20}, "devices": {"slots.4": {"type": "pci-uart"}}}
+    large = {"memory": {"size": 8 << 20}, "devices": {}}
+    snapshot.write(home / "a", make_image(identity=small))
+    snapshot.write(home / "b", make_image(identity=large))
+
+    out = run(capsys, "diff", "./a", "./b")[1].splitlines()
+
+    assert "machine: memory.size: 4 MiB in A, 8 MiB in B" in out
+    assert "machine: slots.4 (uart): only in A" in out
+
+
 def test_restore_makes_a_saved_state_the_suspended_one(
     suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One gdb and the machine it debugs: what each packet asks for, and what is answered.
+
+Source: the GDB manual, appendix "GDB Remote Serial Protocol". There is one thread, the CPU. The
+machine stands still from the moment that gdb connects until it says continue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from manager.cpu.engine import Hit, Watchpoint
+from manager.debug import memory, packets, registers
+from manager.debug.monitor import Monitor
+from manager.errors import VmmgrError
+
+if TYPE_CHECKING:
+    from manager.machine.machine import Machine
+
+OK, UNKNOWN, FAILED = b"OK", b"", b"E01"
+NO_MEMORY = b"E14"
+"""EFAULT."""
+SIGINT, SIGTRAP = 2, 5
+THREAD = b"thread:1;"
+FEATURES = (
+    "PacketSize={size:x};qXfer:features:read+;QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+"
+)
+BREAKPOINTS_MAX, WATCHPOINTS_MAX = 256, 64
+"""What the engine has room for."""
+_SOFTWARE, _HARDWARE, _WRITE, _READ, _ACCESS = "01234"
+"""Kinds of a Z packet."""
+_WORDS = {_WRITE: b"watch", _READ: b"rwatch", _ACCESS: b"awatch"}
+
+
+class Owner(Protocol):
+    """The process that owns the machine."""
+
+    machine: Machine
+
+    def hold(self, held: bool) -> None:
+        """Let virtual time stand still for the debugger, or go on."""
+
+    def suspend(self) -> dict[str, Any]:
+        """Save the machine and end. Raises VmmgrError."""
+
+    def power_off(self) -> None:
+        """Pull the plug."""
+
+
+class Session:
+    """`send` takes bytes for gdb."""
+
+    def __init__(self, owner: Owner, send: Callable[[bytes], None]) -> None:
+        self._owner = owner
+        self._send = send
+        self._reader = packets.Reader()
+        self._acknowledges = True
+        self._architecture = registers.architecture(owner.machine)
+        self._points: dict[tuple[str, int, int], None] = {}
+        """(kind, address, length) of each break- and watchpoint, in gdb's order."""
+        self._running = False
+        self._attached = True
+        self._stop = b"S05"
+        self._monitor = Monitor(owner)
+        self._halt()
+
+    # -- what happens to the machine ------------------------------------------------------
+
+    def hit(self, hit: Hit, address: int) -> None:
+        """The machine has come to something that it was to stop for."""
+        self._owner.hold(True)
+        reason = THREAD
+        if hit is Hit.BREAKPOINT:
+            hard = any(point[:2] == (_HARDWARE, address) for point in self._points)
+            reason += b"hwbreak:;" if hard else b"swbreak:;"
+        elif hit is Hit.WATCHPOINT:
+            kind = next((k for k, start, _ in self._points if k in _WORDS and start == address), "")
+            if kind:
+                reason += b"%s:%x;" % (_WORDS[kind], address)
+        self._stopped(SIGTRAP, reason)
+
+    def ended(self, status: int) -> None:
+        """The machine is over, or its process ends, with that exit status."""
+        if self._running:
+            self._running = False
+            self._packet(b"W%02x" % (status & 0xFF))
+
+    def detach(self) -> None:
+        """No debugger any more: the machine goes on as if there had never been one."""
+        if self._attached:
+            self._attached = False
+            machine = self._owner.machine
+            machine.on_hit = None
+            machine.engine.debug((), ())
+            self._owner.hold(False)
+
+    def _halt(self) -> None:
+        self._owner.hold(True)
+        self._running = False
+
+    def _stopped(self, signal: int, reason: bytes = THREAD) -> None:
+        self._stop = b"T%02x%s" % (signal, reason)
+        if self._running:
+            self._running = False
+            self._packet(self._stop)
+
+    def _resume(self, *, step: bool) -> bytes | None:
+        """Let the machine go on; the answer comes when it stops."""
+        machine = self._owner.machine
+        breakpoints = {address for kind, address, _ in self._points if kind not in _WORDS}
+        machine.engine.debug(
+            breakpoints,
+            [
+                Watchpoint(address, length, kind != _WRITE, kind != _READ)
+                for kind, address, length in self._points
+                if kind in _WORDS
+            ],
+        )
+        machine.engine.debug_from_here(step)
+        machine.on_hit = self.hit
+        self._running = True
+        self._owner.hold(False)
+        return None
+
+    # -- packets --------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Take what gdb sent."""
+        for item in self._reader.feed(data):
+            if isinstance(item, packets.Interrupt):
+                self._interrupted()
+                continue
+            if self._acknowledges:
+                self._send(packets.ACK)
+            answer = self._answer(item)
+            if answer is not None:
+                self._packet(answer)
+        if self._acknowledges and packets.NAK in self._reader.acknowledge:
+            self._send(packets.NAK)
+
+    def _packet(self, content: bytes) -> None:
+        self._send(packets.frame(content))
+
+    def _interrupted(self) -> None:
+        if self._running:
+            self._owner.hold(True)
+            self._stopped(SIGINT)
+
+    def _answer(self, packet: bytes) -> bytes | None:
+        """The answer, or None while the machine runs."""
+        if packet[:1] == b"X":
+            return self._store_binary(packet[1:])
+        try:
+            return self._answer_text(packet.decode("ascii"))
+        except (ValueError, IndexError):
+            return FAILED
+
+    def _answer_text(self, packet: str) -> bytes | None:
+        command, rest = packet[:1], packet[1:]
+        match command:
+            case "?":
+                return self._stop
+            case "g":
+                state = self._owner.machine.engine.read_state()
+                return b"".join(item.encode(state) for item in self._registers)
+            case "G":
+                return self._write_all(bytes.fromhex(rest))
+            case "p":
+                return self._registers[int(rest, 16)].encode(
+                    self._owner.machine.engine.read_state()
+                )
+            case "P":
+                number, _, value = rest.partition("=")
+                register = self._registers[int(number, 16)]
+                return self._write(register, bytes.fromhex(value))
+            case "m":
+                return self._load(*_pair(rest))
+            case "M":
+                where, _, data = rest.partition(":")
+                return self._store(_pair(where)[0], bytes.fromhex(data))
+            case "Z" | "z":
+                return self._point(rest, insert=command == "Z")
+            case "c" | "s":
+                if rest:
+                    self._jump(int(rest, 16))
+                return self._resume(step=command == "s")
+            case "C" | "S":
+                return self._resume(step=command == "S")
+            case "v":
+                return self._verbose(rest)
+            case "q" | "Q":
+                return self._query(packet)
+            case "H" | "T":
+                return OK
+            case "D":
+                self.detach()
+                return OK
+            case "k":
+                self._owner.power_off()
+                return None
+        return UNKNOWN
+
+    @property
+    def _registers(self) -> tuple[registers.Register, ...]:
+        return registers.registers(self._architecture)
+
+    def _jump(self, address: int) -> None:
+        counter = next(item for item in self._registers if item.name in ("rip", "eip"))
+        registers.write(self._owner.machine, counter, address)
+
+    def _verbose(self, rest: str) -> bytes | None:
+        if rest == "Cont?":
+            return b"vCont;c;C;s;S"
+        if rest.startswith("Cont;"):
+            action = rest[5:6]
+            return self._resume(step=action in ("s", "S"))
+        if rest.startswith("Kill"):
+            self._owner.power_off()
+            return OK
+        return UNKNOWN
+
+    def _query(self, packet: str) -> bytes:
+        name, _, rest = packet.partition(":")
+        match name:
+            case "qSupported":
+                return FEATURES.format(size=packets.LONGEST).encode()
+            case "QStartNoAckMode":
+                self._acknowledges = False
+                return OK
+            case "qXfer" if rest.startswith("features:read:target.xml:"):
+                return self._part(registers.description(self._architecture), rest)
+            case "qAttached":
+                return b"1"
+            case "qC":
+                return b"QC1"
+            case "qfThreadInfo":
+                return b"m1"
+            case "qsThreadInfo":
+                return b"l"
+            case "qSymbol":
+                return OK
+        if packet.startswith("qRcmd,"):
+            return self._command(bytes.fromhex(packet[6:]).decode("utf-8", "replace"))
+        if packet.startswith("qThreadExtraInfo,"):
+            return b"CPU".hex().encode()
+        return UNKNOWN
+
+    @staticmethod
+    def _part(document: str, rest: str) -> bytes:
+        offset, length = _pair(rest.rpartition(":")[2])
+        piece = document[offset : offset + length]
+        return (b"m" if offset + length < len(document) else b"l") + piece.encode()
+
+    def _command(self, line: str) -> bytes:
+        try:
+            text = self._monitor.run(line)
+        except VmmgrError as error:
+            text = f"{error}\n"
+        for start in range(0, len(text), packets.LONGEST // 4):
+            piece = text[start : start + packets.LONGEST // 4]
+            self._packet(b"O" + piece.encode().hex().encode())
+        return OK
+
+    # -- registers, memory, points --------------------------------------------------------
+
+    def _write(self, register: registers.Register, value: bytes) -> bytes:
+        done = registers.write(self._owner.machine, register, int.from_bytes(value, "little"))
+        return OK if done else FAILED
+
+    def _write_all(self, values: bytes) -> bytes:
+        """What can be written is; the rest, which gdb sends along unchanged, is left."""
+        at = 0
+        for register in self._registers:
+            size = register.bits // 8
+            value = values[at : at + size]
+            at += size
+            if len(value) == size and register.name != "eflags":
+                self._write(register, value)
+        return OK
+
+    def _load(self, address: int, length: int) -> bytes:
+        machine, physical = self._owner.machine, self._monitor.physical
+        length = min(length, packets.LONGEST // 2 - 1)
+        data = memory.load(machine, address, length, physical=physical)
+        return data.hex().encode() if data or not length else NO_MEMORY
+
+    def _store(self, address: int, data: bytes) -> bytes:
+        machine, physical = self._owner.machine, self._monitor.physical
+        return OK if memory.store(machine, address, data, physical=physical) else NO_MEMORY
+
+    def _store_binary(self, rest: bytes) -> bytes:
+        where, _, data = rest.partition(b":")
+        try:
+            return self._store(_pair(where.decode("ascii"))[0], packets.unescape(data))
+        except (ValueError, IndexError):
+            return FAILED
+
+    def _point(self, rest: str, *, insert: bool) -> bytes:
+        kind, address, length = rest.partition(";")[0].split(",")[:3]
+        if kind not in (_SOFTWARE, _HARDWARE, *_WORDS):
+            return UNKNOWN
+        start, size = int(address, 16), int(length, 16)
+        point = (kind, start, size if kind in _WORDS else 0)
+        if not insert:
+            self._points.pop(point, None)
+            return OK
+        alike = sum((known[0] in _WORDS) == (kind in _WORDS) for known in self._points)
+        room = WATCHPOINTS_MAX if kind in _WORDS else BREAKPOINTS_MAX
+        if alike >= room or start >= 1 << 64 or (kind in _WORDS and not 0 < size <= 1 << 32):
+            return FAILED
+        self._points[point] = None
+        return OK
+
+
+def _pair(text: str) -> tuple[int, int]:
+    """`ADDRESS,LENGTH` in hex."""
+    first, _, second = text.partition(",")
+    return int(first, 16), int(second, 16)

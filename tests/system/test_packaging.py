@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The package as users get it: built, installed into a clean environment, used from there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.vmmgr import ROOT
+
+import manager
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment with vmmgr from the wheel, and none of this project's files in sight."""
+
+    prefix: Path
+    sdist: Path
+    wheel: Path
+    home: Path
+
+    def __call__(self, *command: str | Path) -> str:
+        """Run a program of the environment, in an empty directory; it has to succeed."""
+        keep = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"}
+        result = subprocess.run(
+            [self.prefix / "bin" / command[0], *command[1:]],
+            cwd=self.home,
+            env={**keep, "VMMGR_STATE_HOME": str(self.home / "state")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+
+def run(*command: str | Path, cwd: Path) -> None:
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def tracked_files() -> list[Path]:
+    """What is in the project, as git sees it: nothing that was built here before."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return [Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Builds the sdist, the wheel from the sdist, and installs that without any network."""
+    place = tmp_path_factory.mktemp("package")
+    source, prefix, home = place / "source", place / "environment", place / "home"
+    home.mkdir()
+    for name in tracked_files():
+        if name.parts[0] in ("manager", "machines", "LICENSES") or len(name.parts) == 1:
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, source / name)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", place / "dist", cwd=source)
+    (sdist,) = (place / "dist").glob("*.tar.gz")
+    (wheel,) = (place / "dist").glob("*.whl")
+    run(sys.executable, "-m", "venv", "--without-pip", prefix, cwd=place)
+    # Dependencies come from here; an editable install of ours does not, as .pth files in a
+    # directory that another .pth file names are not read.
+    packages = prefix / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    pip = (sys.executable, "-m", "pip", "--python", prefix / "bin" / "python")
+    run(*pip, "install", "-q", "--no-deps", "--no-index", "--no-compile", wheel, cwd=home)
+    return Installed(prefix, sdist, wheel, home)
+
+
+def test_command_and_api_come_from_the_wheel(installed: Installed) -> None:
+    where = installed("python", "-c", "import manager.api; print(manager.__file__)")
+
+    assert where.startswith(str(installed.prefix))
+    assert manager.__version__ in installed("vmmgr", "--version")
+
+
+def test_first_machine_runs_from_an_empty_directory(installed: Installed) -> None:
+    installed("vmmgr", "new", "first")
+
+    output = installed("vmmgr", "run", "first.toml", "--until", "Hello from first")
+
+    assert "Hello from first" in output
+
+
+def test_hello_comes_along(installed: Installed) -> None:
+    hello = installed.prefix / "share/vmmgr/machines/hello.toml"
+
+    output = installed("vmmgr", "run", hello, "--until", "> $")
+
+    assert output.startswith("Hello from vmmgr")
+
+
+def test_diagnostics_bring_their_explanations(installed: Installed) -> None:
+    assert "VM012" in installed("vmmgr", "explain", "VM012")
+
+
+def test_pytest_finds_the_plugin(installed: Installed) -> None:
+    options = installed("python", "-m", "pytest", "--help")
+
+    assert "--vmmgr-artifacts" in options
+
+
+def test_wheel_has_types_and_no_tests(installed: Installed) -> None:
+    names = zipfile.ZipFile(installed.wheel).namelist()
+
+    assert "manager/py.typed" in names
+    assert "manager/config/templates/minimal.toml" in names
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_sdist_has_all_that_a_build_needs(installed: Installed) -> None:
+    with tarfile.open(installed.sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert {"manager/cpu/native/engine.h", "manager/snapshot/pages.c", "setup.py"} <= names
+    assert "machines/hello/hello.bin" in names
