@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make hello   boot our own small guest; Ctrl-] ends it
 # make test    everything that must hold: style, types, licences, tests
-# make bench   the benchmarks
+# make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md
+# make docs    write again the pages that repeat what the program knows
 # make guest   build machines/hello/hello.bin again, after a change of its source
 # make clean   remove the environment and what was built
 #
@@ -19,7 +20,7 @@ BUILD_INPUTS := pyproject.toml setup.py $(NATIVE)
 RUN_READY := $(VENV)/.ready-to-run
 DEV_READY := $(VENV)/.ready-to-develop
 
-.PHONY: hello test style types licences unit bench guest clean
+.PHONY: hello test style types licences unit bench docs guest clean
 
 hello: $(RUN_READY)
 	@$(BIN)/vmmgr up machines/hello.toml
@@ -40,7 +41,10 @@ unit: $(DEV_READY)
 	$(BIN)/python -m pytest -n $(JOBS)
 
 bench: $(DEV_READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md
+
+docs: $(DEV_READY)
+	$(BIN)/python docs/generate.py
 
 guest:
 	$(MAKE) -C machines/hello

@@ -49,7 +49,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "new": ("manager.cli.new", "write a machine file to start from"),
     "import": ("manager.cli.import_", "turn a bhyve command line into a machine file"),
     "export": ("manager.cli.export", "turn a machine file into a bhyve or QEMU command line"),
-    "snapshot": ("manager.cli.snapshot", "look into snapshots and check them"),
+    "snapshot": ("manager.cli.snapshot", "save, list, inspect, compare and move snapshots"),
 }
 """Verb -> (module, summary). A module has `register(subparsers)` and `run(args) -> int`."""
 

@@ -25,6 +25,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="let virtual time stand still until `vmmgr ctl NAME continue`",
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="first check all RAM against its hashes; without it only the rest is checked",
+    )
     add_on_term(parser)
     add_escape(parser)
     parser.set_defaults(run=run)
@@ -51,6 +56,10 @@ def run(args: argparse.Namespace) -> int:
             f"{situation.name}: there is no machine file {file} any more",
             help="name it where it is now: `vmmgr resume FILE`",
         )
+    if args.verify and situation.saved is not None:
+        from manager import snapshot
+
+        snapshot.verify(situation.saved.path)
     settings = [] if record is None else record.settings
     launch = Launch(
         load(file, settings),

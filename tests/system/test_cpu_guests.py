@@ -31,6 +31,8 @@ GUESTS = [
     ("paging", 64, "qemu64", 19),
     ("paging", 64, "skylake-client", 21),
     ("realmode", 16, "qemu64", 36),
+    ("differences", 32, "qemu64", 8),
+    ("differences", 64, "qemu64", 7),
 ]
 """Program, mode, CPU model, how many checks it makes."""
 NAMES = [f"{name}-{bits}-{model}" for name, bits, model, _ in GUESTS]

@@ -98,3 +98,19 @@ def test_resume_accepts_other_wiring(vmmgr: Vmmgr, tmp_path: Path) -> None:
     vmmgr("resume", changed(tmp_path, '"pty"', '"null"'), "-d")
 
     assert "null" in vmmgr("status", "hello").stdout
+
+
+def test_resume_verify_finds_a_flipped_bit_in_ram(vmmgr: Vmmgr) -> None:
+    vmmgr("up", HELLO, "-d", "--wait-for", "> $")
+    vmmgr("suspend", "hello")
+    current = vmmgr.home / "state" / "hello" / "snapshots" / "current"
+    ram = next(current.resolve().glob("*.ram"))
+    content = bytearray(ram.read_bytes())
+    content[0x7C10] ^= 1
+    ram.chmod(0o600)
+    ram.write_bytes(content)
+
+    result = vmmgr("resume", "hello", "-d", "--verify", status=7)
+
+    assert ram.name in result.stderr
+    vmmgr("discard", "hello")
