@@ -47,6 +47,7 @@ def measure(effort: Effort = FULL) -> list[Row]:
         if not path.exists():
             why = f"{path.name} is missing; examples/linux/fetch.sh gets it"
             return [Row(_contest(case), VMMGR, "s", absent=why) for case in CASES]
+    ours.compile_modules()
     rows = []
     for case, cmdline in CASES.items():
         rows += boots(_contest(case), cmdline, effort.rounds)

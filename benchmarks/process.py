@@ -13,6 +13,8 @@ from types import TracebackType
 
 from benchmarks.row import AbsentError
 
+CACHING = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Python's default for children: who does not keep compiled modules compiles them at each start."""
 LONGEST = 120.0
 """Seconds after which a process that has not said what was expected counts as stuck."""
 TAIL = 200
@@ -37,7 +39,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **CACHING, **(environment or {})},
             )
         except FileNotFoundError:
             raise AbsentError(f"{command[0]} is not installed") from None
@@ -103,7 +105,7 @@ def output_of(command: Sequence[str | Path], environment: Mapping[str, str] | No
             capture_output=True,
             text=True,
             timeout=LONGEST,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **CACHING, **(environment or {})},
             check=False,
         )
     except FileNotFoundError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From `vmmgr up` to an answered command in Linux: from the ready cache, booted, and QEMU's boot."""
+"""From `vmmgr up` to an answered command: from the ready cache, booted, and QEMU's boot."""
 
 from __future__ import annotations
 

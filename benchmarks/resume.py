@@ -41,6 +41,7 @@ NOTES = {
 
 def measure(effort: Effort = FULL) -> list[Row]:
     """Four contests for each size of RAM."""
+    ours.compile_modules()
     rows = []
     for size in SIZES:
         mib = max(SMALLEST, effort.of(size))

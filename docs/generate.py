@@ -28,7 +28,10 @@ from manager.config.codes import TITLES, is_warning
 from manager.config.json_schema import machine_schema
 
 DOCS = Path(__file__).parent
+# REUSE-IgnoreStart
 NOTICE = "<!-- SPDX-License-Identifier: BSD-2-Clause -->\n"
+ROFF_NOTICE = '.\\" SPDX-License-Identifier: BSD-2-Clause'
+# REUSE-IgnoreEnd
 MADE = "<!-- Written by docs/generate.py. -->\n"
 
 
@@ -140,7 +143,7 @@ def commands() -> str:
 
 def man() -> str:
     """docs/man/vmmgr.1."""
-    lines = ['.\\" SPDX-License-Identifier: BSD-2-Clause', '.\\" Written by docs/generate.py.']
+    lines = [ROFF_NOTICE, '.\\" Written by docs/generate.py.']
     lines += [f'.TH VMMGR 1 "" "vmmgr {manager.__version__}"', ".SH NAME"]
     lines += [r"vmmgr \- run virtual machines that TOML files declare", ".SH SYNOPSIS"]
     lines += [r"\fBvmmgr\fR [\-h] [\-\-version] \fIVERB\fR ...", ".SH DESCRIPTION"]
@@ -173,7 +176,8 @@ def roff(text: str) -> str:
 def machine_file() -> str:
     """docs/machine-file.md."""
     schema = machine_schema()
-    lines = [NOTICE + MADE, (DOCS / "parts" / "machine-file.md").read_text(encoding="utf-8")]
+    introduction = (DOCS / "parts" / "machine-file.md").read_text(encoding="utf-8")
+    lines = [NOTICE + MADE, introduction.removeprefix(NOTICE)]
     properties = schema["properties"]
     lines += ["## At the top of the file", *table(properties, lambda p: p.get("type") != "object")]
     for name, section in properties.items():
@@ -229,7 +233,7 @@ def diagnostics() -> str:
     for code, title in TITLES.items():
         severity = "warning" if is_warning(code) else "error"
         lines.append(f"| [{code}](../manager/config/pages/{code}.md) | {severity} | {title} |")
-    lines += ["", 'A warning that is not wanted is turned off with `allow = ["VM101"]` in the file.']
+    lines += ["", 'Turn a warning that is not wanted off with `allow = ["VM101"]` in the file.']
     return tidy(lines)
 
 

@@ -12,7 +12,8 @@ import cbor2
 folder = Path(sys.argv[1])
 data = (folder / "snapshot.vmms").read_bytes()
 magic, major, minor, mark, start, length, digest = struct.unpack_from("<8sHHIQQ32s", data)
-assert magic == b"\x89VMMS\r\n\x1a" and mark == 0x01020304 and major == 1
+assert magic == b"\x89VMMS\r\n\x1a"
+assert (mark, major) == (0x01020304, 1)
 assert struct.unpack_from("<I", data, 124)[0] == zlib.crc32(data[:124])
 assert blake3.blake3(data[start : start + length]).digest() == digest
 manifest = cbor2.loads(data[start : start + length])

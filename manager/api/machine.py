@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -280,8 +281,12 @@ class Machine:
     def close(self) -> None:
         """Let go of the host's resources; nothing can be asked of the machine any more."""
         if self._core is not None:
-            self._core.close()
-            self._core = None
+            core, self._core = self._core, None
+            core.close()
+            core.engine.close()
+            for region in core.memory.regions:
+                with suppress(BufferError):  # somebody still looks at it
+                    region.memory.close()
 
     def __enter__(self) -> Machine:
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from manager.bus.record import NEVER
@@ -99,13 +99,18 @@ def show_devices(devices: Mapping[str, Mapping[str, Any]]) -> str:
     for id, state in devices.items():
         if id in ("cpu", "time", "rom"):
             continue
-        fields = " ".join(
-            f"{name}={_shown(value)}"
-            for name, value in state.items()
-            if isinstance(value, int | str)
-        )
+        fields = " ".join(f"{name}={_shown(value)}" for name, value in _plain_fields(state))
         rows.append(f"  {id:<18} {fields}".rstrip()[:_WIDEST])
     return "\n".join(rows)
+
+
+def _plain_fields(state: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int | str]]:
+    """Numbers and texts by name, those of parts within behind the name of the part."""
+    for name, value in state.items():
+        if isinstance(value, Mapping):
+            yield from _plain_fields(value, f"{prefix}{name}.")
+        elif isinstance(value, int | str):
+            yield f"{prefix}{name}", value
 
 
 def _shown(value: int | str) -> str:

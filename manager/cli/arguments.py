@@ -117,15 +117,35 @@ def on_a_terminal(launch: Launch) -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and bool(launch.graph.serial_ports())
 
 
-def load(file: Path, settings: Sequence[str] = (), *, require_files: bool = False) -> Graph:
-    """The graph of a machine file; warnings are printed. Raises UsageError for a wrong file."""
+def load(
+    file: Path,
+    settings: Sequence[str] = (),
+    *,
+    require_files: bool = False,
+    remember: bool = False,
+) -> Graph:
+    """The graph of a machine file; warnings are printed. Raises UsageError for a wrong file.
+
+    With `remember`, for verbs that keep state, a file that has not changed is not read again.
+    """
+    from manager.cli import remembered
+
+    if remember and (known := remembered.find(file, settings)) is not None:
+        return known
     from manager.config.diagnostics import Diagnostic, render
     from manager.graph.build import load_graph
 
+    warned = False
+
     def warn(warning: Diagnostic) -> None:
+        nonlocal warned
+        warned = True
         print(render([warning], colour=has_colour(sys.stderr)), file=sys.stderr)
 
-    return load_graph(file, settings, on_warning=warn, require_files=require_files)
+    graph = load_graph(file, settings, on_warning=warn, require_files=require_files)
+    if remember and not warned:
+        remembered.keep(file, settings, graph)
+    return graph
 
 
 def is_file(name: str) -> bool:

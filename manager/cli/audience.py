@@ -121,7 +121,7 @@ def in_foreground(launch: Launch) -> int:
 
 def on_terminal(start: Start, escape: int | None) -> int:
     """Start the machine and be its console; returns the exit code of its end, 0 after a detach."""
-    from manager.cli.clients import connect
+    from manager.cli.clients import await_end, connect
     from manager.control.console import Console, Options
     from manager.control.daemon import follow
     from manager.control.home import look
@@ -134,8 +134,11 @@ def on_terminal(start: Start, escape: int | None) -> int:
     if not up:
         raise _died(start)
     options = Options(escape=escape, attended=not start.launch.paused)
-    with connect(look(MachinePaths.of(start.name))) as client:
+    paths = MachinePaths.of(start.name)
+    with connect(look(paths)) as client:
         left = Console(client, start.name, options).run()
+    if left.is_end:
+        await_end(paths)
     if left.text:
         _tell(f"vmmgr: {left.text}")
     return left.status
@@ -151,15 +154,20 @@ def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
     alone = len(starts) == 1
     reports = {start.name: start.begin() for start in starts}
     watches = {start.name: _Watch(start, shows_output=alone) for start in starts}
-    for name, event in follow_all(reports):
-        watch = watches[name]
-        if event is None:
-            watch.end()
-        else:
+    try:
+        for name, event in follow_all(reports):
+            watch = watches[name]
+            if event is None:
+                watch.end()
+                continue
             watch.hear(event)
             _raise_error(event if alone and not as_json else {})
             if as_json:
                 _print_json(name, event)
+    except KeyboardInterrupt:
+        for watch in watches.values():
+            watch.leave()
+        raise
     return next((watch.status for watch in watches.values() if watch.status), 0)
 
 
@@ -196,6 +204,12 @@ class _Watch:
             self.status = error.exit_code
             if not self._shows_output:
                 _tell(f"error: {name}: {error}")
+
+    def leave(self) -> None:
+        """Nobody waits any more; the machine does not mind."""
+        if not self._settled:
+            name = self._start.name
+            _tell(f"vmmgr: {name} goes on in the background; `vmmgr down {name}` ends it")
 
     def end(self) -> None:
         """There will be no more reports."""

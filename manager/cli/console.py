@@ -80,11 +80,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _attach(situation: Situation, options: Options) -> Left:
-    from manager.cli.clients import connect
+    from manager.cli.clients import await_end, connect
     from manager.control.console import Console
 
     with connect(situation) as client:
-        return Console(client, situation.name, options).run()
+        left = Console(client, situation.name, options).run()
+    if left.is_end:
+        await_end(situation.paths)
+    return left
 
 
 def _await_running(situation: Situation) -> None:

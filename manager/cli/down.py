@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from manager.cli.together import add_names, chosen, each
@@ -31,8 +32,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _power_off(situation: Situation) -> str:
     from manager.cli.clients import await_end, connect
+    from manager.control.client import HungUpError
 
-    with connect(situation) as client:
+    with suppress(HungUpError), connect(situation) as client:  # it may just come to its end
         client.execute("down")
     await_end(situation.paths)
     return f"{situation.name} powered off"

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         snapshot.verify(situation.saved.path)
     settings = [] if record is None else record.settings
     launch = Launch(
-        load(file, settings),
+        load(file, settings, remember=True),
         settings=settings,
         resume=True,
         detached=args.detach,

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.together import add_names, chosen, each
+from manager.errors import WrongStateError
 
 if TYPE_CHECKING:
     from manager.control.home import Situation
@@ -33,9 +34,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _suspend(situation: Situation) -> dict[str, Any]:
     from manager.cli.clients import await_end, connect
+    from manager.control.client import HungUpError
+    from manager.control.home import look
 
-    with connect(situation, timeout=None) as client:
-        result = client.execute("suspend")
+    try:
+        with connect(situation, timeout=None) as client:
+            result = client.execute("suspend")
+    except HungUpError:
+        await_end(situation.paths)
+        state = look(situation.paths).state
+        raise WrongStateError(
+            f"{situation.name} came to its end before it was saved; it is {state}"
+        ) from None
     await_end(situation.paths)
     return result
 

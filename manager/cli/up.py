@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
     if len(args.files) > 1 and not args.detach and not args.dry_run:
         raise UsageError("several machines need -d", help="one terminal is one machine's console")
-    graphs = [load(file, args.settings) for file in args.files]
+    graphs = [load(file, args.settings, remember=not args.dry_run) for file in args.files]
     _refuse_doubles(graphs)
     launches = [
         launch
@@ -103,7 +103,7 @@ def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None
     from manager.control.home import look
     from manager.control.launch import Launch
     from manager.control.paths import MachinePaths
-    from manager.graph.build import load_graph
+    from manager.proof.recorder import boot_files
 
     situation = look(MachinePaths.of(graph.name))
     if situation.state == "running":
@@ -114,8 +114,8 @@ def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None
     if args.dry_run:
         _announce(graph, situation, resume)
         return None
-    if not resume:
-        load_graph(file, args.settings, require_files=True)
+    if not resume and not all(path.is_file() for path in boot_files(graph)):
+        load(file, args.settings, require_files=True)  # which says what is missing
     if situation.saved is not None and args.fresh and not args.yes:
         _confirm(situation)
     if situation.state == "crashed":

@@ -110,7 +110,8 @@ def _render(item: Diagnostic, styles: Mapping[str, str]) -> str:
             f"{' ' * width} {frame}|{end} {pad}{ink}" + f"{marks} {span.label}".rstrip() + end,
         ]
     if item.help:
-        lines.append(f"{' ' * width} {frame}={end} {styles['help']}help{end}: {item.help.translate(_VISIBLE)}")
+        help = item.help.translate(_VISIBLE)
+        lines.append(f"{' ' * width} {frame}={end} {styles['help']}help{end}: {help}")
     return "\n".join(lines)
 
 

@@ -115,9 +115,7 @@ def read(path: Path, blame: Span | None = None) -> tuple[Source, Tree] | Diagnos
         reason = f"{name}: {os.strerror(error.errno or 0)}"
         if blame is None:
             span = Span(name, 1, 1, 1, "")
-            suffixed = path.with_name(f"{path.name}.toml") if path.name else path
-            help = f"did you mean `{suffixed}`?" if suffixed.is_file() else None
-            return Diagnostic("VM001", f"cannot read {reason}", span, help=help)
+            return Diagnostic("VM001", f"cannot read {reason}", span, help=_other_file(path))
         return Diagnostic(
             "VM004",
             f"cannot read {reason}",
@@ -139,6 +137,16 @@ def read(path: Path, blame: Span | None = None) -> tuple[Source, Tree] | Diagnos
         return _syntax_error(source, str(error))
     except RecursionError:
         return Diagnostic("VM002", "arrays or tables are nested too deeply", source.key_span(()))
+
+
+def _other_file(path: Path) -> str | None:
+    """What to say to somebody who gave a name, or a directory, for a machine file."""
+    if not path.name or path.suffix:
+        return None
+    suffixed = path.with_name(f"{path.name}.toml")
+    if suffixed.is_file():
+        return f"did you mean `{suffixed}`?"
+    return "a machine file is wanted here, such as `machines/hello.toml`"
 
 
 def _syntax_error(source: Source, report: str) -> Diagnostic:

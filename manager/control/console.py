@@ -52,6 +52,11 @@ class Left:
     status: int = ExitCode.OK
     """The exit code of the machine's end."""
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the machine's process ends too."""
+        return self.kind in ("suspended", "ended")
+
 
 @dataclass(slots=True)
 class _Sending:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -146,16 +145,21 @@ def require_private(path: Path) -> None:
 
 
 def machine_names(home: Path | None = None) -> list[str]:
-    """The names of all machines that have a directory, sorted."""
+    """The names of all machines that have a directory, sorted. Raises HostError."""
     directory = home or state_home()
-    if not directory.is_dir():
+    try:
+        entries = [entry.name for entry in os.scandir(directory) if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(
-        entry.name
-        for entry in directory.iterdir()
-        if entry.is_dir() and _NAME.fullmatch(entry.name)
-    )
+    except OSError as error:
+        raise HostError(
+            f"{directory}: cannot read the state directory: {error.strerror}",
+            help="it may be another user's; VMMGR_STATE_HOME names one of yours",
+        ) from None
+    return sorted(name for name in entries if _NAME.fullmatch(name))
 
 
 def _tag(directory: Path) -> str:
+    import hashlib
+
     return hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]

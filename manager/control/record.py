@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from manager.errors import HostError
 
@@ -77,7 +77,24 @@ def read_record(path: Path) -> MachineRecord | None:
         record = MachineRecord(**{key: value for key, value in loaded.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return record if isinstance(record.name, str) and isinstance(record.file, str) else None
+    return record if _is_sound(record) else None
+
+
+def _is_sound(record: MachineRecord) -> bool:
+    """Whether every field is of the type that its default, or its declaration, has."""
+    plain = MachineRecord("", "")
+    optional = (record.console, record.fault)
+    return (
+        all(
+            isinstance(getattr(record, item.name), type(getattr(plain, item.name)))
+            for item in fields(MachineRecord)
+            if item.name not in ("console", "fault", "started_at")
+        )
+        and isinstance(record.started_at, int | float)
+        and all(value is None or isinstance(value, str) for value in optional)
+        and record.phase in get_args(Phase)
+        and all(isinstance(item, str) for item in (*record.settings, *record.ports.values()))
+    )
 
 
 def process_start(pid: int) -> int:

@@ -127,6 +127,10 @@ class UnicornEngine:
             self._a20 = enabled
             self._engine.set_a20(enabled)
 
+    def close(self) -> None:
+        """Free the engine; nothing but the time can be asked for any more."""
+        self._engine.close()
+
     @property
     def time(self) -> tuple[int, int]:
         """Ticks since power-on, and those of them that are no code."""

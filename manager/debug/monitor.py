@@ -68,7 +68,7 @@ class Monitor:
         return "\n".join(rows) + "\n"
 
     def _devices(self, arguments: list[str]) -> str:
-        records = self._owner.machine.records()
+        records = self._owner.machine.records(as_it_is=True)
         if not arguments:
             return "".join(f"{id:<20} {record.TYPE}\n" for id, record in records.items())
         if arguments[0] not in records:
@@ -76,7 +76,7 @@ class Monitor:
         return "".join(_fields(to_plain(records[arguments[0]])))
 
     def _irq(self, _: list[str]) -> str:
-        records = self._owner.machine.records()
+        records = self._owner.machine.records(as_it_is=True)
         wanted = ("board.pic", "board.ioapic", "board.lapic")
         return "".join(
             f"{id}\n" + "".join(_fields(to_plain(records[id]), "  "))

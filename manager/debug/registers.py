@@ -144,6 +144,7 @@ def description(kind: Architecture) -> str:
 def write(machine: Machine, register: Register, value: int) -> bool:
     """Change a register; false for those that only the guest may change."""
     engine = machine.engine
+    value &= (1 << register.bits) - 1
     if register.general is not None:
         engine.write_general(register.general, value)
     elif register.name in ("rip", "eip"):

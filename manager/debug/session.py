@@ -153,7 +153,7 @@ class Session:
             return self._store_binary(packet[1:])
         try:
             return self._answer_text(packet.decode("ascii"))
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, OverflowError):
             return FAILED
 
     def _answer_text(self, packet: str) -> bytes | None:

@@ -97,8 +97,10 @@ def _apply(settings: Settings, option: str, value: str, read: Callable[[Path], s
     elif option == "k":
         try:
             text = read(Path(value))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"-k {value}: cannot be read: {error}") from None
+        except OSError as error:
+            raise UsageError(f"-k {value}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise UsageError(f"-k {value}: cannot be read: it is no UTF-8 text") from None
         settings.update(parse(text, value))
     elif option == "l":
         _lpc_device(settings, value)

@@ -241,6 +241,7 @@ class Machine:
         """All that a snapshot holds. Input on its way arrives first, which takes a nanosecond."""
         from manager.graph import identity
 
+        self._finish_block()
         while self._ended is None and (arrival := self.inputs.last_at) is not None:
             with self.engine.undebugged():
                 self.run(arrival)
@@ -257,11 +258,23 @@ class Machine:
             ram=[SavedRegion(region.base, region.memory) for region in self.memory.regions],
         )
 
-    def records(self) -> dict[str, Record]:
+    def _finish_block(self) -> None:
+        """Run the rest of a block that a debugger has stopped in, so that the stop leaves no trace.
+
+        Without it the rest would be charged twice after a restore, or be missing in a replay.
+        """
+        if self.engine.in_block:
+            with self.engine.undebugged():
+                self._note(self.engine.run(self.engine.now()))
+
+    def records(self, *, as_it_is: bool = False) -> dict[str, Record]:
         """The state of the CPU, of time and of every device by id, in a fixed order.
 
-        RAM and input on its way are not in it. Only between blocks: in a timer, or outside run().
+        RAM and input on its way are not in it. Only between blocks: in a timer, or outside run();
+        a block that a debugger has stopped in is finished, unless it is to stay `as_it_is`.
         """
+        if not as_it_is:
+            self._finish_block()
         ticks, charged = self.engine.time
         records: dict[str, Record] = {
             CPU_ID: self.engine.read_state(),

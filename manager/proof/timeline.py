@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ INTERVAL = SECOND
 """Virtual ns between checkpoints of the last while."""
 DENSE = 8
 """Checkpoints that are kept at that distance; before them it doubles again and again."""
+REST = 30
+"""How many times as long as saving takes nothing is saved after it: at most 3 % goes there."""
 BUDGET = 1 << 30
 """Bytes that checkpoints may take on disk."""
 
@@ -69,6 +72,8 @@ class Timeline:
     fault: str = ""
     """Why there are no more checkpoints."""
     _next_at: int | None = None
+    _rested_at: float = 0.0
+    """The host's time: a machine that skips idle time would do nothing but save itself."""
 
     def clear(self) -> None:
         """Forget the checkpoints of an earlier process."""
@@ -81,10 +86,16 @@ class Timeline:
         """Whether it is time for a checkpoint; the first one is not to slow the start."""
         if self._next_at is None:
             self._next_at = now + INTERVAL // 4
-        return bool(self.window) and not self.fault and now >= self._next_at
+        return (
+            bool(self.window)
+            and not self.fault
+            and now >= self._next_at
+            and time.monotonic() >= self._rested_at
+        )
 
     def take(self, machine: Machine, sent: Callable[[], Mapping[str, int]]) -> None:
         """Save the machine, which goes on; a failure is kept in `fault`, not raised."""
+        began = time.monotonic()
         image = machine.image()
         at = image.virtual_time
         tag = f"{AUTO}{at // 1_000_000}ms"
@@ -97,6 +108,8 @@ class Timeline:
             self._thin(at)
         except (HostError, OSError) as error:
             self.fault = str(error)
+        now = time.monotonic()
+        self._rested_at = now + REST * (now - began)
 
     def _thin(self, now: int) -> None:
         """Let go of what is too old, too close together or too much."""

@@ -242,6 +242,6 @@ def _read_file(file: Path) -> bytes:
                 raise corrupt(file, f"is larger than {MAX_FILE} bytes")
             return stream.read(MAX_FILE)
     except FileNotFoundError:
-        raise corrupt(file, "there is no such snapshot", help="see `vmmgr ls`") from None
+        raise corrupt(file, "there is no such snapshot", help="see `vmmgr snapshot ls`") from None
     except OSError as error:
         raise corrupt(file, f"cannot be read: {error.strerror}") from error

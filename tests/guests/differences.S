@@ -28,7 +28,12 @@ main:
 1:      uncaught "no XM: a division by zero that is not masked goes on"
         ldmxcsr [masked]
 
-#if BITS == 32
+#if BITS == 64
+        try3    3f, 1f
+3:      mov     rsp, 0x900000000000
+2:      push    rax
+1:      caught  13, 0, 2b, "GP, not SS, by a stack address that is not canonical"
+#else
         mov     dword ptr [gdt + SMALL], 0x0000000f
         mov     dword ptr [gdt + SMALL + 4], 0x00409300
         mov     ax, SMALL

@@ -173,10 +173,47 @@ main:
         feature 1, ecx, 1<<17, 0, "CPUID: no PCID"
         feature 1, ecx, 1<<24, 1<<24, "CPUID: a TSC-deadline timer"
         feature 7, ebx, (1<<18)+(1<<14)+(1<<5), 0, "CPUID: no RDSEED, MPX, AVX2"
+        feature 7, ecx, (1<<16)+(1<<3), 0, "CPUID: no 57-bit addresses, no protection keys"
+        feature 0xd, eax, ~3, 0, "CPUID: XSAVE is for x87 and SSE"
         feature 0x80000001, ecx, 1<<2, 0, "CPUID: no SVM"
         feature 0x80000007, edx, 1<<8, 1<<8, "CPUID: the TSC has one rate"
         feature 0x80000008, eax, 0xff, 40, "CPUID: 40 physical address bits"
         feature 1, edx, 1<<25, 1<<25, "CPUID: SSE"
+
+/* ---- XSAVE, where there is ---- */
+
+        mov     eax, 1
+        cpuid
+        bt      ecx, 26
+        jnc     no_xsave
+        mov     ACC, cr4
+        or      eax, 0x40600            /* OSXSAVE, OSXMMEXCPT, OSFXSR */
+        mov     cr4, ACC
+        try     1f
+        xor     ecx, ecx
+        xor     edx, edx
+        mov     eax, 7
+2:      xsetbv
+1:      caught  13, 0, 2b, "GP by XSETBV of a part that CPUID has not"
+        xor     ecx, ecx
+        xor     edx, edx
+        mov     eax, 3
+        xsetbv
+        xgetbv
+        mov     ebx, eax
+        check   ebx, 3, "XCR0 keeps what it has"
+        fninit
+        movups  xmm3, [pattern]
+        xor     edx, edx
+        mov     eax, 3
+        xsave   [area]
+        xorps   xmm3, xmm3
+        xor     edx, edx
+        mov     eax, 3
+        xrstor  [area]
+        movups  [cell], xmm3
+        check   [cell + 4], 0x22222222, "XSAVE and XRSTOR keep XMM3"
+no_xsave:
 
 /* ---- the time-stamp counter ---- */
 
@@ -217,3 +254,7 @@ main:
         .data
         .balign 16
 cell:   .quad   0, 0
+pattern:
+        .long   0x11111111, 0x22222222, 0x33333333, 0x44444444
+        .balign 64
+area:   .skip   1024

@@ -159,9 +159,7 @@ def test_run_ends_with_the_documented_exit_code(
 
 
 @pytest.mark.parametrize("bits", [16, 32, 64])
-def test_noise_for_a_guest_has_a_documented_end(
-    bits: int, vmmgr: Vmmgr, tmp_path: Path
-) -> None:
+def test_noise_for_a_guest_has_a_documented_end(bits: int, vmmgr: Vmmgr, tmp_path: Path) -> None:
     path = suite.machine_file(tmp_path, "realmode" if bits == 16 else "exceptions", bits)
     [image] = tmp_path.glob("*.bin")
     image.write_bytes(random.Random(bits).randbytes(20_000))

@@ -67,7 +67,9 @@ def test_a_mebibyte_goes_in_and_comes_out_as_it_was(shell: Shell) -> None:
 
 
 def test_drivers_loopback_break_and_speeds(shell: Shell) -> None:
-    shell.send("p=/dev/ttyS1; for b in 300 9600 115200; do stty -F $p $b; stty -F $p; done; echo O''K")
+    shell.send(
+        "p=/dev/ttyS1; for b in 300 9600 115200; do stty -F $p $b; stty -F $p; done; echo O''K"
+    )
     speeds = shell.until("OK")
     shell.machine.inputs.post("break", "lpc.com2")
     shell.send("exec 3</dev/ttyS1; sleep 1; grep -A1 '^1:' /proc/tty/driver/serial; echo O''K")

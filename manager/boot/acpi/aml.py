@@ -38,7 +38,6 @@ PCI_CONFIG = 0x02
 BYTE_ACCESS = 0x01
 """Access a field byte by byte, take no lock, keep the bits beside it."""
 SHORT_LENGTH = 0x3F
-MAX_LENGTH = (1 << 28) - 1
 MAX_ELEMENTS = 0xFF
 
 

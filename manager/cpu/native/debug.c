@@ -16,6 +16,7 @@ enum { BREAKPOINTS = 4 };
 enum { ON_EXECUTION = 0, ON_WRITE = 1, ON_PORT = 2, ON_ACCESS = 3 };
 enum { MEMORY_READ = 1, MEMORY_WRITE = 2 };
 enum { ONE_INSTRUCTION = 1, COUNT_MASK = 0x7fff };
+enum { MANY_TRANSLATIONS = 20000 }; /* a fraction of a second */
 
 static uint64_t dr(const void *env, int number)
 {
@@ -148,6 +149,11 @@ EXPORT void *tb_gen_code_x86_64(void *cs, uint64_t pc, uint64_t cs_base, uint32_
 {
     struct engine *e = running_engine;
     (void)cs;
+    if (++e->translations >= MANY_TRANSLATIONS) { /* come up for air: the host has signals */
+        e->translations = 0;
+        e->kicked = true;
+        e->attention = 0;
+    }
     if (e->owed != 0)
         cflags = e->owed;
     else if ((flags & EFLAGS_RF) && (dr(e->env, 7) & 0xff))

@@ -270,7 +270,9 @@ static void correct_features(struct engine *e)
     features[FEAT_1_ECX] &= ~(uint64_t)(1u << 3 | 1u << 21 | 1u << 30); /* MONITOR x2APIC RDRAND */
     features[FEAT_1_ECX] |= 1u << 24;                                   /* TSC-deadline timer */
     features[FEAT_7_0_EBX] &= ~(uint64_t)(1u << 14 | 1u << 18); /* MPX RDSEED */
-    features[FEAT_7_0_ECX] &= ~(uint64_t)(1u << 3);             /* PKU */
+    features[FEAT_7_0_ECX] &= ~(uint64_t)(1u << 3 | 1u << 16);  /* PKU, 57-bit addresses */
+    features[FEAT_XSAVE_COMP_LO] &= 3;                          /* x87 SSE */
+    features[FEAT_XSAVE_COMP_HI] = 0;
     features[FEAT_8000_0001_ECX] &= ~(uint64_t)(1u << 2);       /* SVM */
     features[FEAT_8000_0007_EDX] |= 1u << 8; /* the TSC runs at one rate, in HLT too */
 }
@@ -368,6 +370,18 @@ static int engine_clear(PyObject *self)
     }
     Py_CLEAR(e->mapped);
     return 0;
+}
+
+/* Frees what is large now; otherwise the garbage collector does, when it comes round. */
+static PyObject *engine_close(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    if (running_engine == (struct engine *)self) {
+        PyErr_SetString(PyExc_RuntimeError, "the engine is running");
+        return NULL;
+    }
+    engine_clear(self);
+    Py_RETURN_NONE;
 }
 
 static void engine_dealloc(PyObject *self)
@@ -501,8 +515,8 @@ static PyObject *engine_run(PyObject *self, PyObject *deadline)
         PyErr_SetString(PyExc_RuntimeError, "an engine is already running");
         return NULL;
     }
-    if (e->crashed) {
-        PyErr_SetString(PyExc_RuntimeError, "the engine has crashed");
+    if (e->crashed || e->uc == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the engine has crashed or is closed");
         return NULL;
     }
     e->kicked = e->stopping = e->cut = e->replay = false;
@@ -743,6 +757,7 @@ static PyMethodDef engine_methods[] = {
     {"peek", engine_peek, METH_VARARGS, "peek(offset, length) -> bytes of CPU state"},
     {"poke", engine_poke, METH_VARARGS, "poke(offset, bytes)"},
     {"forget", engine_forget, METH_NOARGS, "zero the CPU state"},
+    {"close", engine_close, METH_NOARGS, "let go of everything; only time can be asked for then"},
     {"derive", engine_derive, METH_NOARGS, "rebuild derived state after poke()"},
     {"set_breakpoints", engine_set_breakpoints, METH_O, "set_breakpoints(addresses)"},
     {"set_watchpoints", engine_set_watchpoints, METH_O,

@@ -104,6 +104,7 @@ struct engine {
     /* See containment.c. */
     int crashed; /* the signal that Unicorn died of, or 0 */
     bool translating;
+    int translations; /* since the run last came up for air */
     bool in_python; /* a callback into Python is under way */
     int int_length; /* of the last INT n, in bytes */
 

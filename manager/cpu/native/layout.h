@@ -154,6 +154,8 @@ enum {
     FEAT_8000_0001_EDX = 6,
     FEAT_8000_0001_ECX = 7,
     FEAT_8000_0007_EDX = 8,
+    FEAT_XSAVE_COMP_LO = 21,
+    FEAT_XSAVE_COMP_HI = 22,
 };
 
 #define FIELD(type, base, offset) (*(type *)((char *)(base) + (offset)))

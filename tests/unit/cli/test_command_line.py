@@ -132,11 +132,9 @@ def test_errors_become_exit_codes(monkeypatch, capfd, error, code, told) -> None
 
 def vmmgr(*words: str | bytes, redirection: str = "") -> subprocess.CompletedProcess[bytes]:
     """The command in a shell of its own, with `redirection` after it."""
+    script = f'"$0" -c "from manager.cli.main import entry; entry()" "$@" {redirection}'
     return subprocess.run(
-        ["sh", "-c", f'"$0" -c "from manager.cli.main import entry; entry()" "$@" {redirection}']
-        + [sys.executable, *words],
-        check=False,
-        capture_output=True,
+        ["sh", "-c", script, sys.executable, *words], check=False, capture_output=True
     )
 
 

@@ -388,3 +388,14 @@ def test_a_moved_machine_file_is_asked_for(running, machine_file, capsys) -> Non
     assert main(["resume", "demo", "-d"]) == 2
     assert "name it where it is now" in capsys.readouterr().err
     assert main(["resume", str(moved), "-d"]) == 0
+
+
+def test_an_interrupted_wait_leaves_the_machine_running(demo, machine_file) -> None:
+    waiting = Terminal("up", str(machine_file), "-d", "--wait-for", "never")
+    waiting.see(b"login:")
+
+    waiting.type(b"\x03")
+
+    waiting.see(b"demo goes on in the background")
+    assert waiting.end() == 130
+    assert look(demo).state == "running"

@@ -147,7 +147,23 @@ def test_a_running_machine_is_not_discarded(paths) -> None:
     home.close()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": 3}', b"\xff", b"null"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"name": 3}',
+        b"\xff",
+        b"null",
+        b'{"name": "demo", "file": "x", "ports": 3}',
+        b'{"name": "demo", "file": "x", "ports": {"lpc.com1": 3}}',
+        b'{"name": "demo", "file": "x", "settings": 4}',
+        b'{"name": "demo", "file": "x", "phase": "asleep"}',
+        b'{"name": "demo", "file": "x", "pid": "1"}',
+        b'{"name": "demo", "file": "x", "console": []}',
+    ],
+)
 def test_a_broken_record_is_no_record(paths, content) -> None:
     paths.record.write_bytes(content)
 

@@ -13,8 +13,9 @@ import pytest
 from support.terminals import exit_code, foreground, read_until
 
 from manager.cli.main import main
+from manager.control.client import Client
 from manager.control.home import look
-from manager.control.paths import MachinePaths
+from manager.control.paths import MachinePaths, machine_names
 from manager.errors import HostError, SnapshotMismatchError
 
 pytestmark = pytest.mark.usefixtures("no_cpu")
@@ -146,6 +147,24 @@ def test_a_failed_suspend_is_reported_and_the_machine_runs_on(
 
     assert "the disk is full\n   = help: free some" in capsys.readouterr().err
     assert status(capsys)["activity"] == "running"
+
+
+def test_a_machine_that_ends_while_it_is_told_to_is_no_fault(
+    demo, machine_file, capsys, monkeypatch
+) -> None:
+    def ends_first(client, command, **arguments):
+        os.kill(look(demo).record.pid, signal.SIGTERM)
+        while True:
+            client.next_message()
+
+    main(["up", str(machine_file), "-d"])
+    monkeypatch.setattr(Client, "execute", ends_first)
+
+    assert main(["suspend", "demo"]) == 4
+    assert "came to its end before it was saved; it is stopped" in capsys.readouterr().err
+
+    main(["up", str(machine_file), "-d"])
+    assert main(["down", "demo"]) == 0
 
 
 def test_a_refused_restore_keeps_the_state(demo, machine_file, capsys, monkeypatch, fake) -> None:
@@ -330,7 +349,7 @@ def test_run_says_by_its_exit_code_how_it_ended(machine_file, capfd, options, co
 def test_run_keeps_no_state(machine_file, state_home, capfd) -> None:
     main(["run", str(machine_file), "--until", "login"])
 
-    assert not state_home.exists()
+    assert machine_names() == []
 
 
 def test_an_interrupt_ends_run_with_130(machine_file) -> None:

@@ -101,3 +101,15 @@ def test_a_link_in_place_of_the_private_directory_is_refused(tmp_path) -> None:
 
     with pytest.raises(HostError):
         require_private(tmp_path / "link")
+
+
+def test_another_users_state_is_said_to_be_so(tmp_path, monkeypatch) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    with pytest.raises(HostError, match="cannot read the state directory") as caught:
+        machine_names(tmp_path)
+
+    assert "another user's" in str(caught.value.help)

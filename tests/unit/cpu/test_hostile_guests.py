@@ -176,3 +176,42 @@ def test_physical_addresses_that_do_not_exist_are_reserved() -> None:
     guest.run()
 
     assert guest.said == [1 | 2 | 8]
+
+
+ODD_PLACES = {
+    "page tables where nothing is": "mov eax, 0xd0000000; mov cr3, rax",
+    "page tables in a device": "mov eax, 0xfee00000; mov cr3, rax",
+    "page tables in ROM": "mov eax, 0xfff00000; mov cr3, rax",
+    "a stack where nothing is": "mov esp, 0xd0000800; push rax; pop rax; call far_away; far_away:",
+    "a stack in a device": "mov esp, 0xfee00800; push rax; pop rax; ud2",
+    "a stack in ROM": "mov esp, 0xfff00800; push rax; int3",
+    "descriptor tables in a device": "mov word ptr [0x9000], 0xffff; "
+    "mov dword ptr [0x9002], 0xfee00000; mov dword ptr [0x9006], 0; lgdt [0x9000]; "
+    "lidt [0x9000]; mov ax, 8; mov ds, ax; int3",
+    "locked accesses to a device": "mov edi, 0xfee00000; lock inc dword ptr [rdi]; "
+    "lock xadd [rdi], rax; lock cmpxchg16b [rdi]; xchg [rdi + 1], eax",
+    "wide and odd accesses to a device": "mov edi, 0xfee00000; fninit; fld tbyte ptr [rdi]; "
+    "fstp tbyte ptr [rdi + 3]; fnsave [rdi]; mov rax, [rdi + 5]; mov [rdi + 0xffd], rax",
+    "string instructions across devices": "mov edi, 0xfee00ff0; mov ecx, 64; rep stosb; "
+    "mov esi, 0xfee00ff0; mov edi, 0xd0000000; mov ecx, 64; rep movsq",
+    "a jump into a device": "mov eax, 0xfee00000; jmp rax",
+    "a jump to the end of RAM": "mov edi, 0x3fffff; mov byte ptr [rdi], 0x90; jmp rdi",
+    "an instruction across the end of RAM": "mov edi, 0x3ffffe; mov word ptr [rdi], 0xb848; "
+    "jmp rdi",
+}
+
+
+@pytest.mark.parametrize("program", ODD_PLACES.values(), ids=ODD_PLACES)
+def test_memory_in_odd_places_is_the_guests_problem(program: str) -> None:
+    body = program.replace("; ", "\n").replace(";", "\n")
+    guest = Guest(
+        f"mov rsp, 0x107000\n{body}\n out 0xf4, al\n 9: jmp 9b",
+        mmio=0xFEE00000,
+        rom={0xFFF00000: bytes(range(256)) * 16},
+    )
+
+    stop = guest.run(limit=LONGEST_RUN)
+
+    assert guest.done or stop in (Stop.SHUTDOWN, Stop.FAULT, Stop.DEADLINE)
+    if stop is Stop.FAULT:
+        assert "crashed" not in guest.engine.fault

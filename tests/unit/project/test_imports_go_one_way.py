@@ -22,8 +22,10 @@ MAY_IMPORT = {
     "snapshot": {"bus", "errors"},
     "machine": {"boot", "bus", "cpu", "devices", "errors", "graph", "snapshot"},
     "proof": {"machine", "snapshot", "graph", "config", "bus", "errors"},
+    "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"config", "graph", "errors"},
-    "control": {"proof", "machine", "backends", "snapshot", "config", "graph", "bus", "errors"},
+    "control": {"debug", "proof", "machine", "backends", "snapshot"}
+    | {"config", "graph", "bus", "errors"},
     "cli": {"control", "proof", "machine", "snapshot", "interop", "boot", "cpu"}
     | {"config", "graph", "bus", "errors"},
     "api": {"control", "machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},

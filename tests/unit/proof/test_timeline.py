@@ -27,6 +27,7 @@ def state(machine: Machine) -> tuple[object, str]:
 def ran(recorded: Recorded, timeline: Timeline, until: int) -> None:
     while recorded.machine.now() < until:
         recorded.run(min(until, recorded.machine.now() + 50 * MILLISECOND))
+        timeline._rested_at = 0.0
         if timeline.due(recorded.machine.now()):
             timeline.take(recorded.machine, lambda: sent(recorded))
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Machine files that were read before: their graphs, for as long as nothing about them changes.
+
+Reading and judging a machine file takes longer than resuming its machine. Only files without
+warnings are remembered, so that a warning is given every time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manager import __version__
+from manager.control.paths import private_directory, state_home
+from manager.errors import VmmgrError
+from manager.snapshot import cbor
+
+if TYPE_CHECKING:
+    from manager.bus.record import Plain
+    from manager.graph.nodes import Graph
+
+KEPT = 64
+"""Files that are remembered at most; the oldest go first."""
+_PACKAGE = Path(__file__).parents[1]
+_EXTENDS = re.compile(rb"^\s*extends\s*=\s*\[([^\]]*)\]", re.MULTILINE)
+_STRING = re.compile(rb"\"([^\"\\]*)\"|'([^']*)'")
+
+
+def find(file: Path, settings: Sequence[str]) -> Graph | None:
+    """The graph of a machine file with settings, if it is known and still true."""
+    from manager.graph.plain import GraphFormatError, from_plain
+
+    with suppress(OSError, ValueError, LookupError, TypeError, GraphFormatError):
+        plain: Any = cbor.decode(_place(file, settings).read_bytes())
+        if plain["code"] == _code() and all(
+            _stamp(Path(path)) == stamp for path, stamp in plain["files"].items()
+        ):
+            return from_plain(plain["graph"])
+    return None
+
+
+def keep(file: Path, settings: Sequence[str], graph: Graph) -> None:
+    """Remember a graph. A host that refuses is no error."""
+    from manager.graph.plain import to_plain
+
+    with suppress(OSError, VmmgrError, ValueError, TypeError):
+        files: dict[str, Plain] = {str(path): _stamp(path) for path in _sources(file.absolute())}
+        place = _place(file, settings)
+        private_directory(place.parent.parent)
+        private_directory(place.parent)
+        temporary = place.with_suffix(f".{os.getpid()}")
+        temporary.write_bytes(
+            cbor.encode({"code": _code(), "files": files, "graph": to_plain(graph)})
+        )
+        temporary.replace(place)
+        known = sorted(place.parent.iterdir(), key=lambda path: path.stat().st_mtime)
+        for old in known[:-KEPT]:
+            old.unlink()
+
+
+def _place(file: Path, settings: Sequence[str]) -> Path:
+    from blake3 import blake3
+
+    where = [str(file.absolute()), str(Path.cwd()) if settings else "", *settings]
+    name = blake3("\0".join(where).encode("utf-8", "surrogateescape")).hexdigest(16)
+    return state_home() / ".graphs" / name
+
+
+def _sources(file: Path) -> Iterator[Path]:
+    """A machine file and all that it extends. Raises ValueError when that cannot be told."""
+    waiting, seen = [file], set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        yield path
+        text = path.read_bytes()
+        lists = _EXTENDS.findall(text)
+        if len(lists) != text.count(b"extends"):
+            raise ValueError(f"{path}: `extends` is written in an unusual way")
+        for names in lists:
+            for double, single in _STRING.findall(names):
+                waiting.append(path.parent / os.fsdecode(double or single))
+
+
+def _stamp(path: Path) -> list[Plain]:
+    status = path.stat()
+    return [status.st_mtime_ns, status.st_size, status.st_ino]
+
+
+def _code() -> str:
+    """Stands for the code that reads machine files."""
+    newest = 0
+    for part in ("config", "graph"):
+        with os.scandir(_PACKAGE / part) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    newest = max(newest, entry.stat().st_mtime_ns)
+    return f"{__version__} {newest}"
