@@ -40,7 +40,7 @@ LEGACY = ("com1", "com2")
 def import_argv(text: str) -> Translation:
     """The machine file of a bhyve or vmrun.sh command line. Raises UsageError."""
     try:
-        words = shlex.split(text, comments=True)
+        words = shlex.split(text.replace("\\\n", " "), comments=True)
     except ValueError as error:
         raise UsageError(f"the command line cannot be taken apart: {error}") from None
     while words and PurePosixPath(words[0]).name in ("sudo", "doas", "sh"):

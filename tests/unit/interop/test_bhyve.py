@@ -292,3 +292,10 @@ def test_commands_say_on_standard_error_what_is_lost(
     assert main(["import", "bhyve-config", "lab.conf"]) == 0
     assert 'name = "lab-7"' in capsys.readouterr().out
     assert main(["import", "bhyve-config", "nothing.conf"]) == 2
+
+
+def test_a_command_line_pasted_over_several_lines_is_one() -> None:
+    one = import_argv("-c 1 -m 512M -s 0,hostbridge -s 31,lpc -l com1,stdio vm0")
+    pasted = import_argv("-c 1 -m 512M \\\n  -s 0,hostbridge -s 31,lpc \\\n  -l com1,stdio vm0\n")
+
+    assert pasted == one
