@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# make hello   boot our own small guest; Ctrl-] ends it
+# make hello   boot our own small guest; Ctrl-] leaves it running
 # make test    everything that must hold: style, types, licences, tests
 # make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md
 # make docs    write again the pages that repeat what the program knows

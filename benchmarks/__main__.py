@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         if name not in modules:
             print(f"no benchmark {name!r}; there are: {', '.join(modules)}", file=sys.stderr)
             return 2
-    facts = host.facts()
+    facts = host.facts() | {"effort": f"{args.rounds} rounds, scale {args.scale:g}"}
     for name, value in facts.items():
         print(f"{name:12} {value}")
     effort = Effort(args.rounds, args.scale)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.errors import HostError, UsageError, WrongStateError
+from manager.machine.inputs import Input
 from manager.proof import recordings
 from manager.proof.digests import joined
 from manager.proof.log import Check, Start, read
@@ -180,6 +181,14 @@ class Keeper:
         return {id: wire.sent for id, wire in self._owner.wiring.wires.items()}
 
     # -- going back -----------------------------------------------------------------------
+
+    def history(self) -> tuple[int, list[Input]] | None:
+        """When the present log begins, and the input in it; None where nothing leads back."""
+        recorder = self._recorder
+        if recorder is None or self.timeline is None or recorder.log.fault or self.waits_for_ready:
+            return None
+        log = read(recorder.log.path)
+        return log.header.start.at, [item for item in log.entries if isinstance(item, Input)]
 
     def rewind(self, *, back: int | None, to: int | None, inputs: int | None) -> dict[str, Any]:
         """Bring the machine to an earlier virtual time: ns back, ns from power-on, or before an

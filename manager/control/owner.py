@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from manager.control.protocol import Request
     from manager.control.wiring import Wiring
     from manager.machine.ended import Ended
+    from manager.machine.inputs import Input
     from manager.machine.machine import Machine
 
 OnTerm = Literal["down", "suspend"]
@@ -249,6 +250,10 @@ class Owner:
         self.publish("rewound", **result)
         return result
 
+    def history(self) -> tuple[int, list[Input]] | None:
+        """When the record of this run begins, and all input since; None without a record."""
+        return self.keeper.history() if self.keeper is not None else None
+
     def replace(self, machine: Machine, sent: Mapping[str, int]) -> None:
         """Go on with `machine`, an earlier self, whose ports had sent `sent` bytes by then."""
         before, self.machine = self.machine, machine
@@ -342,7 +347,7 @@ class Owner:
             self.publish("warning", message=f"a connection failed: {error}")
 
     def _run_to(self, until: int) -> None:
-        ended = self.machine.run(until)
+        ended = self.machine.run(until, yielding=True)
         self.wiring.arrived()
         if ended is not None:
             self._ended(ended)

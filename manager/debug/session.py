@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from manager.cpu.engine import Hit, Watchpoint
 from manager.debug import memory, packets, registers
 from manager.debug.monitor import Monitor
+from manager.debug.reverse import Reverse
 from manager.errors import VmmgrError
 
 if TYPE_CHECKING:
+    from manager.machine.inputs import Input
     from manager.machine.machine import Machine
 
 OK, UNKNOWN, FAILED = b"OK", b"", b"E01"
@@ -24,7 +26,8 @@ NO_MEMORY = b"E14"
 SIGINT, SIGTRAP = 2, 5
 THREAD = b"thread:1;"
 FEATURES = (
-    "PacketSize={size:x};qXfer:features:read+;QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+"
+    "PacketSize={size:x};qXfer:features:read+;QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+;"
+    "ReverseStep+;ReverseContinue+"
 )
 BREAKPOINTS_MAX, WATCHPOINTS_MAX = 256, 64
 """What the engine has room for."""
@@ -46,6 +49,12 @@ class Owner(Protocol):
 
     def power_off(self) -> None:
         """Pull the plug."""
+
+    def rewind(self, *, back: int | None, to: int | None, inputs: int | None) -> dict[str, Any]:
+        """Take the machine back to the virtual time `to`. Raises VmmgrError."""
+
+    def history(self) -> tuple[int, list[Input]] | None:
+        """When the record of the run begins, and the input since; None without a record."""
 
 
 class Session:
@@ -70,6 +79,10 @@ class Session:
     def hit(self, hit: Hit, address: int) -> None:
         """The machine has come to something that it was to stop for."""
         self._owner.hold(True)
+        self._stopped(SIGTRAP, self._reason(hit, address))
+
+    def _reason(self, hit: Hit, address: int) -> bytes:
+        """The part of a stop's answer that says why."""
         reason = THREAD
         if hit is Hit.BREAKPOINT:
             hard = any(point[:2] == (_HARDWARE, address) for point in self._points)
@@ -78,7 +91,7 @@ class Session:
             kind = next((k for k, start, _ in self._points if k in _WORDS and start == address), "")
             if kind:
                 reason += b"%s:%x;" % (_WORDS[kind], address)
-        self._stopped(SIGTRAP, reason)
+        return reason
 
     def ended(self, status: int) -> None:
         """The machine is over, or its process ends, with that exit status."""
@@ -108,20 +121,43 @@ class Session:
     def _resume(self, *, step: bool) -> bytes | None:
         """Let the machine go on; the answer comes when it stops."""
         machine = self._owner.machine
-        breakpoints = {address for kind, address, _ in self._points if kind not in _WORDS}
-        machine.engine.debug(
-            breakpoints,
-            [
-                Watchpoint(address, length, kind != _WRITE, kind != _READ)
-                for kind, address, length in self._points
-                if kind in _WORDS
-            ],
-        )
+        machine.engine.debug(*self._wanted())
         machine.engine.debug_from_here(step)
         machine.on_hit = self.hit
         self._running = True
         self._owner.hold(False)
         return None
+
+    def _wanted(self) -> tuple[set[int], list[Watchpoint]]:
+        """The breakpoints and the watchpoints."""
+        breakpoints = {address for kind, address, _ in self._points if kind not in _WORDS}
+        watchpoints = [
+            Watchpoint(address, length, kind != _WRITE, kind != _READ)
+            for kind, address, length in self._points
+            if kind in _WORDS
+        ]
+        return breakpoints, watchpoints
+
+    def _backwards(self, *, step: bool) -> bytes:
+        """Go back; the answer is the stop."""
+        at_begin = b"T05%sreplaylog:begin;" % THREAD
+        try:
+            way = Reverse(self._owner)
+            if step:
+                self._stop = b"T05" + THREAD if way.step() else at_begin
+            else:
+                found = way.run(*self._wanted())
+                self._stop = at_begin if found is None else b"T05" + self._reason(*found)
+        except VmmgrError as error:
+            self._say(f"{error}\n")
+            self._stop = at_begin
+        return self._stop
+
+    def _say(self, text: str) -> None:
+        """Have gdb print it."""
+        for start in range(0, len(text), packets.LONGEST // 4):
+            piece = text[start : start + packets.LONGEST // 4]
+            self._packet(b"O" + piece.encode().hex().encode())
 
     # -- packets --------------------------------------------------------------------------
 
@@ -187,6 +223,8 @@ class Session:
                 return self._resume(step=command == "s")
             case "C" | "S":
                 return self._resume(step=command == "S")
+            case "b" if rest in ("s", "c"):
+                return self._backwards(step=rest == "s")
             case "v":
                 return self._verbose(rest)
             case "q" | "Q":
@@ -257,9 +295,7 @@ class Session:
             text = self._monitor.run(line)
         except VmmgrError as error:
             text = f"{error}\n"
-        for start in range(0, len(text), packets.LONGEST // 4):
-            piece = text[start : start + packets.LONGEST // 4]
-            self._packet(b"O" + piece.encode().hex().encode())
+        self._say(text)
         return OK
 
     # -- registers, memory, points --------------------------------------------------------

@@ -146,8 +146,12 @@ class Machine:
 
     # -- the run loop ---------------------------------------------------------------------
 
-    def run(self, until: int) -> Ended | None:
-        """Let time pass until `until`, the end of the machine, stop(), or a debugger's hit."""
+    def run(self, until: int, *, yielding: bool = False) -> Ended | None:
+        """Let time pass until `until`, the end of the machine, stop(), or a debugger's hit.
+
+        With `yielding` also until the engine comes up for air, as it does in code that the host
+        needs long for: then somebody else may have a turn.
+        """
         engine, clock = self.engine, self.clock
         self._stop_requested = False
         if engine.in_block and not self._note(engine.run(engine.now())):
@@ -162,8 +166,10 @@ class Machine:
             deadline = min(until, clock.next_deadline())
             if engine.halted and not engine.can_interrupt():
                 engine.advance(deadline)
-            elif not self._note(engine.run(deadline)):
-                break
+            else:
+                stop = engine.run(deadline)
+                if not self._note(stop) or (yielding and stop is Stop.KICK):
+                    break
         return self._ended
 
     def stop(self) -> None:

@@ -100,6 +100,8 @@ class End:
     """suspended, ended, down, ..."""
     snapshot: str = ""
     detail: str = ""
+    ram: str = ""
+    """Digest of all RAM; empty where the snapshot stands for it, or there was too much."""
 
     @property
     def at(self) -> int:
@@ -261,7 +263,7 @@ def _plain(entry: Entry) -> Plain:
         return [_CHECK, *_check_plain(entry)]
     if isinstance(entry, Saved):
         return [_SAVED, entry.at, entry.snapshot, entry.tag]
-    return [_END, *_check_plain(entry.check), entry.reason, entry.snapshot, entry.detail]
+    return [_END, *_check_plain(entry.check), entry.reason, entry.snapshot, entry.detail, entry.ram]
 
 
 def _check_plain(check: Check) -> list[Plain]:

@@ -61,6 +61,10 @@ def boot_files(graph: Graph) -> list[Path]:
     return [path for path in files if path is not None]
 
 
+RAM_CHECKED = 1 << 30
+"""Bytes of RAM up to which it is digested at the end of a run: some 100 ms."""
+
+
 class Recorder:
     """Writes the log of one machine. `collect` has the ports' output handed over to `heard`.
 
@@ -94,7 +98,9 @@ class Recorder:
     def end(self, reason: str, snapshot: str = "", detail: str = "") -> None:
         """The run is over; nothing is recorded after this."""
         self._collect()
-        self.log.add(End(self._found(self.machine.now()), reason, snapshot, detail))
+        small = sum(region.length for region in self.machine.memory.regions) <= RAM_CHECKED
+        ram = digests.of_ram(self.machine.memory) if small and not snapshot else ""
+        self.log.add(End(self._found(self.machine.now()), reason, snapshot, detail, ram))
         self.detach()
 
     def detach(self) -> None:

@@ -178,6 +178,10 @@ class Replay:
             )
         elif end is not None:
             self._compare(end.check)
+            if self.divergence is None and end.ram:
+                ram = digests.of_ram(machine.memory)
+                if ram != end.ram:
+                    self._diverge(end.at, states=("RAM",))
         return self.divergence
 
     def _arm(self) -> None:

@@ -208,6 +208,29 @@ def test_folder_as_machine_file_is_refused(tmp_path: Path) -> None:
     assert codes(tmp_path) == ["VM001"]
 
 
+def test_a_name_for_a_file_gets_the_file_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo.toml").touch()
+
+    with pytest.raises(ConfigError, match="did you mean `demo.toml`"):
+        load(Path("demo"))
+    with pytest.raises(ConfigError, match="a machine file is wanted here"):
+        load(Path("other"))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(write: Write) -> None:
+    path = write("")
+    path.write_bytes(b'\xef\xbb\xbfname = "Demo"\n')
+
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+
+    named = next(item.primary for item in caught.value.diagnostics if item.code == "VM014")
+    assert (named.line, named.column) == (1, 8)
+
+
 FULL = """
 name = "full"
 [vars]

@@ -13,6 +13,7 @@ from typing import ClassVar
 import pytest
 
 from manager.bus.clock import Clock, ManualTime
+from manager.bus.memory import Memory
 from manager.bus.record import NEVER, Record, moment, octets
 from manager.cli.main import main
 from manager.control.home import look
@@ -53,6 +54,7 @@ class FakeMachine:
         self.graph = graph
         self.time = ManualTime()
         self.clock = Clock(self.time)
+        self.memory = Memory([])
         self.ports = {node.id: SerialPort(node.id) for node in graph.serial_ports()}
         self.script = list(script)
         self.line = b""
@@ -86,7 +88,7 @@ class FakeMachine:
     def now(self) -> int:
         return self.time()
 
-    def run(self, until: int) -> FakeEnded | None:
+    def run(self, until: int, *, yielding: bool = False) -> FakeEnded | None:
         self.stopped = False
         while self.ended is None:
             self.clock.run_due()

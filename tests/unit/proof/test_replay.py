@@ -14,7 +14,7 @@ from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.graph.nodes import Graph
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
-from manager.proof import recordings
+from manager.proof import digests, recordings
 from manager.proof.log import Check, Start, read
 from manager.proof.replay import Divergence, Replay, machine_at_start
 
@@ -223,3 +223,14 @@ def test_check_covers_output_that_nobody_has_collected_yet(recorded: Recorded) -
 
     assert divergence is None
     assert replay.checked >= 2
+
+
+def test_ram_is_compared_at_the_end(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    session(recorded)
+    recorded.recorder.end("down")
+    monkeypatch.setattr(digests, "of_ram", lambda memory: "something else")
+
+    divergence, _, _ = replayed(recorded.directory)
+
+    assert divergence is not None
+    assert divergence.states == ("RAM",)

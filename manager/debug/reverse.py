@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Going backwards: the machine is taken back by its record, and run forward to just before.
+
+A place in a run is the virtual time in ticks with the program counter: a block's time is charged
+when it begins and no two of its instructions have one address, so no two places are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from manager.cpu.engine import Hit, Watchpoint
+from manager.debug.registers import program_counter
+from manager.errors import WrongStateError
+
+if TYPE_CHECKING:
+    from manager.debug.session import Owner
+    from manager.machine.inputs import Input
+    from manager.machine.machine import Machine
+
+Place = tuple[int, int]
+"""(ticks, linear address of the next instruction)."""
+STEP_WINDOWS = (2_000, 200_000, 20_000_000, 2_000_000_000)
+"""Virtual ns to go back for the instruction before, one after the other."""
+CONTINUE_WINDOWS = (1_000_000, 100_000_000, 10_000_000_000)
+NEAR = 2_000
+"""Virtual ns before a place from which it is looked for instruction by instruction."""
+MOST_HITS = 100_000
+
+
+def place_of(machine: Machine) -> Place:
+    """Where the machine is."""
+    return machine.engine.time[0], program_counter(machine.engine.read_state())
+
+
+class Reverse:
+    """Takes the owner's machine back. Raises WrongStateError where there is no way back."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._hits: list[tuple[Hit, int]] = []
+        history = owner.history()
+        if history is None:
+            raise WrongStateError(
+                "this run is not recorded, or the machine is not ready yet: there is no way back",
+                help="`vmmgr up` records, unless `[record]` says no; `vmmgr run` does not",
+            )
+        self._start: int = history[0]
+        self._recorded: list[Input] = history[1]
+        self._wanted = place_of(owner.machine)
+        self._now = owner.machine.now()
+
+    def step(self) -> bool:
+        """To the instruction before; false at the beginning of the record."""
+        for begin in self._beginnings(STEP_WINDOWS):
+            machine = self._go_back(begin)
+            near = self._last_busy_time(machine)
+            if near is None:
+                continue
+            machine = self._go_back(near)
+            count = 0
+            while place_of(machine) < self._wanted and self._step(machine):
+                count += 1
+            if count == 0 or place_of(machine) != self._wanted:
+                continue
+            machine = self._go_back(near)
+            for _ in range(count - 1):
+                self._step(machine)
+            return True
+        self._go_back(self._start)
+        return False
+
+    def run(
+        self, breakpoints: Collection[int], watchpoints: Collection[Watchpoint]
+    ) -> tuple[Hit, int] | None:
+        """To the last hit before; None at the beginning of the record."""
+        for begin in self._beginnings(CONTINUE_WINDOWS):
+            count = self._hits_from(begin, breakpoints, watchpoints, None)
+            if count:
+                self._hits_from(begin, breakpoints, watchpoints, count)
+                return self._hits[-1]
+        self._go_back(self._start)
+        return None
+
+    def _beginnings(self, windows: Collection[int]) -> list[int]:
+        """Times to go back to, none twice; the last is where the record begins."""
+        times = [max(self._now - window, self._start) for window in windows]
+        return sorted({*times, self._start}, reverse=True)
+
+    def _go_back(self, to: int) -> Machine:
+        self._owner.rewind(back=None, to=to, inputs=None)
+        machine = self._owner.machine
+        for item in self._recorded:
+            if item.at > to:
+                machine.inputs.schedule(item)
+        self._hits.clear()
+        machine.on_hit = lambda hit, address: self._hits.append((hit, address))
+        return machine
+
+    def _last_busy_time(self, machine: Machine) -> int | None:
+        """The latest time, near before the place, at which the CPU was at work."""
+        busy = None
+        while (now := machine.now()) < self._now and place_of(machine) < self._wanted:
+            if not machine.engine.halted:
+                busy = now
+            until = max(machine.idle_until() or 0, now + NEAR)
+            if until >= self._now or machine.run(until) is not None:
+                break
+        return busy
+
+    def _step(self, machine: Machine) -> bool:
+        self._hits.clear()
+        machine.engine.debug_from_here(step=True)
+        while not self._hits:
+            if machine.run(machine.now() + NEAR) is not None:
+                return False
+        return True
+
+    def _hits_from(
+        self,
+        begin: int,
+        breakpoints: Collection[int],
+        watchpoints: Collection[Watchpoint],
+        wanted: int | None,
+    ) -> int:
+        """Run forward from `begin` to the place, or to the `wanted`-th hit; how many there were."""
+        machine = self._go_back(begin)
+        machine.engine.debug(breakpoints, watchpoints)
+        machine.engine.debug_from_here(step=False)
+        count = 0
+        while place_of(machine) < self._wanted and count < MOST_HITS:
+            before = len(self._hits)
+            ended = machine.run(self._now + 1)
+            if len(self._hits) == before:
+                break
+            if place_of(machine) >= self._wanted:
+                break
+            count += 1
+            if count == wanted or ended is not None:
+                break
+            machine.engine.debug_from_here(step=False)
+        return count
