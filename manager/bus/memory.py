@@ -7,6 +7,8 @@ import mmap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from manager.errors import HostError
+
 PAGE = 4096
 VGA_WINDOW = 0xA0000
 """Where video memory would be; nothing answers there."""
@@ -72,9 +74,15 @@ class Memory:
 
     @classmethod
     def blank(cls, size: int) -> Memory:
-        """Zeroed RAM; the host allocates pages as they are touched."""
+        """Zeroed RAM; the host allocates pages as they are touched. Raises HostError."""
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        return cls([RamRegion(base, Ram(-1, length, flags)) for base, length in layout(size)])
+        try:
+            return cls([RamRegion(base, Ram(-1, length, flags)) for base, length in layout(size)])
+        except OSError as error:
+            raise HostError(
+                f"the host has no room for {size >> 20} MiB of guest RAM: {error.strerror}",
+                help="make `memory.size` smaller",
+            ) from None
 
     def holes(self, taken: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
         """(base, length) of every stretch of the address space without RAM.

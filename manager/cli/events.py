@@ -22,8 +22,18 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each")
-    parser.add_argument("--until", metavar="EVENT", help="end with exit code 0 at this event")
+    parser.add_argument(
+        "--until", metavar="EVENT", type=_event, help="end with exit code 0 at this event"
+    )
     parser.set_defaults(run=run)
+
+
+def _event(text: str) -> str:
+    from manager.control.protocol import EVENTS
+
+    if text not in EVENTS:
+        raise argparse.ArgumentTypeError(f"there is no event {text!r}; events: {', '.join(EVENTS)}")
+    return text
 
 
 def run(args: argparse.Namespace) -> int:

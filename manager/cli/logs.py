@@ -32,12 +32,18 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
     parser.add_argument("--port", metavar="P", help="com1..com4 or a device id [the console]")
-    parser.add_argument("-n", "--lines", metavar="N", type=int, help="only the last N lines")
+    parser.add_argument("-n", "--lines", metavar="N", type=_count, help="only the last N lines")
     parser.add_argument("--previous", action="store_true", help="of the boot before this one")
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the machine no longer runs"
     )
     parser.set_defaults(run=run)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines")
+    return min(int(text), sys.maxsize)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,7 +81,7 @@ def _log_of(situation: Situation, port: str | None) -> Path:
 
 def _print(found: list[Path], lines: int | None) -> IO[bytes]:
     """Print the pieces; returns the newest one, open at its end."""
-    last: deque[bytes] = deque(maxlen=lines if lines is None else max(lines, 0))
+    last: deque[bytes] = deque(maxlen=lines)
     for path in found:
         log = path.open("rb")
         if lines is None:

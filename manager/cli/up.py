@@ -138,6 +138,8 @@ def _refuse_doubles(graphs: Sequence[Graph]) -> None:
     by_name: dict[str, Graph] = {}
     for graph in graphs:
         if graph.name in by_name:
+            if graph.source == by_name[graph.name].source:
+                raise UsageError(f"{graph.source} is given twice")
             raise UsageError(
                 f"{graph.source} and {by_name[graph.name].source} are both named {graph.name!r}",
                 help="`name` in a machine file tells machines apart",

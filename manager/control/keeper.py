@@ -115,7 +115,7 @@ class Keeper:
             self._ready_detail = None
         machine = self._owner.machine
         timeline = self.timeline
-        if timeline is not None and self._recorder is not None and timeline.due(machine.now()):
+        if timeline is not None and self._recorder is not None and timeline.due(machine):
             timeline.take(machine, self._sent)
             if timeline.fault:
                 self._say(f"no more checkpoints: {timeline.fault}")

@@ -50,6 +50,7 @@ class Reverse:
         self._recorded: list[Input] = history[1]
         self._wanted = place_of(owner.machine)
         self._now = owner.machine.now()
+        self._halted = owner.machine.engine.halted
 
     def step(self) -> bool:
         """To the instruction before; false at the beginning of the record."""
@@ -60,9 +61,11 @@ class Reverse:
                 continue
             machine = self._go_back(near)
             count = 0
-            while place_of(machine) < self._wanted and self._step(machine):
+            while not self._is_there(machine) and place_of(machine) < self._wanted:
+                if not self._step(machine):
+                    break
                 count += 1
-            if count == 0 or place_of(machine) != self._wanted:
+            if count == 0 or not self._is_there(machine):
                 continue
             machine = self._go_back(near)
             for _ in range(count - 1):
@@ -74,12 +77,21 @@ class Reverse:
     def run(
         self, breakpoints: Collection[int], watchpoints: Collection[Watchpoint]
     ) -> tuple[Hit, int] | None:
-        """To the last hit before; None at the beginning of the record."""
+        """To the last hit before; None at the beginning of the record.
+
+        A watched access is undone: the machine is before the instruction that makes it.
+        """
         for begin in self._beginnings(CONTINUE_WINDOWS):
             count = self._hits_from(begin, breakpoints, watchpoints, None)
             if count:
                 self._hits_from(begin, breakpoints, watchpoints, count)
-                return self._hits[-1]
+                found = self._hits[-1]
+                if found[0] is Hit.WATCHPOINT:
+                    machine = self._owner.machine
+                    self._wanted, self._now = place_of(machine), machine.now()
+                    self._halted = False
+                    self.step()
+                return found
         self._go_back(self._start)
         return None
 
@@ -109,12 +121,23 @@ class Reverse:
                 break
         return busy
 
+    def _is_there(self, machine: Machine) -> bool:
+        """At the place; in HLT, anywhere in the time that is slept through."""
+        if self._halted and machine.engine.halted:
+            return (machine.idle_until() or 0) > self._now
+        return place_of(machine) == self._wanted
+
     def _step(self, machine: Machine) -> bool:
+        """One instruction. HLT is one, and what comes with the interrupt that ends it another."""
         self._hits.clear()
-        machine.engine.debug_from_here(step=True)
+        was_halted = machine.engine.halted
+        if not was_halted:
+            machine.engine.debug_from_here(step=True)
         while not self._hits:
-            if machine.run(machine.now() + NEAR) is not None:
+            if machine.run(max(machine.idle_until() or 0, machine.now()) + 1) is not None:
                 return False
+            if machine.engine.halted and not was_halted:
+                break
         return True
 
     def _hits_from(

@@ -27,6 +27,8 @@ FORK = "fork."
 """Tags of checkpoints from which a branch has grown."""
 INTERVAL = SECOND
 """Virtual ns between checkpoints of the last while."""
+WORK = 200_000_000
+"""Bytes of code after which a busy machine gets a checkpoint earlier: half a second's work."""
 DENSE = 8
 """Checkpoints that are kept at that distance; before them it doubles again and again."""
 REST = 30
@@ -72,6 +74,7 @@ class Timeline:
     fault: str = ""
     """Why there are no more checkpoints."""
     _next_at: int | None = None
+    _next_work: int = 0
     _rested_at: float = 0.0
     """The host's time: a machine that skips idle time would do nothing but save itself."""
 
@@ -82,15 +85,15 @@ class Timeline:
                 if tag.startswith((AUTO, FORK)):
                     self.store.discard(tag)
 
-    def due(self, now: int) -> bool:
+    def due(self, machine: Machine) -> bool:
         """Whether it is time for a checkpoint; the first one is not to slow the start."""
+        if not self.window or self.fault:
+            return False
+        now, work = machine.now(), _work(machine)
         if self._next_at is None:
-            self._next_at = now + INTERVAL // 4
-        return (
-            bool(self.window)
-            and not self.fault
-            and now >= self._next_at
-            and time.monotonic() >= self._rested_at
+            self._next_at, self._next_work = now + INTERVAL // 4, work + WORK
+        return (now >= self._next_at or work >= self._next_work) and (
+            time.monotonic() >= self._rested_at
         )
 
     def take(self, machine: Machine, sent: Callable[[], Mapping[str, int]]) -> None:
@@ -99,7 +102,7 @@ class Timeline:
         image = machine.image()
         at = image.virtual_time
         tag = f"{AUTO}{at // 1_000_000}ms"
-        self._next_at = at + INTERVAL
+        self._next_at, self._next_work = at + INTERVAL, _work(machine) + WORK
         if self.checkpoints and self.checkpoints[-1].tag == tag:
             return
         try:
@@ -176,7 +179,7 @@ class Timeline:
             self._mark_fork(start)
         self._abandon(self.checkpoints[len(nearest) :])
         self.checkpoints = nearest
-        self._next_at = target + INTERVAL
+        self._next_at, self._next_work = target + INTERVAL, _work(machine) + WORK
         return Rewound(machine, sent, known, start)
 
     @staticmethod
@@ -201,6 +204,12 @@ class Timeline:
         while len(self.abandoned) > DENSE:
             with suppress(VmmgrError):
                 self.store.discard(self.abandoned.pop(0))
+
+
+def _work(machine: Machine) -> int:
+    """Bytes of code that were executed: what a replay has to do again."""
+    ticks, charged = machine.engine.time
+    return ticks - charged
 
 
 def input_before(entries: Sequence[Entry], now: int, count: int) -> int:

@@ -259,6 +259,73 @@ def test_monitor_suspend_saves_the_machine_behind_the_block_it_stopped_in(
     assert "$2 = 6" in place
 
 
+def test_program_is_followed_backwards(vmmgr: Vmmgr, gdb: Gdb, program: Path) -> None:
+    wanted = ("--set", f"gdb.listen={gdb.socket}", "--set", "gdb.wait=true")
+    vmmgr("up", program.with_name("program.toml"), "-d", *wanted)
+
+    said = gdb(
+        "break twice",
+        "continue",
+        "continue",
+        "stepi",
+        "reverse-stepi",
+        "reverse-stepi",
+        "info symbol $rip",
+        "reverse-continue",
+        "print $edi",
+        "reverse-continue",
+        "info symbol $rip",
+        "continue",
+        "continue",
+        "continue",
+        "print $edi",
+        "delete",
+        "watch *(int*)&value",
+        "reverse-continue",
+        "info symbol $rip",
+        "kill",
+        file=program,
+    )
+
+    assert "loop + 2 in section" in said
+    assert "$1 = 3" in said
+    assert "No more reverse-execution history" in said
+    assert "_start in section" in said
+    assert "$2 = 1" in said
+    assert re.search(r"Old value = 4\nNew value = 6", said)
+    assert "loop + 7 in section" in said
+
+
+def test_way_back_and_forth_keeps_the_input(vmmgr: Vmmgr, gdb: Gdb) -> None:
+    vmmgr("up", "machines/hello.toml", "-d", "--wait-for", "> $", "--set",
+          f"gdb.listen={gdb.socket}")  # fmt: skip
+    vmmgr("send", "hello", "u\\n")
+    there = ["print $pc", "monitor info"]
+
+    said = gdb("break *$pc", "continue", "delete", *there, "reverse-stepi", "reverse-stepi",
+               "stepi", "stepi", *there, "detach")  # fmt: skip
+    vmmgr("send", "hello", "h\\n")
+    vmmgr("down", "hello")
+
+    assert len(set(re.findall(r"^time .*", said, re.MULTILINE))) == 1
+    places = re.findall(r"^\$\d = .*(0x[0-9a-f]+)", said, re.MULTILINE)
+    assert len(places) == 2
+    assert len(set(places)) == 1
+    log = vmmgr("logs", "hello").stdout
+    assert log.count("Hello from vmmgr") == 1
+    assert log.count("> u") == 1
+    assert "this help" in log
+
+
+def test_unrecorded_run_has_no_way_back(run: Callable[..., Run], gdb: Gdb, program: Path) -> None:
+    run(program.with_name("program.toml"))
+
+    said = gdb("stepi", "reverse-stepi", "kill", file=program)
+
+    assert "this run is not recorded" in said
+    assert "No more reverse-execution history" in said
+
+
 def test_other_hosts_are_refused_without_an_explicit_word(vmmgr: Vmmgr) -> None:
     refused = vmmgr("validate", "machines/hello.toml", "--set", "gdb.listen=0.0.0.0:1234", status=2)
 

@@ -80,6 +80,8 @@ def test_wrong_escapes_are_refused(text) -> None:
         ["up", "missing.toml"],
         ["status", "missing.toml"],
         ["up", "--bogus"],
+        ["logs", "demo", "-n", "-1"],
+        ["events", "demo", "--until", "lunch"],
     ],
 )
 def test_wrong_command_lines_are_exit_code_2(argv, capsys, tmp_path, monkeypatch) -> None:

@@ -38,6 +38,12 @@ class Owner:
     def power_off(self) -> None:
         self.powered_off = True
 
+    def rewind(self, *, back: int | None, to: int | None, inputs: int | None) -> dict[str, Any]:
+        raise AssertionError("nothing leads back")
+
+    def history(self) -> None:
+        return None
+
 
 class Gdb:
     """Sends packets and collects the answers."""
@@ -178,6 +184,11 @@ def test_detached_machine_goes_on_without_breakpoints(gdb: Gdb) -> None:
     assert gdb.ask(b"D") == b"OK"
     assert not gdb.owner.held
     assert gdb.run() == b""
+
+
+def test_way_back_without_a_record_ends_at_once(gdb: Gdb) -> None:
+    assert gdb.ask(b"bs") == b"T05thread:1;replaylog:begin;"
+    assert gdb.ask(b"bc") == b"T05thread:1;replaylog:begin;"
 
 
 def test_kill_pulls_the_plug(gdb: Gdb) -> None:

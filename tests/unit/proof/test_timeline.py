@@ -28,7 +28,7 @@ def ran(recorded: Recorded, timeline: Timeline, until: int) -> None:
     while recorded.machine.now() < until:
         recorded.run(min(until, recorded.machine.now() + 50 * MILLISECOND))
         timeline._rested_at = 0.0
-        if timeline.due(recorded.machine.now()):
+        if timeline.due(recorded.machine):
             timeline.take(recorded.machine, lambda: sent(recorded))
 
 
