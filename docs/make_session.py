@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 PROMPT = "$ "
 WIDTH, HEIGHT = 100, 26
 
+NOTICE = "<!-- SPDX-License-Identifier: BSD-2-Clause -->"
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -110,7 +112,7 @@ class Screen:
 def main() -> None:
     """Play all scenes and write the page."""
     page = [
-        "<!-- SPDX-License-Identifier: BSD-2-Clause -->",
+        NOTICE,
         "<!-- made by docs/make_session.py; do not edit -->",
         "# A session",
         "",

@@ -16,7 +16,7 @@ from manager.proof.log import Check, Start, read
 from manager.proof.ready_cache import ReadyCache
 from manager.proof.recorder import Recorder, header_of
 from manager.proof.replay import seconds
-from manager.proof.timeline import Timeline, input_before
+from manager.proof.timeline import Checkpoint, Timeline, input_before
 from manager.snapshot.store import Store
 
 if TYPE_CHECKING:
@@ -52,14 +52,19 @@ class Keeper:
 
     # -- beginning and end ----------------------------------------------------------------
 
-    def begin(self, start: Start) -> None:
-        """Begin to record, unless the machine file says no; a host that refuses is told of."""
+    def begin(self, start: Start, base: Path | None = None) -> None:
+        """Begin to record, unless the machine file says no; a host that refuses is told of.
+
+        `base` is a snapshot of the machine as it is, if there is one apart from the start.
+        """
         settings = self._owner.machine.graph.record
         if not settings.enabled:
             return
         store = Store(self._paths.snapshots)
         self.timeline = Timeline(store, settings.rewind_ns)
         self.timeline.clear()
+        if base is not None:
+            self.timeline.base = Checkpoint(self._owner.machine.now(), "", base, self._sent())
         try:
             self._begun_with = dict.fromkeys(self._owner.wiring.wires, 0)
             self._record(self._owner.machine, start)

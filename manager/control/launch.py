@@ -131,7 +131,9 @@ def _own(
         keeper = owner.keeper = Keeper(owner, home.paths, audience.say)
         try:
             origin.replay(wires)
-            keeper.begin(origin.start)
+            keeper.begin(
+                origin.start, origin.cached.snapshot if origin.cached is not None else None
+            )
             keeper.to_cache = origin.to_cache
             stdio = None if launch.detached else terminal(owner)
             connect_backends(wiring, graph, selector, stdio, home.paths.pty_link)

@@ -111,12 +111,12 @@ class Reverse:
         return machine
 
     def _last_busy_time(self, machine: Machine) -> int | None:
-        """The latest time, near before the place, at which the CPU was at work."""
+        """The latest time, near before the place, at which the CPU has something to do."""
         busy = None
         while (now := machine.now()) < self._now and place_of(machine) < self._wanted:
-            if not machine.engine.halted:
-                busy = now
-            until = max(machine.idle_until() or 0, now + NEAR)
+            until = machine.idle_until()
+            if until is None:
+                busy, until = now, now + NEAR
             if until >= self._now or machine.run(until) is not None:
                 break
         return busy
@@ -131,8 +131,7 @@ class Reverse:
         """One instruction. HLT is one, and what comes with the interrupt that ends it another."""
         self._hits.clear()
         was_halted = machine.engine.halted
-        if not was_halted:
-            machine.engine.debug_from_here(step=True)
+        machine.engine.debug_from_here(step=True)
         while not self._hits:
             if machine.run(max(machine.idle_until() or 0, machine.now()) + 1) is not None:
                 return False

@@ -33,6 +33,8 @@ DENSE = 8
 """Checkpoints that are kept at that distance; before them it doubles again and again."""
 REST = 30
 """How many times as long as saving takes nothing is saved after it: at most 3 % goes there."""
+LONGEST_REST = 1.0
+"""Seconds; the first checkpoint, of all RAM, takes longer than the others."""
 BUDGET = 1 << 30
 """Bytes that checkpoints may take on disk."""
 
@@ -69,6 +71,8 @@ class Timeline:
     store: Store
     window: int
     checkpoints: list[Checkpoint] = field(default_factory=list)
+    base: Checkpoint | None = None
+    """A state that somebody else keeps, at which this process began."""
     abandoned: list[str] = field(default_factory=list)
     """Tags of checkpoints on other branches, and of forks."""
     fault: str = ""
@@ -112,7 +116,7 @@ class Timeline:
         except (HostError, OSError) as error:
             self.fault = str(error)
         now = time.monotonic()
-        self._rested_at = now + REST * (now - began)
+        self._rested_at = now + min(REST * (now - began), LONGEST_REST)
 
     def _thin(self, now: int) -> None:
         """Let go of what is too old, too close together or too much."""
@@ -154,7 +158,7 @@ class Timeline:
                 help="earlier states are in its snapshots, if there are any",
             )
         nearest = [item for item in self.checkpoints if item.at <= target]
-        start = nearest[-1] if nearest else None
+        start = nearest[-1] if nearest else self._base(target)
         machine = self._at(start, header)
         sent = dict(start.sent if start is not None else begun_with)
 
@@ -175,12 +179,16 @@ class Timeline:
             )
         machine.inputs.recall()
         known.append(Check(target, None, digests.joined(machine.records())))
-        if start is not None:
-            self._mark_fork(start)
+        if nearest:
+            self._mark_fork(nearest[-1])
         self._abandon(self.checkpoints[len(nearest) :])
         self.checkpoints = nearest
         self._next_at, self._next_work = target + INTERVAL, _work(machine) + WORK
         return Rewound(machine, sent, known, start)
+
+    def _base(self, target: int) -> Checkpoint | None:
+        base = self.base
+        return base if base is not None and base.at <= target and base.path.is_dir() else None
 
     @staticmethod
     def _at(start: Checkpoint | None, header: Header) -> Machine:

@@ -205,7 +205,9 @@ PyObject *engine_pass(PyObject *self, PyObject *step)
     d->hit = HIT_NONE;
     d->passing = true;
     d->pass_address = linear_eip(e);
-    d->step = wanted ? STEP_WANTED : STEP_NONE;
+    /* Whoever steps in HLT waits for its end. */
+    int first = FIELD(uint32_t, e->cs, CS_HALTED) ? STEP_TAKEN : STEP_WANTED;
+    d->step = wanted ? first : STEP_NONE;
     Py_RETURN_NONE;
 }
 

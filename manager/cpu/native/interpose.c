@@ -41,8 +41,15 @@ static void enter_ring0(void *env, uint32_t cs_selector, bool code64)
 
 /* ---- time ---- */
 
-/* Unicorn asks after every load and store whether to stop, and would then leave the block in
- * the middle. We stop between blocks only, where time is exact. */
+/* Unicorn asks at the start of a block and after every load and store whether to stop, and would
+ * then leave the block in the middle. We stop between blocks only, where time is exact. The first
+ * of these writes the question into translated code, the second answers it where one still stands.
+ */
+EXPORT void check_exit_request_x86_64(void *tcg)
+{
+    (void)tcg;
+}
+
 EXPORT void helper_check_exit_request_x86_64(void *uc, uint32_t in_delay_slot)
 {
     (void)uc;

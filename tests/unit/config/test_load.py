@@ -214,7 +214,7 @@ def test_a_name_for_a_file_gets_the_file_that_is_there(
     monkeypatch.chdir(tmp_path)
     Path("demo.toml").touch()
 
-    with pytest.raises(ConfigError, match="did you mean `demo.toml`"):
+    with pytest.raises(ConfigError, match=r"did you mean `demo\.toml`"):
         load(Path("demo"))
     with pytest.raises(ConfigError, match="a machine file is wanted here"):
         load(Path("other"))
