@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 PROMPT = "$ "
 WIDTH, HEIGHT = 100, 26
 
+# REUSE-IgnoreStart: the notice of the page, not of this file.
 NOTICE = "<!-- SPDX-License-Identifier: BSD-2-Clause -->"
+# REUSE-IgnoreEnd
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Going backwards: the machine is taken back by its record, and run forward to just before.
 
-A place in a run is the virtual time in ticks with the program counter: a block's time is charged
-when it begins and no two of its instructions have one address, so no two places are equal.
+A place in a run is the virtual time in ticks, the program counter, and whether the block there has
+begun: its time is charged then, and no two of its instructions have one address.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from manager.machine.inputs import Input
     from manager.machine.machine import Machine
 
-Place = tuple[int, int]
-"""(ticks, linear address of the next instruction)."""
+Place = tuple[int, int, bool]
+"""(ticks, linear address of the next instruction, in the middle of a block)."""
 STEP_WINDOWS = (2_000, 200_000, 20_000_000, 2_000_000_000)
 """Virtual ns to go back for the instruction before, one after the other."""
 CONTINUE_WINDOWS = (1_000_000, 100_000_000, 10_000_000_000)
@@ -31,7 +31,14 @@ MOST_HITS = 100_000
 
 def place_of(machine: Machine) -> Place:
     """Where the machine is."""
-    return machine.engine.time[0], program_counter(machine.engine.read_state())
+    engine = machine.engine
+    return engine.time[0], program_counter(engine.read_state()), engine.in_block
+
+
+def _order(place: Place) -> Place:
+    """What comes later is greater: at one time the rest of a block, upwards, then what follows."""
+    ticks, address, in_block = place
+    return ticks, address if in_block else 1 << 64, in_block
 
 
 class Reverse:
@@ -61,7 +68,7 @@ class Reverse:
                 continue
             machine = self._go_back(near)
             count = 0
-            while not self._is_there(machine) and place_of(machine) < self._wanted:
+            while not self._is_there(machine) and not self._is_past(machine):
                 if not self._step(machine):
                     break
                 count += 1
@@ -113,7 +120,7 @@ class Reverse:
     def _last_busy_time(self, machine: Machine) -> int | None:
         """The latest time, near before the place, at which the CPU has something to do."""
         busy = None
-        while (now := machine.now()) < self._now and place_of(machine) < self._wanted:
+        while (now := machine.now()) < self._now:
             until = machine.idle_until()
             if until is None:
                 busy, until = now, now + NEAR
@@ -126,6 +133,9 @@ class Reverse:
         if self._halted and machine.engine.halted:
             return (machine.idle_until() or 0) > self._now
         return place_of(machine) == self._wanted
+
+    def _is_past(self, machine: Machine) -> bool:
+        return _order(place_of(machine)) > _order(self._wanted)
 
     def _step(self, machine: Machine) -> bool:
         """One instruction. HLT is one, and what comes with the interrupt that ends it another."""
@@ -151,12 +161,12 @@ class Reverse:
         machine.engine.debug(breakpoints, watchpoints)
         machine.engine.debug_from_here(step=False)
         count = 0
-        while place_of(machine) < self._wanted and count < MOST_HITS:
+        while not self._is_past(machine) and count < MOST_HITS:
             before = len(self._hits)
             ended = machine.run(self._now + 1)
             if len(self._hits) == before:
                 break
-            if place_of(machine) >= self._wanted:
+            if self._is_past(machine) or self._is_there(machine):
                 break
             count += 1
             if count == wanted or ended is not None:

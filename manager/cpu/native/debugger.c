@@ -2,7 +2,7 @@
 /*
  * A debugger on the host's side: it stops the guest before an instruction, after one, or after an
  * access to memory, and the guest cannot tell. (What the guest sets in its own debug registers is
- * in debug.c.)
+ * in debug_registers.c.)
  *
  * Elsewhere a run stops between blocks only, and a block's time is charged when it begins. Both
  * stay so. A block with a breakpoint in it is walked: charged as a whole, then executed one

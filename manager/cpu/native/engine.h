@@ -108,7 +108,7 @@ struct engine {
     bool in_python; /* a callback into Python is under way */
     int int_length; /* of the last INT n, in bytes */
 
-    /* See debug.c. */
+    /* See debug_registers.c. */
     bool replay;         /* the instruction that runs is the one that hits a watchpoint */
     uint32_t watch_hits; /* bits of DR6 that wait for it to complete */
 
@@ -291,5 +291,23 @@ static inline uint64_t ask3(struct engine *e, enum call call, uint64_t a, uint64
 {
     return ask(e, e->calls[call], 3, (uint64_t[]){a, b, c});
 }
+
+/* The block, exception and invalid-instruction hooks; Unicorn's error code. */
+int add_hooks(struct engine *e);
+
+/* selfcheck.c: what is wrong with the layout, or NULL; whether our functions are the ones bound;
+ * taking back what the CPU model claims and we do not have. */
+const char *layout_mistake(struct engine *e);
+bool interposed(struct engine *e);
+void correct_features(struct engine *e);
+
+/* memory.c: methods of the Python type. */
+PyObject *engine_map_ram(PyObject *self, PyObject *args);
+PyObject *engine_map_rom(PyObject *self, PyObject *args);
+PyObject *engine_map_hole(PyObject *self, PyObject *args);
+PyObject *engine_map_mmio(PyObject *self, PyObject *args);
+
+/* Sets RuntimeError from an error code of Unicorn's; always -1. */
+int unicorn_failed(const char *what, int error);
 
 #endif
