@@ -3,7 +3,7 @@
  * Where Unicorn 2.1.4 keeps what its public API does not show.
  *
  * Offsets in bytes into CPUX86State (`env`) and CPUState (`cs`) of the x86-64
- * target, from the structure declarations of tag v2.1.4. engine.c proves the
+ * target, from the structure declarations of tag v2.1.4. selfcheck.c proves the
  * ones that matter against the public API before the first guest instruction
  * and refuses any other version.
  */
