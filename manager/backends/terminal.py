@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 
 HIGHEST = 4096
 """Descriptors below this one are closed in the process that waits."""
+STOPS = 16
+"""How often a process in the background stops before it takes the terminal all the same; one that
+no shell looks after cannot stop at all."""
 
 
 class RawTerminal:
@@ -35,6 +38,7 @@ class RawTerminal:
     def enter(self) -> None:
         """Go into raw mode, if this is a terminal."""
         if self._saved is None and os.isatty(self._descriptor):
+            _await_foreground(self._descriptor)
             saved = termios.tcgetattr(self._descriptor)
             self._leash = _guard(self._descriptor, saved)
             self._saved = saved
@@ -62,6 +66,20 @@ class RawTerminal:
         trace: TracebackType | None,
     ) -> None:
         self.leave()
+
+
+def _await_foreground(terminal: int) -> None:
+    """Stop, as the terminal would have us do, until the shell's `fg`.
+
+    A shell edits its command line in a raw mode of its own, which is not the one to go back to.
+    """
+    for _ in range(STOPS):
+        try:
+            if os.tcgetpgrp(terminal) == os.getpgrp():
+                return
+        except OSError:  # not the terminal that controls this process
+            return
+        os.kill(0, signal.SIGTTOU)
 
 
 def _guard(terminal: int, saved: list[Any]) -> int:

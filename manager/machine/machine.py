@@ -33,6 +33,8 @@ CPU_ID = "cpu"
 TIME_ID = "time"
 ROM_ID = "rom"
 INPUT_SUFFIX = ".input"
+RESET_TIME = 1_000_000
+"""ns for which a reset holds the machine, PCI's shortest; so one that resets for ever gets on."""
 
 
 @dataclass(slots=True)
@@ -224,6 +226,7 @@ class Machine:
     def _reset(self) -> None:
         """A reset begins anew: RAM cleared, devices at power-on, the boot image loaded again."""
         self._reset_requested = False
+        self.engine.advance(self.now() + RESET_TIME)
         self.memory.clear()
         self.engine.invalidate(0, self.memory.regions[-1].end)
         self._board.reset()

@@ -21,6 +21,7 @@ _LONGEST = 120
 def keep(machine: Machine, directory: Path) -> str:
     """Write a machine's output, report and snapshot to `directory`; returns the report."""
     from manager.api import report
+
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     lines = [f"time: {machine.time / 1e9:.6f} s of guest time"]

@@ -92,7 +92,7 @@ def test_cpu_starts_at_the_reset_vector_and_a_reset_starts_it_there_again(graph)
     """
     machine = Machine.power_on(graph(rom(code)))
 
-    machine.run(1_000_000)
+    machine.run(5_000_000)
 
     said = machine.ports["board.debug"].take_output()
     assert said.startswith(b"mmm")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from manager.cli.main import main
+from manager.control.record import MachineRecord, write_record
 from manager.graph.build import load_graph
 from manager.graph.identity import to_plain
 
@@ -136,7 +137,11 @@ class TestDiff:
     def test_stopped_machine_has_nothing_to_compare(
         self, folder: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        (folder / "state" / "idle").mkdir(parents=True)
+        home = folder / "state" / "idle"
+        home.mkdir(parents=True)
+        record = MachineRecord("idle", str(folder / "a.toml"), phase="stopped")
+        write_record(home / "machine.json", record)
+
         assert main(["diff", "idle", "a.toml"]) == 4
         assert "idle is stopped" in capsys.readouterr().err
 
