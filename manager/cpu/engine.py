@@ -131,6 +131,12 @@ class Engine(Protocol):
     def map_hole(self, base: int, length: int) -> None:
         """Physical addresses where nothing answers: all ones."""
 
+    def watch_msrs(self, watch: Callable[[int, int, int, int], None]) -> None:
+        """Call `watch(number, value, written, refused)` at every RDMSR and WRMSR.
+
+        What is refused becomes #GP and has no effect.
+        """
+
     def invalidate(self, start: int, end: int) -> None:
         """The host wrote to RAM in [start, end): forget code translated from it."""
 

@@ -109,6 +109,7 @@ class UnicornEngine:
         self.map_rom = engine.map_rom
         self.map_mmio = engine.map_mmio
         self.map_hole = engine.map_hole
+        self.watch_msrs = engine.watch_msrs
         self.invalidate = engine.invalidate
         self._a20 = True
         self._debugged: tuple[Collection[int], Collection[Watchpoint]] = ((), ())

@@ -99,6 +99,8 @@ class Machine:
             self.engine.map_hole(base, length)
         platform.connect(self._board.interrupts.lapic)
         self.trace.pci(self._board.pci)
+        if "msr" in graph.debug.trace:
+            self.engine.watch_msrs(self.trace.msr)
         if graph.debug.trace_file is not None:
             self.trace.open(graph.debug.trace_file)
 

@@ -41,14 +41,12 @@ class PcPlatform:
 
     def read_msr(self, number: int) -> int:
         """RDMSR of a register that the local APIC keeps."""
-        base = number == MSR_APIC_BASE
-        value = self._lapic.read_base() if base else self._lapic.read_tsc_deadline()
-        self._trace.msr(number, value, written=False)
-        return value
+        if number == MSR_APIC_BASE:
+            return self._lapic.read_base()
+        return self._lapic.read_tsc_deadline()
 
     def write_msr(self, number: int, value: int) -> None:
         """WRMSR to a register that the local APIC keeps."""
-        self._trace.msr(number, value, written=True)
         if number == MSR_APIC_BASE:
             self._lapic.write_base(value)
         else:

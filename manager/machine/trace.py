@@ -98,10 +98,10 @@ class Trace:
 
         bus.read, bus.write = watched_read, watched_write  # type: ignore[method-assign]
 
-    def msr(self, number: int, value: int, *, written: bool) -> None:
-        """A model-specific register was read or written."""
-        if "msr" in self.kinds:
-            self._note(f"msr {number:08x} {'<-' if written else '->'} {value:016x}")
+    def msr(self, number: int, value: int, written: int, refused: int) -> None:
+        """RDMSR or WRMSR; one that is refused is a #GP for the guest."""
+        arrow = "<-" if written else "->"
+        self._note(f"msr {number:08x} {arrow} {'#GP' if refused else f'{value:016x}'}")
 
     def _owner(self, port: int) -> str:
         return self._owners.get(port, "")

@@ -32,7 +32,7 @@ static void keep_exception(struct engine *e)
 
 uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *arguments)
 {
-    PyObject *boxed[3] = {NULL};
+    PyObject *boxed[4] = {NULL};
     for (size_t i = 0; i < count; i++)
         boxed[i] = PyLong_FromUnsignedLongLong(arguments[i]);
     e->in_python = true;

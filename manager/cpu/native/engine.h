@@ -128,6 +128,7 @@ struct engine {
     uint64_t stored_page; /* the page of the last watched store */
 
     PyObject *calls[CALLS]; /* bound methods of the platform, see call_names */
+    PyObject *msr_watch;    /* (number, value, written, refused), or NULL */
     PyObject *raised;       /* what a callback raised: re-raised by run() */
     PyObject *mapped;       /* list of objects that must outlive the engine */
 };
@@ -268,7 +269,7 @@ int contained_run(struct engine *e);
 void *contained_translation(struct engine *e, uint64_t pc, uint64_t cs_base, uint32_t flags,
                             int cflags);
 
-/* Calls `method` with up to three unsigned arguments. A raised exception is kept for run(), the
+/* Calls `method` with up to four unsigned arguments. A raised exception is kept for run(), the
  * run ends, and the answer is all ones. */
 uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *arguments);
 

@@ -83,6 +83,7 @@ static int engine_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     for (int i = 0; i < CALLS; i++)
         Py_VISIT(e->calls[i]);
+    Py_VISIT(e->msr_watch);
     Py_VISIT(e->raised);
     Py_VISIT(e->mapped);
     return 0;
@@ -93,6 +94,7 @@ static int engine_clear(PyObject *self)
     struct engine *e = (struct engine *)self;
     for (int i = 0; i < CALLS; i++)
         Py_CLEAR(e->calls[i]);
+    Py_CLEAR(e->msr_watch);
     Py_CLEAR(e->raised);
     if (e->crashed) { /* nothing of it can be trusted, closing it neither */
         e->uc = NULL;
@@ -262,6 +264,12 @@ static PyObject *engine_set_a20(PyObject *self, PyObject *enabled)
     Py_RETURN_NONE;
 }
 
+static PyObject *engine_watch_msrs(PyObject *self, PyObject *watch)
+{
+    Py_XSETREF(((struct engine *)self)->msr_watch, Py_NewRef(watch));
+    Py_RETURN_NONE;
+}
+
 static PyObject *engine_invalidate(PyObject *self, PyObject *args)
 {
     unsigned long long start, end;
@@ -399,6 +407,7 @@ static PyMethodDef engine_methods[] = {
     {"nmi", engine_nmi, METH_NOARGS, "pulse the NMI pin"},
     {"can_interrupt", engine_can_interrupt, METH_NOARGS, "an interrupt waits and would be taken"},
     {"set_a20", engine_set_a20, METH_O, "open or close the A20 gate"},
+    {"watch_msrs", engine_watch_msrs, METH_O, "watch_msrs(f): f(number, value, written, refused)"},
     {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM was written"},
     {"peek", engine_peek, METH_VARARGS, "peek(offset, length) -> bytes of CPU state"},
     {"poke", engine_poke, METH_VARARGS, "poke(offset, bytes)"},

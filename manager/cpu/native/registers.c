@@ -114,20 +114,31 @@ static bool valid_msr(void *env, uint32_t number, uint64_t value)
     }
 }
 
+/* Whoever traces hears of every access, before one that is refused becomes #GP. */
+static void tell(uint32_t number, uint64_t value, bool written, bool refused)
+{
+    struct engine *e = running_engine; /* NULL while selfcheck.c writes MSRs by the API */
+    if (e != NULL && e->msr_watch != NULL)
+        ask(e, e->msr_watch, 4, (uint64_t[]){number, value, written, refused});
+}
+
 EXPORT void helper_rdmsr_x86_64(void *env)
 {
     uint32_t number = (uint32_t)*reg(env, R_RCX);
     enum keeper keeper = keeper_of(number);
     uint64_t value = 0;
-    if (number == MSR_TSC)
-        value = running_engine->now / TICKS_PER_NS;
-    else if (keeper == UNICORN) {
+    if (keeper == UNICORN) {
         unicorn.rdmsr(env);
-        return;
-    } else if (keeper == PLATFORM)
+        value = (uint32_t)*reg(env, R_RAX) | *reg(env, R_RDX) << 32;
+    } else if (keeper == PLATFORM) {
         value = ask1(running_engine, CALL_READ_MSR, number);
-    else if (keeper == NOBODY)
+    } else if (number == MSR_TSC) {
+        value = running_engine->now / TICKS_PER_NS;
+    } else if (keeper == NOBODY) {
+        tell(number, 0, false, true);
         unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    }
+    tell(number, value, false, false);
     *reg(env, R_RAX) = (uint32_t)value;
     *reg(env, R_RDX) = value >> 32;
 }
@@ -136,21 +147,16 @@ EXPORT void helper_wrmsr_x86_64(void *env)
 {
     uint32_t number = (uint32_t)*reg(env, R_RCX);
     uint64_t value = (uint32_t)*reg(env, R_RAX) | *reg(env, R_RDX) << 32;
-    if (!valid_msr(env, number, value))
+    enum keeper keeper = keeper_of(number);
+    /* The TSC cannot be set: it is virtual time. */
+    bool refused = !valid_msr(env, number, value) || (keeper == NOBODY && number != MSR_TSC);
+    tell(number, value, true, refused);
+    if (refused)
         unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
-    switch (keeper_of(number)) {
-    case UNICORN:
+    if (keeper == UNICORN)
         unicorn.wrmsr(env);
-        break;
-    case PLATFORM:
+    else if (keeper == PLATFORM)
         ask2(running_engine, CALL_WRITE_MSR, number, value);
-        break;
-    case ZERO:
-        break;
-    case NOBODY:
-        if (number != MSR_TSC) /* the TSC cannot be set: it is virtual time */
-            unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
-    }
 }
 
 /* ---- control registers ---- */

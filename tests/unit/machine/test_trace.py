@@ -19,6 +19,8 @@ GUEST = """
     in eax, dx
     mov ecx, 0x1b
     rdmsr
+    mov ecx, 0xc0000082
+    wrmsr
     mov al, 3
     out 0xf4, al
 1:  jmp 1b
@@ -41,6 +43,7 @@ def test_every_kind_of_event_has_its_line(tmp_path: Path) -> None:
         "pci 4.0 [00] -> 00021b36",
         "in  0cfc -> 00021b36  slots.0",
         "msr 0000001b -> 00000000fee00900",
+        "msr c0000082 <- 00000000fee00900",
         "out 00f4 <- 03  lpc.debug-exit",
     ]
 
