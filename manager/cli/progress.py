@@ -35,6 +35,12 @@ class Progress:
         self._now = now
         self._next = now() + PATIENCE
         self._shown = False
+        self._done = 0
+
+    def add(self, count: int) -> None:
+        """So many bytes more are done."""
+        self._done += count
+        self.update(self._done)
 
     def update(self, done: int, total: int | None = None) -> None:
         """So many bytes are done, of so many if that is known."""

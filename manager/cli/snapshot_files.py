@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manager.cli.progress import Progress
 from manager.cli.snapshot import size
 from manager.errors import UsageError
 
@@ -22,7 +23,8 @@ def verify(args: argparse.Namespace) -> int:
     from manager import snapshot
     from manager.cli.snapshot_refs import find_snapshot
 
-    checked = snapshot.verify(find_snapshot(args.path))
+    with Progress("verifying") as progress:
+        checked = snapshot.verify(find_snapshot(args.path), progress.add)
     files = len(checked.manifest.objects) + 1
     if args.json:
         summary = {"schema": 1, "ok": True, "files": files, "ram_bytes": checked.ram_size}
@@ -40,7 +42,8 @@ def export(args: argparse.Namespace) -> int:
 
     opened = snapshot.open(find_snapshot(args.path))
     file = Path(args.file or f"{opened.header.machine}{archive.SUFFIX}")
-    archive.export(opened, file)
+    with Progress("exporting") as progress:
+        archive.export(opened, file, progress.add)
     return _report(args, file, f"{file}: {size(file.stat().st_size)}")
 
 
@@ -58,7 +61,8 @@ def load(args: argparse.Namespace) -> int:
             f"{args.name} has {'a suspended state' if tag == CURRENT else tag} already",
             help="choose another tag" if args.tag else f"name a tag, or `discard {args.name}`",
         )
-    path = store.add(tag, lambda target: archive.unpack(Path(args.file), target))
+    with Progress("importing") as progress:
+        path = store.add(tag, lambda target: archive.unpack(Path(args.file), target, progress.add))
     name = args.name if tag == CURRENT else f"{args.name}:{tag}"
     return _report(args, path, f"{args.file} is {name} now")
 
@@ -70,10 +74,11 @@ def convert(args: argparse.Namespace) -> int:
     from manager.snapshot import archive
 
     output = Path(args.output)
-    if Path(args.path).is_file():
-        archive.unpack(Path(args.path), output)
-    else:
-        archive.export(snapshot.open(find_snapshot(args.path)), output)
+    with Progress("converting") as progress:
+        if Path(args.path).is_file():
+            archive.unpack(Path(args.path), output, progress.add)
+        else:
+            archive.export(snapshot.open(find_snapshot(args.path)), output, progress.add)
     return _report(args, output, f"{args.path} converted to {output}")
 
 

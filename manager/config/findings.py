@@ -66,6 +66,8 @@ def _path(loc: tuple[int | str, ...], tree: Any) -> KeyPath:
         elif isinstance(tree, list) and isinstance(key, int) and key < len(tree):
             tree = tree[key]
             path += (key,)
+        elif is_last and path[-1:] == ("backend",):
+            path += (key,)  # a key that a backend without a table of its own should have
     return path
 
 
@@ -121,6 +123,8 @@ def _missing(path: KeyPath, origins: Origins) -> Diagnostic:
         help = f"one of {', '.join(f'`{name}`' for name in DEVICES)}"
     elif key == "type":
         help = f"one of {', '.join(f'`{name}`' for name in BACKENDS)}"
+    elif key == "path" and table[-1] == "backend":
+        help = 'write a table, { type = ..., path = "com2.txt" }'
     message = f"`{'.'.join(map(str, table))}` needs `{key}`"
     return Diagnostic("VM013", message, origins.key_span(tuple(table)), help=help)
 

@@ -103,7 +103,8 @@ def expand(layers: Layers) -> None:
             values[name] = value
         else:
             values[name] = str(value)
-            problem = Diagnostic("VM011", "a variable is a string", span(("vars", name)))
+            help = f'write {name} = "{values[name]}"' if isinstance(value, int | float) else None
+            problem = Diagnostic("VM011", "a variable is a string", span(("vars", name)), help=help)
             layers.problems.append(problem)
 
     used: set[str] = set()

@@ -34,7 +34,7 @@ MAX_RAM = 1 << 40
 ANOTHER = "ask for the file again: it was damaged on its way, or made by something else"
 
 
-def export(snapshot: Snapshot, file: Path) -> None:
+def export(snapshot: Snapshot, file: Path, advance: ram.Advance = ram.unwatched) -> None:
     """Write all of `snapshot` to the new file `file`, durably; its RAM is checked on the way.
 
     Raises SnapshotCorruptError, HostError.
@@ -53,6 +53,7 @@ def export(snapshot: Snapshot, file: Path) -> None:
                 with compressor.stream_writer(stream, closefd=False) as out:
                     for part in _parts(snapshot):
                         out.write(part)
+                        advance(len(part))
                 stream.flush()
                 os.fsync(fd)
             temp.rename(file)
@@ -90,7 +91,7 @@ def _padding(length: int) -> bytes:
     return bytes(-length % BLOCK)
 
 
-def unpack(file: Path, directory: Path) -> None:
+def unpack(file: Path, directory: Path, advance: ram.Advance = ram.unwatched) -> None:
     """Make the snapshot in the archive `file` the new directory `directory`, wholly checked.
 
     Raises SnapshotCorruptError for anything but what `export` writes, HostError.
@@ -102,7 +103,7 @@ def unpack(file: Path, directory: Path) -> None:
             decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
             options = {"read_across_frames": False, "closefd": False}
             with decompressor.stream_reader(stream, **options) as reader:
-                _Unpacking(file, reader).into(temp)
+                _Unpacking(file, reader, advance).into(temp)
             if stream.read(1):
                 raise corrupt(file, "something follows the snapshot", help=ANOTHER)
     except zstandard.ZstdError as error:
@@ -112,7 +113,10 @@ def unpack(file: Path, directory: Path) -> None:
 
 
 class _Unpacking:
-    def __init__(self, file: Path, reader: zstandard.ZstdDecompressionReader) -> None:
+    def __init__(
+        self, file: Path, reader: zstandard.ZstdDecompressionReader, advance: ram.Advance
+    ) -> None:
+        self._advance = advance
         self._file = file
         self._reader: IO[bytes] = reader
         self._at = 0
@@ -184,6 +188,7 @@ class _Unpacking:
         if left:
             raise self._fault("the file ends too early")
         self._at += length
+        self._advance(length)
         return b"".join(parts)
 
     def _pad(self, length: int) -> None:

@@ -7,7 +7,7 @@ import errno
 import mmap
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -34,6 +34,14 @@ _LEAST_MAPPED = 32
 """Pages of a run that is mapped; copying a shorter one costs less than a mapping of its own."""
 _MOST_MAPPED = 16_384
 """Stretches of data in a file on tmpfs; the kernel has room for 65,530 mappings."""
+
+
+Advance = Callable[[int], None]
+"""Told of every so many bytes that long work has got further."""
+
+
+def unwatched(count: int) -> None:
+    """Nobody wants to know how far the work is."""
 
 
 def root_hash(length: int, segment: int, hashes: bytes) -> bytes:
@@ -194,7 +202,13 @@ def _map_data(fd: int, region: RamEntry) -> Ram:
     return memory
 
 
-def verify_object(directory: Path, entry: RamObject, regions: list[RamEntry], writer: str) -> None:
+def verify_object(
+    directory: Path,
+    entry: RamObject,
+    regions: list[RamEntry],
+    writer: str,
+    advance: Advance = unwatched,
+) -> None:
     """Read a whole object and compare it with its hashes; raises at the first difference."""
     path = directory / entry.file
     digest = root_hash(entry.length, entry.segment, bytes(entry.hashes))
@@ -205,6 +219,7 @@ def verify_object(directory: Path, entry: RamObject, regions: list[RamEntry], wr
         next_data = _next_data(fd, 0)
         for index, start in enumerate(range(0, entry.length, entry.segment)):
             end = min(start + entry.segment, entry.length)
+            advance(end - start)
             expected = bytes(entry.hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES])
             if next_data < start:
                 next_data = _next_data(fd, start)

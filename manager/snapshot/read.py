@@ -182,12 +182,12 @@ class Snapshot:
                 mapped.append((entry.base, memory))
         return mapped
 
-    def verify_ram(self) -> None:
+    def verify_ram(self, advance: ram.Advance = ram.unwatched) -> None:
         """Read all RAM and compare it with its hashes; raises SnapshotCorruptError."""
         regions: list[RamEntry] = self.manifest.ram
         with host_failures(f"cannot read the RAM of {self.directory}", "try again"):
             for entry in self.manifest.objects:
-                ram.verify_object(self.directory, entry, regions, self.header.writer)
+                ram.verify_object(self.directory, entry, regions, self.header.writer, advance)
 
     def _corrupt(
         self, fault: str, *, offset: int | None = None, chunk: str = "", help: str = START_OVER
@@ -201,10 +201,10 @@ _OTHER_DEVICES = (
 )
 
 
-def verify(path: Path) -> Snapshot:
+def verify(path: Path, advance: ram.Advance = ram.unwatched) -> Snapshot:
     """Open a snapshot and check every byte of it, RAM included."""
     snapshot = open_snapshot(path)
-    snapshot.verify_ram()
+    snapshot.verify_ram(advance)
     return snapshot
 
 
