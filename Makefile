@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make hello   boot our own small guest; Ctrl-] leaves it running
 # make test    everything that must hold: style, types, licences, tests
-# make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md
+# make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md and .svg
 # make docs    write again the pages that repeat what the program knows
 # make guest   build machines/hello/hello.bin again, after a change of its source
 # make clean   remove the environment and what was built
@@ -41,7 +41,7 @@ unit: $(DEV_READY)
 	$(BIN)/python -m pytest -n $(JOBS)
 
 bench: $(DEV_READY)
-	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md
+	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md --picture docs/benchmarks.svg
 
 docs: $(DEV_READY)
 	$(BIN)/python docs/generate.py

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`python -m benchmarks [NAME...] [--json FILE] [--markdown FILE]`."""
+"""`python -m benchmarks [NAME...] [--json FILE] [--markdown FILE] [--picture FILE]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import benchmarks
-from benchmarks import host, report
+from benchmarks import host, picture, report
 from benchmarks.row import FULL, Effort, Row
 
 
@@ -61,6 +61,8 @@ def main(argv: Sequence[str]) -> int:
         args.json.write_text(json.dumps(report.plain(facts, results), indent=2) + "\n")
     if args.markdown is not None:
         args.markdown.write_text(report.markdown(facts, results))
+    if args.picture is not None:
+        args.picture.write_text(picture.svg(results))
     return 0
 
 
@@ -74,6 +76,7 @@ def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="name the benchmarks, measure nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every value here")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write a page here")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="also draw the ratios here")
     parser.add_argument(
         "--rounds", type=_rounds, default=FULL.rounds, metavar="N", help="repetitions [%(default)s]"
     )

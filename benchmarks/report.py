@@ -51,6 +51,8 @@ def markdown(facts: Mapping[str, str], results: Results) -> str:
         "*Median* and *best* are of N repetitions. The last column is vmmgr's median against the",
         "peer's.",
         "",
+        "![How many times as fast as each peer](benchmarks.svg)",
+        "",
         "| | |",
         "|---|---|",
         *(f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items()),

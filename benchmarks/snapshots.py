@@ -20,6 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.row import FULL, VMMGR, Effort, Row
+
+NAME = "snapshots"
+PEERS = ()
 PAGE = 4096
 SIZES = (96, 256, 1024)
 CHANGED_PAGES = 1000
@@ -104,6 +108,30 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
     figures["restore_delta_ms"] = statistics.median(times)
     figures["verify_ms"], _ = _timed(lambda: snapshot.verify(path))
     return figures
+
+
+FIGURES = {
+    "full_ms": "full suspend",
+    "unchanged_ms": "suspend, nothing changed",
+    "changed_ms": f"suspend, {CHANGED_PAGES} pages changed",
+    "restore_ms": "restore to the first instruction",
+    "restore_delta_ms": f"restore with a delta of {CHANGED_PAGES} pages",
+    "verify_ms": "verify",
+}
+
+
+def measure(effort: Effort = FULL) -> list[Row]:
+    """Ours alone, by size of RAM; benchmarks/resume.py has the peers."""
+    rows = []
+    for size in SIZES[1:]:
+        with tempfile.TemporaryDirectory() as place:
+            figures = bench(size, Path(place), effort.rounds)
+            os.sync()
+        rows += [
+            Row(f"{what}, {size} MiB, a quarter of it in use", VMMGR, "ms", (figures[key],))
+            for key, what in FIGURES.items()
+        ]
+    return rows
 
 
 def _pages_of(region: Any) -> range:

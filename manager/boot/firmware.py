@@ -38,6 +38,10 @@ SECTOR = 512
 FIRMWARE_RESERVE = 4 << 20
 """The top of RAM, where firmware keeps its tables."""
 
+MZ, PE = b"MZ", b"PE\0\0"
+PE_OFFSET = 0x3C
+"""Where a file of Microsoft's Portable Executable format says at which offset its header is."""
+
 LINUX_ROM = Path(__file__).with_name("linux_rom.bin")
 LINUX_ROM_NAME = "genroms/vmmgr-linux.bin"
 PNP_HEADER, PNP_LENGTH, PNP_CHECKSUM = 0x20, 0x20, 0x29
@@ -81,9 +85,13 @@ def items(graph: Graph, memory: Memory) -> dict[int, bytes | memoryview]:
     if (console := graph.device("lpc.com1")) is not None:
         files["etc/sercon-port"] = struct.pack("<Q", console.ports[0].base)
     if boot.kernel is not None:
-        found |= _kernel(boot, boot.kernel, memory)
-        files[LINUX_ROM_NAME] = linux_rom()
-        files["bootorder"] = f"/rom@{LINUX_ROM_NAME}\n\0".encode()
+        image = _read(boot.kernel)
+        if linux.is_bzimage(image):
+            found |= _bzimage(boot, boot.kernel, image, memory)
+            files[LINUX_ROM_NAME] = linux_rom()
+            files["bootorder"] = f"/rom@{LINUX_ROM_NAME}\n\0".encode()
+        else:
+            found |= _efi_application(boot, boot.kernel, image)
     return found | with_directory(files)
 
 
@@ -128,21 +136,57 @@ def _e820(memory: Memory) -> bytes:
     return low + b"".join(entry.pack(region.base, region.length, E820_RAM) for region in high)
 
 
-def _kernel(boot: FirmwareBoot, path: Path, memory: Memory) -> dict[int, bytes | memoryview]:
+def _efi_application(boot: FirmwareBoot, path: Path, image: bytes) -> dict[int, bytes | memoryview]:
+    """An EFI application, which UEFI firmware starts as it would a Linux kernel with an EFI stub.
+
+    It has no real-mode part, and firmware itself finds places for it and for the initrd.
+    """
+    if not _is_portable_executable(image):
+        raise BootImageError(
+            f"{path}: neither a Linux bzImage nor an EFI application",
+            help="firmware starts no other kernels",
+        )
+    initrd = _read(boot.initrd) if boot.initrd is not None else b""
+    cmdline = boot.cmdline.encode() + b"\0"
+    parts = (
+        (KERNEL_SIZE, KERNEL, image),
+        (INITRD_SIZE, INITRD, initrd),
+        (CMDLINE_SIZE, CMDLINE, cmdline),
+        (SETUP_SIZE, SETUP, b""),
+    )
+    found: dict[int, bytes | memoryview] = {}
+    for size_key, key, content in parts:
+        found[size_key] = struct.pack("<I", len(content))
+        found[key] = content
+    return found
+
+
+def _is_portable_executable(image: bytes) -> bool:
+    if not image.startswith(MZ) or len(image) < PE_OFFSET + 4:
+        return False
+    (header,) = struct.unpack_from("<I", image, PE_OFFSET)
+    return image[header : header + len(PE)] == PE
+
+
+def _bzimage(
+    boot: FirmwareBoot, path: Path, image: bytes, memory: Memory
+) -> dict[int, bytes | memoryview]:
     """A bzImage in its two parts, initrd and command line, and where each of them goes."""
-    image = _read(path)
-    if not linux.is_bzimage(image) or len(image) < linux.SETUP_HEADER_LIMIT:
-        raise BootImageError(f"{path}: not a Linux bzImage", help="firmware boots no other kernels")
+    if len(image) < linux.SETUP_HEADER_LIMIT:
+        raise BootImageError(f"{path}: the bzImage is cut short")
     initrd = _read(boot.initrd) if boot.initrd is not None else b""
     cmdline = boot.cmdline.encode() + b"\0"
     setup_length = ((image[linux.SETUP_SECTORS] or 4) + 1) * SECTOR
     setup = bytearray(image[:setup_length])
+    (version,) = struct.unpack_from("<H", setup, linux.VERSION)
     (limit,) = struct.unpack_from("<I", setup, linux.RAMDISK_MAX)
     top = min(memory.below_4g() - FIRMWARE_RESERVE, (limit or linux.DEFAULT_RAMDISK_MAX) + 1)
     initrd_base = (top - len(initrd)) & -PAGE
-    (init_size,) = struct.unpack_from("<I", setup, linux.INIT_SIZE)
-    (preferred,) = struct.unpack_from("<Q", setup, linux.PREFERRED_ADDRESS)
-    used = max(KERNEL_BASE + len(image), preferred + init_size)
+    used = KERNEL_BASE + len(image)
+    if version >= linux.PREFERRED_VERSION:  # before it, code is where these fields are
+        (init_size,) = struct.unpack_from("<I", setup, linux.INIT_SIZE)
+        (preferred,) = struct.unpack_from("<Q", setup, linux.PREFERRED_ADDRESS)
+        used = max(used, preferred + init_size)
     if initrd_base < used:
         raise BootImageError(
             f"{path}: kernel and initrd do not fit into RAM: the kernel takes up to {used:#x}, "

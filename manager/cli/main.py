@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import manager
 from manager.cli.colour import has_colour
-from manager.errors import ExitCode, VmmgrError
+from manager.errors import ExitCode, UsageError, VmmgrError
 
 VERBS: dict[str, tuple[str, str]] = {
     "up": ("manager.cli.up", "boot machines, or resume those that are suspended"),
@@ -97,6 +97,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _dispatch(argv: Sequence[str]) -> int:
     verb = next((word for word in argv if not word.startswith("-")), None)
+    if verb is not None and verb not in VERBS:
+        raise UsageError(f"there is no verb {verb!r}", help=_meant(verb))
     parser = argparse.ArgumentParser(
         prog="vmmgr",
         usage="vmmgr [-h] [--version] VERB ...",
@@ -121,6 +123,13 @@ def _dispatch(argv: Sequence[str]) -> int:
     run = getattr(args, "run", None) or module.run
     status: int = run(args)
     return status
+
+
+def _meant(verb: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(verb, VERBS, n=1)
+    return f"did you mean `vmmgr {close[0]}`?" if close else "`vmmgr --help` lists them"
 
 
 def _add_manual(parser: argparse.ArgumentParser, of_verb: argparse.ArgumentParser | None) -> None:

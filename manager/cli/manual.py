@@ -152,7 +152,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "~/.local/state/vmmgr if it is not set",
     "XDG_RUNTIME_DIR": "where the sockets of running machines are, in the directory vmmgr",
     "VMMGR_DEBUG": "if set, an internal error ends with a traceback",
-    "VMMGR_LOG_SIZE": "how much of what a port sent is kept, in MiB; older output goes first",
+    "VMMGR_LOG_SIZE": "how many bytes one piece of a port's log has [16777216]; the last five "
+    "pieces are kept",
     "VMMGR_CACHE_SIZE": "how much room the machines that `up` keeps ready may take, in MiB",
     "NO_COLOR": "if set, diagnostics have no colours",
 }

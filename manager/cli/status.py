@@ -125,7 +125,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         ("uptime", _seconds(status["uptime_s"], 1)),
         ("clock", status["clock"]),
         ("file", status["file"]),
-        *((port["id"], _port(port)) for port in status["ports"] if status["pid"] is not None),
+        *_ports(status["ports"], status["pid"] is not None),
         *(("attached", _console(console)) for console in status["consoles"]),
         ("identity", status["identity"]),
         ("config", status["config"]),
@@ -137,6 +137,13 @@ def _lines(status: dict[str, Any]) -> list[str]:
     words = [f"  | {line}" for line in status["last_words"]]
     listed = [f"{key.ljust(width)}  {value}" for key, value in shown]
     return listed + (["last lines:", *words] if words else [])
+
+
+def _ports(ports: list[dict[str, Any]], running: bool) -> list[tuple[str, str]]:
+    """What is behind each port now; of a machine that does not run, the names for `logs`."""
+    if running:
+        return [(port["id"], _port(port)) for port in ports]
+    return [("ports", ", ".join(port["id"] for port in ports))] if ports else []
 
 
 def _port(port: dict[str, Any]) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import guests, linux_boot, ours, process, qemu, report, resume
+from benchmarks import guests, linux_boot, ours, picture, process, qemu, report, resume
 from benchmarks.contest import contest, contests
 from benchmarks.row import VMMGR, AbsentError, Effort, Row, advantage
 
@@ -188,3 +189,20 @@ def test_the_command_measures_what_is_named_and_writes_both_files(
 def test_an_unknown_name_is_a_usage_error(capsys):
     assert command.main(["nonsense"]) == 2
     assert "there are: efficiency" in capsys.readouterr().err
+
+
+def test_the_picture_has_a_bar_on_the_right_side_for_each_peer():
+    rows = [
+        Row("boot", VMMGR, "s", (2.0,)),
+        Row("boot", "slow peer", "s", (20.0,)),
+        Row("boot", "fast peer", "s", (1.0,)),
+        Row("boot", "no peer", "s", absent="not installed"),
+    ]
+
+    drawn = picture.svg({"linux-boot": rows})
+
+    assert ElementTree.fromstring(drawn) is not None
+    assert "boot: slow peer" in drawn
+    assert ">10x<" in drawn
+    assert ">1/2<" in drawn
+    assert "no peer" not in drawn
