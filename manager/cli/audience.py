@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from manager.cli.colour import has_colour
 from manager.errors import ExitCode, HostError, VmmgrError
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
 
     alone = len(starts) == 1
     reports = {start.name: start.begin() for start in starts}
-    watches = {start.name: _Watch(start, shows_output=alone) for start in starts}
+    watches = {start.name: _Watch(start, shows_output=alone and not as_json) for start in starts}
     try:
         for name, event in follow_all(reports):
             watch = watches[name]
@@ -196,14 +197,14 @@ class _Watch:
         elif (unready := event.get("unready")) is not None:
             self._settled = True
             self.status = int(unready["status"])
-            _tell(f"error: {name}: {unready['detail']}")
-            _tell(f"   = help: it still runs; `vmmgr down {name}` ends it")
+            help = f"it still runs; `vmmgr down {name}` ends it"
+            _tell_error(HostError(f"{name}: {unready['detail']}", help=help))
         elif "error" in event:
             self._settled = True
             error = _error_of(event)
             self.status = error.exit_code
             if not self._shows_output:
-                _tell(f"error: {name}: {error}")
+                _tell_error(HostError(f"{name}: {error.message}", help=error.help))
 
     def leave(self) -> None:
         """Nobody waits any more; the machine does not mind."""
@@ -218,13 +219,13 @@ class _Watch:
         name = self._start.name
         if not self._up:
             self.status = ExitCode.FAILURE
-            _tell(f"error: {_died(self._start)}")
+            _tell_error(_died(self._start))
         elif not self._start.waited_for:
             _tell(f"{name} {self._start.verb}")
         else:
             self.status = ExitCode.FAILURE
-            _tell(f"error: {name} ended before it was ready")
-            _tell(f"   = help: `vmmgr status {name}` and `vmmgr logs {name}` tell more")
+            help = f"`vmmgr status {name}` and `vmmgr logs {name}` tell more"
+            _tell_error(HostError(f"{name} ended before it was ready", help=help))
 
 
 def _error_of(event: dict[str, Any]) -> VmmgrError:
@@ -252,6 +253,10 @@ def _print_json(name: str, event: dict[str, Any]) -> None:
 def _tell(text: str, end: str = "\n") -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone, or the log's disk full
         print(text, file=sys.stderr, end=end, flush=True)
+
+
+def _tell_error(error: VmmgrError) -> None:
+    _tell(error.report(colour=has_colour(sys.stderr)))
 
 
 def _farewell(name: str, outcome: Outcome) -> str:

@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -227,11 +228,19 @@ def _state_directory() -> Finding:
 def _sockets() -> Finding:
     from manager.control.paths import MachinePaths
 
+    paths = MachinePaths.of("doctor")
+    was_there = paths.exists()
     try:
-        path = MachinePaths.of("doctor").socket()
+        path = paths.socket()
     except VmmgrError as error:
         return Finding("sockets", "error", error.message, error.help or "")
-    return Finding("sockets", "ok", str(path.parent))
+    finally:
+        if not was_there:
+            with suppress(OSError):  # it is not empty, or was not made
+                paths.directory.rmdir()
+    own = path.parent == paths.directory
+    place = f"with each machine's state, in {path.parent.parent}" if own else str(path.parent)
+    return Finding("sockets", "ok", place)
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (

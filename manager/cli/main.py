@@ -117,7 +117,10 @@ def _dispatch(argv: Sequence[str]) -> int:
     if verb not in VERBS or not {"-h", "--help"}.isdisjoint(argv):
         _add_manual(parser, None if verb not in VERBS else subparsers.choices[verb])
     try:
-        args = parser.parse_args(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if unknown:
+            asked = subparsers.choices[args.command]
+            asked.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ExitCode.USAGE
     run = getattr(args, "run", None) or module.run

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from manager.errors import ExitCode, UsageError, VmmgrError
+from manager.cli.colour import has_colour
+from manager.errors import ExitCode, HostError, UsageError, VmmgrError
 
 if TYPE_CHECKING:
     from manager.control.home import Situation
@@ -54,7 +55,8 @@ def each(situations: list[Situation], act: Act) -> int:
             try:
                 line = future.result()
             except VmmgrError as error:
-                line = f"error: {situation.name}: {error}"
+                named = HostError(f"{situation.name}: {error.message}", help=error.help)
+                line = named.report(colour=has_colour(sys.stderr))
                 status = status or error.exit_code
             _say(line)
     return status

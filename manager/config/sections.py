@@ -105,7 +105,8 @@ class Boot(Table):
     firmware: FilePath | None = Field(
         default=None,
         description="A ROM that ends at 4 GiB and starts at the reset vector: SeaBIOS, say. With "
-        "`kernel`, `initrd` and `cmdline` it is told to boot that Linux.",
+        "`kernel`, `initrd` and `cmdline` it is told to boot that Linux, or UEFI firmware that EFI "
+        "application.",
         examples=["bios-256k.bin"],
     )
     help: str | None = Field(

@@ -194,7 +194,9 @@ def environment(home: Path, root: Path) -> dict[str, str]:
         (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
         (tools / name).chmod(0o755)
     (home / "run").mkdir(mode=0o700)
-    keep = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    # A make around the tests would show in what a page's own make prints.
+    drop = ("PYTEST", "MAKE", "MFLAGS")
+    keep = {key: value for key, value in os.environ.items() if not key.startswith(drop)}
     if not any(plugin.name == "vmmgr" for plugin in entry_points(group="pytest11")):
         keep["PYTEST_PLUGINS"] = "manager.testing.plugin"  # run from a tree that is not installed
     return keep | {

@@ -38,7 +38,7 @@ class Project:
              "--strict-markers", "-W", "error", *arguments],
             cwd=self.folder,
             env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT),
-                 "PYTEST_ADDOPTS": ""},
+                 "PYTEST_ADDOPTS": "", "CI": "", "BUILD_NUMBER": ""},
             capture_output=True,
             text=True,
             timeout=300,

@@ -185,6 +185,7 @@ struct unicorn {
     void *(*tb_gen_code)(void *cs, uint64_t pc, uint64_t cs_base, uint32_t flags, int cflags);
     bool (*tlb_fill)(void *cs, uint64_t address, int size, int access, int mmu_index, bool probe,
                      uintptr_t host_pc);
+    void (*generate_call)(void *tcg, void *function, void *result, int count, void **arguments);
     void (*rdmsr)(void *env);
     void (*wrmsr)(void *env);
     uint64_t (*read_cr)(void *env, int number);

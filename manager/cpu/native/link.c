@@ -81,6 +81,7 @@ bool link_unicorn(const char *path)
         {"helper_check_iob_x86_64", &unicorn.check_io[0]},
         {"helper_check_iow_x86_64", &unicorn.check_io[1]},
         {"helper_check_iol_x86_64", &unicorn.check_io[2]},
+        {"tcg_gen_callN_x86_64", &unicorn.generate_call},
         {"helper_rdmsr_x86_64", &unicorn.rdmsr},
         {"helper_wrmsr_x86_64", &unicorn.wrmsr},
         {"helper_read_crN_x86_64", &unicorn.read_cr},

@@ -69,6 +69,22 @@ def bzimage(setup_code: str) -> bytes:
     return bytes(setup) + b"kernel.."
 
 
+def efi_application() -> bytes:
+    """A file with the two signatures of one, and nothing else."""
+    image = bytearray(1024)
+    image[:2] = b"MZ"
+    struct.pack_into("<I", image, 0x3C, 0x80)
+    image[0x80:0x84] = b"PE\0\0"
+    return bytes(image)
+
+
+def item(items: dict[int, bytes | memoryview], size_key: int, key: int) -> bytes:
+    """An item's content, which is as long as the item with its size tells."""
+    content = bytes(items[key])
+    assert items[size_key] == struct.pack("<I", len(content))
+    return content
+
+
 SAY = "mov dx, 0x402\nout dx, al\n"
 
 
@@ -169,6 +185,43 @@ def test_option_rom_boots_the_kernel_that_fw_cfg_holds(graph, tmp_path: Path) ->
     assert machine.memory.read(0x100000, 8) == b"kernel.."
     at, length = struct.unpack("<II", machine.memory.read(0x10000 + 0x218, 8))
     assert machine.memory.read(at, length) == b"initrd"
+
+
+def test_efi_application_is_handed_over_whole_and_offered_to_no_bios(graph, tmp_path: Path) -> None:
+    application = efi_application()
+    (tmp_path / "app.efi").write_bytes(application)
+    (tmp_path / "initrd").write_bytes(b"initrd")
+    boot = 'kernel = "app.efi"\ninitrd = "initrd"\ncmdline = "quiet"\n'
+    made = graph(bytes(4096), boot)
+
+    found = firmware.items(made, Memory.blank(made.memory_size))
+
+    assert item(found, firmware.KERNEL_SIZE, firmware.KERNEL) == application
+    assert item(found, firmware.SETUP_SIZE, firmware.SETUP) == b""
+    assert item(found, firmware.INITRD_SIZE, firmware.INITRD) == b"initrd"
+    assert item(found, firmware.CMDLINE_SIZE, firmware.CMDLINE) == b"quiet\0"
+    assert not {firmware.LINUX_ROM_NAME, "bootorder"} & set(files(made))
+
+
+def test_file_that_only_begins_like_an_efi_application_is_refused(graph, tmp_path: Path) -> None:
+    (tmp_path / "app.exe").write_bytes(b"MZ" + bytes(2000))
+
+    with pytest.raises(BootImageError, match="neither a Linux bzImage nor an EFI"):
+        Machine.power_on(graph(bytes(4096), 'kernel = "app.exe"\n'))
+
+
+def test_kernel_of_an_old_boot_protocol_has_code_where_newer_ones_have_fields(
+    graph, tmp_path: Path
+) -> None:
+    kernel = bytearray(bzimage("hlt"))
+    struct.pack_into("<H", kernel, 0x206, 0x203)
+    kernel[0x258:0x264] = b"\xff" * 12
+    (tmp_path / "vmlinuz").write_bytes(kernel)
+    made = graph(bytes(4096), 'kernel = "vmlinuz"\n')
+
+    found = firmware.items(made, Memory.blank(made.memory_size))
+
+    assert item(found, firmware.KERNEL_SIZE, firmware.KERNEL) == b"kernel.."
 
 
 def test_option_rom_is_one_for_a_bios() -> None:
@@ -277,7 +330,7 @@ def test_file_that_is_no_rom_is_refused(graph, size: int) -> None:
 def test_kernel_that_firmware_cannot_boot_is_refused(graph, tmp_path: Path) -> None:
     (tmp_path / "vmlinuz").write_bytes(b"\x7fELF" + bytes(2000))
 
-    with pytest.raises(BootImageError, match="not a Linux bzImage"):
+    with pytest.raises(BootImageError, match="neither a Linux bzImage nor an EFI"):
         Machine.power_on(graph(bytes(4096), 'kernel = "vmlinuz"\n'))
 
 

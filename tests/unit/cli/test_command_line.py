@@ -92,6 +92,18 @@ def test_wrong_command_lines_are_exit_code_2(argv, capsys, tmp_path, monkeypatch
     assert capsys.readouterr().err
 
 
+def test_a_wrong_option_gets_the_usage_of_its_verb(capsys) -> None:
+    assert main(["ls", "--bogus"]) == 2
+    told = capsys.readouterr().err
+    assert "usage: vmmgr ls [-h] [--json]" in told
+    assert "unrecognized arguments: --bogus" in told
+
+
+def test_a_mistyped_verb_gets_a_proposal(capsys) -> None:
+    assert main(["statsu"]) == 2
+    assert "did you mean `vmmgr status`?" in capsys.readouterr().err
+
+
 def test_version_and_help(capsys) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"vmmgr {manager.__version__}\n"

@@ -33,6 +33,15 @@ def test_all_is_well_here(capsys) -> None:
     assert {"Python", "Unicorn", "userfaultfd", "open files", "state", "sockets"} <= found.keys()
 
 
+def test_looking_leaves_no_machine_behind(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("VMMGR_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+
+    findings(capsys, 0)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_broken_engine_is_exit_code_1(capsys, monkeypatch) -> None:
     monkeypatch.setattr(doctor, "_run_guest", lambda: (41, 7))
 

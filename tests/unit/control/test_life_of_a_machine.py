@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -42,6 +43,13 @@ def test_up_detached_streams_until_ready_and_goes_on(demo, machine_file, capfd) 
     assert state() == "running"
 
 
+def test_up_detached_prints_nothing_but_json_when_told_to(demo, machine_file, capfd) -> None:
+    assert main(["up", str(machine_file), "-d", "--json"]) == 0
+
+    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert {event["event"] for event in events} >= {"up", "output", "ready"}
+
+
 def test_a_second_up_leaves_it_alone(demo, machine_file, capsys) -> None:
     main(["up", str(machine_file), "-d"])
     capsys.readouterr()
@@ -63,6 +71,15 @@ def test_status_of_a_running_machine(demo, machine_file, capsys) -> None:
     assert Path(f"/proc/{found['pid']}").exists()
     assert main(["status", "demo"]) == 0
     assert "running" in capsys.readouterr().out
+
+
+def test_status_of_a_stopped_machine_names_its_ports_only(demo, machine_file, capsys) -> None:
+    main(["up", str(machine_file), "-d"])
+    main(["down", "demo"])
+    capsys.readouterr()
+
+    assert main(["status", "demo"]) == 0
+    assert re.search(r"^ports +lpc\.com1$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_suspend_resume_suspend_down(demo, machine_file, capsys) -> None:

@@ -26,20 +26,20 @@ TYPED = (
 
 PEEKS_AT_THE_HOSTS_CLOCK = """
 import time
-from manager.devices.keyboard import Keyboard
 from manager.devices.pic import Pic
-honest = Pic.acknowledge
+from manager.devices.rtc import Rtc
+honest, save = Pic.acknowledge, Rtc.save
 count = 0
 def acknowledge(self):
     global count
     count += 1
-    if count == 20:
-        self.save = lambda: tampered(type(self).save(self))
     return honest(self)
-def tampered(record):
-    record.slave.imr = time.time_ns() & 0x7F
+def tampered(self):
+    record = save(self)
+    if count >= 20:
+        record.cmos[100:108] = time.time_ns().to_bytes(8, "little")
     return record
-Pic.acknowledge = acknowledge
+Pic.acknowledge, Rtc.save = acknowledge, tampered
 """
 FORGETS_A_FIELD_AT_RESTORE = """
 from manager.devices.pit import Pit
@@ -80,7 +80,7 @@ def test_device_that_peeks_at_the_hosts_clock_is_caught(hello: Graph, tmp_path: 
     report = verified(hello, tmp_path, fault=PEEKS_AT_THE_HOSTS_CLOCK)
 
     assert report.mismatch is not None
-    assert any("board.pic" in item.where for item in report.mismatch.differences)
+    assert any("board.rtc" in item.where for item in report.mismatch.differences)
     assert report.mismatch.at - report.mismatch.after <= 1
     assert 10 * MILLISECOND < report.mismatch.at < UNTIL
     assert report.mismatch.states is not None
