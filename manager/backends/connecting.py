@@ -13,13 +13,14 @@ from manager.backends.address import CLIENT_LIMIT, PATIENCE, Address
 from manager.backends.backend import HIGH_WATER, Receive
 from manager.backends.link import Link
 from manager.backends.outbox import Outbox
+from manager.backends.single_link import SingleLink
 from manager.backends.watch import WRITE, Watch
 
 RETRY = 1.0
 """Seconds between two attempts."""
 
 
-class ConnectingBackend:
+class ConnectingBackend(SingleLink):
     """Connects when attached, and keeps trying: the server may start later or be restarted.
 
     Output is kept meanwhile, the last HIGH_WATER bytes of it. `now` is the host's monotonic time
@@ -27,45 +28,18 @@ class ConnectingBackend:
     """
 
     def __init__(self, address: Address, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(Outbox(HIGH_WATER))
         self._address = address
         self._now = now
         self._next_attempt = 0.0
-        self._waiting = Outbox(HIGH_WATER)
         self._socket: socket.socket | None = None
         self._dialling: Watch | None = None
-        self._link: Link | None = None
-        self._selector: selectors.BaseSelector | None = None
-        self._receive: Receive | None = None
-        self._held = False
-
-    @property
-    def backlog(self) -> int:
-        """Bytes that the server has not taken yet; 0 while there is none."""
-        return len(self._link.outbox) if self._link is not None else 0
-
-    @property
-    def dropped(self) -> int:
-        """Bytes that the server missed."""
-        return (self._link.outbox if self._link is not None else self._waiting).dropped
 
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Make the first attempt."""
         self._selector = selector
         self._receive = receive
         self._dial()
-
-    def write(self, data: bytes) -> None:
-        """Send, or keep until there is a connection."""
-        if self._link is not None:
-            self._link.write(data)
-        else:
-            self._waiting.put(data)
-
-    def hold(self, held: bool) -> None:
-        """Leave input in the socket while `held`."""
-        self._held = held
-        if self._link is not None:
-            self._link.hold(held)
 
     def poll(self) -> None:
         """Connect again when it is time."""

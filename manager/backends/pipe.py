@@ -21,12 +21,13 @@ from manager.backends.backend import HIGH_WATER, Receive
 from manager.backends.connecting import RETRY
 from manager.backends.link import Link
 from manager.backends.outbox import Outbox
+from manager.backends.single_link import SingleLink
 from manager.backends.unix import UnixAddress
 from manager.backends.watch import READ, Watch
 from manager.errors import HostError
 
 
-class PipeBackend:
+class PipeBackend(SingleLink):
     """One end of the cable at `path`.
 
     While the other end is not there the last HIGH_WATER bytes are kept for it. Bytes dropped by a
@@ -35,48 +36,21 @@ class PipeBackend:
     """
 
     def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(Outbox(HIGH_WATER, noted=False))
         self._address = UnixAddress.parse(str(path))
         self._now = now
         self._next_attempt = 0.0
-        self._waiting = Outbox(HIGH_WATER, noted=False)
         self._peer: socket.socket | None = None
-        self._link: Link | None = None
         self._listener: socket.socket | None = None
         self._doorbell: Watch | None = None
-        self._selector: selectors.BaseSelector | None = None
-        self._receive: Receive | None = None
-        self._held = False
         if not path.parent.is_dir():
             raise HostError(f"{path}: there is no directory {path.parent}")
-
-    @property
-    def backlog(self) -> int:
-        """Bytes that the other machine has not taken yet; 0 while it is not there."""
-        return len(self._link.outbox) if self._link is not None else 0
-
-    @property
-    def dropped(self) -> int:
-        """Bytes that the other machine missed."""
-        return (self._link.outbox if self._link is not None else self._waiting).dropped
 
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Look for the other end, or wait for it."""
         self._selector = selector
         self._receive = receive
         self._seek()
-
-    def write(self, data: bytes) -> None:
-        """Send, or keep until the other end is there."""
-        if self._link is not None:
-            self._link.write(data)
-        else:
-            self._waiting.put(data)
-
-    def hold(self, held: bool) -> None:
-        """Leave input in the socket while `held`."""
-        self._held = held
-        if self._link is not None:
-            self._link.hold(held)
 
     def poll(self) -> None:
         """Look for the other end again when it is time."""

@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
 
     if len(args.files) > 1 and not args.detach and not args.dry_run:
         raise UsageError("several machines need -d", help="one terminal is one machine's console")
+    if args.json and not args.detach:
+        raise UsageError("--json needs -d", help="otherwise the output is the machine's console")
     graphs = [load(file, args.settings, remember=not args.dry_run) for file in args.files]
     _refuse_doubles(graphs)
     launches = [

@@ -14,29 +14,26 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class PortRange:
-    """A range of I/O ports."""
+class Range:
+    """`length` numbers from `base` on."""
 
     base: int
     length: int
 
     @property
     def end(self) -> int:
-        """One past the last port."""
+        """One past the last."""
         return self.base + self.length
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryRange:
+class PortRange(Range):
+    """A range of I/O ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRange(Range):
     """A range of physical addresses, in bytes."""
-
-    base: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        """One past the last address."""
-        return self.base + self.length
 
 
 @dataclass(frozen=True, slots=True)
