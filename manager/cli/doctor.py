@@ -213,7 +213,10 @@ def _state_directory() -> Finding:
 
     from manager.control.paths import state_home
 
-    home = state_home()
+    try:
+        home = state_home()
+    except VmmgrError as error:
+        return Finding("state", "error", error.message, error.help or "")
     existing = next(path for path in (home, *home.parents) if path.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         meaning = "machines cannot keep state there; set VMMGR_STATE_HOME"
@@ -228,8 +231,11 @@ def _state_directory() -> Finding:
 def _sockets() -> Finding:
     from manager.control.paths import MachinePaths
 
-    paths = MachinePaths.of("doctor")
-    was_there = paths.exists()
+    try:
+        paths = MachinePaths.of("doctor")
+        was_there = paths.exists()
+    except VmmgrError as error:
+        return Finding("sockets", "error", error.message, error.help or "")
     try:
         path = paths.socket()
     except VmmgrError as error:

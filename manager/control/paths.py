@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 def state_home() -> Path:
     """The directory that holds a directory for each machine.
 
-    $VMMGR_STATE_HOME, else $XDG_STATE_HOME/vmmgr, else ~/.local/state/vmmgr.
+    $VMMGR_STATE_HOME, else $XDG_STATE_HOME/vmmgr, else ~/.local/state/vmmgr. Raises HostError.
     """
     if own := os.environ.get("VMMGR_STATE_HOME"):
         return Path(own).absolute()
@@ -30,8 +30,16 @@ def state_home() -> Path:
 def _default_state_home() -> Path:
     shared = os.environ.get("XDG_STATE_HOME", "")
     # The XDG specification says that relative paths are to be ignored.
-    base = Path(shared) if shared.startswith("/") else Path.home() / ".local" / "state"
-    return base / "vmmgr"
+    if shared.startswith("/"):
+        return Path(shared) / "vmmgr"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise HostError(
+            "this user has no home directory for the state of machines",
+            help="set VMMGR_STATE_HOME to a directory",
+        ) from None
+    return home / ".local" / "state" / "vmmgr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +107,12 @@ class MachinePaths:
         Raises HostError when every place is too long or not ours.
         """
         tag = _tag(self.directory)
-        own = self.directory.parent != _default_state_home()
+        own = bool(os.environ.get("VMMGR_STATE_HOME")) or self.directory.parent != state_home()
         file_name = f"{self.name}-{tag}.sock" if own else f"{self.name}.sock"
         runtime = os.environ.get("XDG_RUNTIME_DIR", "")
         if runtime.startswith("/"):
             candidate = Path(runtime) / "vmmgr" / file_name
-            if fits_socket(candidate) and Path(runtime).is_dir():
-                private_directory(candidate.parent)
+            if fits_socket(candidate) and _is_ours(Path(runtime), candidate.parent):
                 return candidate
         candidate = self.directory / "control.sock"
         if fits_socket(candidate):
@@ -115,6 +122,17 @@ class MachinePaths:
         private_directory(directory)
         require_private(directory)
         return directory / f"{tag}.sock"
+
+
+def _is_ours(runtime: Path, directory: Path) -> bool:
+    """Whether a socket can be made in `directory`; `su` may leave us another user's `runtime`."""
+    try:
+        if not runtime.is_dir():
+            return False
+        private_directory(directory)
+    except (HostError, OSError):
+        return False
+    return os.access(directory, os.W_OK | os.X_OK)
 
 
 def fits_socket(path: Path) -> bool:

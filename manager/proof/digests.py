@@ -17,6 +17,7 @@ from manager.snapshot import cbor
 STATE_BYTES = 4
 """Bytes of one record's digest in a check: enough to tell which one differs."""
 OUTPUT_BYTES = 16
+"""Bytes of the digest of what a port sent, and of all records together."""
 
 
 def of_records(records: Mapping[str, Record]) -> dict[str, bytes]:
@@ -42,11 +43,6 @@ def differing(ids: list[str], one: bytes, two: bytes) -> list[str]:
         != two[number * STATE_BYTES : (number + 1) * STATE_BYTES]
     ]
     return found or ids
-
-
-def of_output(data: bytes) -> bytes:
-    """The digest of what a port sent."""
-    return blake3(data).digest(OUTPUT_BYTES)
 
 
 def of_ram(memory: Memory) -> str:

@@ -78,6 +78,27 @@ def test_without_a_runtime_directory_the_socket_is_with_the_state(monkeypatch, t
     assert machine.socket() == tmp_path / "demo" / "control.sock"
 
 
+@pytest.mark.parametrize("runtime", ["/proc", "/etc/passwd", "/proc/no-such-directory"])
+def test_a_runtime_directory_of_somebody_else_is_passed_over(
+    monkeypatch, tmp_path, runtime
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+
+    assert MachinePaths.of("demo", tmp_path).socket() == tmp_path / "demo" / "control.sock"
+
+
+def test_a_user_without_a_home_directory_is_told_what_to_set(monkeypatch) -> None:
+    def nobody(text: str) -> str:
+        return text  # as os.path does for a user that the system does not know
+
+    for variable in ("VMMGR_STATE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", nobody)
+
+    with pytest.raises(HostError, match="VMMGR_STATE_HOME"):
+        state_home()
+
+
 def test_a_path_that_is_too_long_moves_to_tmp(monkeypatch, tmp_path) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     machine = MachinePaths.of("demo", tmp_path / ("x" * 100))
