@@ -18,10 +18,13 @@ READ_SIZE = 4096
 class Link:
     """Queued output and watched input on one non-blocking descriptor, which the caller owns.
 
-    `broken` is called once, when the other side is found to be gone.
+    `broken` is called once, when the other side is found to be gone. One that takes no more output
+    may have sent something before it went: that is read first.
     """
 
-    __slots__ = ("_broken", "_descriptor", "_held", "_receive", "_watch", "outbox", "reading")
+    __slots__ = (
+        "_broken", "_descriptor", "_held", "_receive", "_watch", "_writing", "outbox", "reading",
+    )  # fmt: skip
 
     def __init__(
         self, descriptor: int, outbox: Outbox, receive: Receive, broken: Callable[[], None]
@@ -33,6 +36,7 @@ class Link:
         self._receive = receive
         self._broken = broken
         self._held = False
+        self._writing = True
         self._watch: Watch | None = None
 
     def attach(self, selector: selectors.BaseSelector) -> None:
@@ -48,8 +52,9 @@ class Link:
 
     def write(self, data: bytes) -> None:
         """Queue bytes, and send what the descriptor takes."""
-        self.outbox.put(data)
-        self._flush()
+        if self._writing:
+            self.outbox.put(data)
+            self._flush()
 
     def hold(self, held: bool) -> None:
         """Leave input where it is while `held`."""
@@ -66,7 +71,11 @@ class Link:
         try:
             self.outbox.flush(self._descriptor)
         except OSError:
-            self._end()
+            self.outbox.take_all()
+            self._writing = False
+            if not self.reading:
+                self._end()
+                return
         self._update()
 
     def _read(self) -> None:
@@ -79,9 +88,12 @@ class Link:
             return
         if data:
             self._receive(data)
-        else:
-            self.reading = False
+            return
+        self.reading = False
+        if self._writing:
             self._update()
+        else:
+            self._end()
 
     def _update(self) -> None:
         if self._watch is not None:
