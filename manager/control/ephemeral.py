@@ -19,7 +19,7 @@ from manager.control.hosts import listen_for_gdb
 from manager.control.outcome import Outcome
 from manager.control.owner import Owner
 from manager.control.wiring import Wire, Wiring, console_of, resolve_port
-from manager.errors import ExitCode
+from manager.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from manager.backends.backend import Backend
@@ -54,6 +54,11 @@ def run_ephemeral(graph: Graph, script: Script, *, paced: bool) -> Outcome:
     """
     from manager.machine.machine import Machine
 
+    if graph.debug.trace and graph.debug.trace_file is None:
+        raise UsageError(
+            f"{graph.name} keeps no state here, so its trace has no place to go",
+            help="name one: `--set debug.trace-file=FILE`",
+        )
     machine = Machine.power_on(graph)
     try:
         return _run(machine, script, paced=paced)

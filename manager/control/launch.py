@@ -109,6 +109,8 @@ def _own(
     launch: Launch, home: Home, machine: Machine, origin: Origin, audience: Audience
 ) -> Outcome:
     graph = launch.graph
+    if graph.debug.trace and graph.debug.trace_file is None:
+        machine.trace.open(home.paths.directory / "trace.log")
     socket = home.paths.socket()
     with selectors.DefaultSelector() as selector:
         if not launch.resume:

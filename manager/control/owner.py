@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 OnTerm = Literal["down", "suspend"]
 """What SIGTERM does."""
 
-_FAULTS = ("triple-fault", "engine")
 _LONGEST_SLEEP = 1.0
 """Seconds; backends want to be polled once in that time."""
 
@@ -354,7 +353,7 @@ class Owner:
 
     def _ended(self, ended: Ended) -> None:
         if self.outcome is None:
-            kind: Kind = "fault" if ended.reason in _FAULTS else "ended"
+            kind: Kind = "fault" if ended.is_fault else "ended"
             self.outcome = Outcome(kind, ended.status, ended.detail, ended.reason)
 
     def _update_hold(self) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from manager.errors import ExitCode
+
 EndReason = Literal["debug-exit", "power-off", "halted", "triple-fault", "engine", "strict-io"]
 
 
@@ -17,3 +19,8 @@ class Ended:
     status: int
     detail: str
     """One line for people."""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it was no end that the guest meant; a suspended state is worth keeping then."""
+        return self.status == ExitCode.GUEST_FAULT and self.reason != "debug-exit"

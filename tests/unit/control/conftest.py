@@ -19,18 +19,12 @@ from manager.cli.main import main
 from manager.control.home import look
 from manager.control.paths import MachinePaths
 from manager.graph.nodes import Backend, DeviceNode, Graph, ImageBoot, Ready
+from manager.machine.ended import Ended
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.snapshot import Image, RamRegion, Snapshot
 
 MS = 1_000_000
 BANNER = ((1 * MS, b"boo"), (1 * MS + 7, b"ting\r\n"), (5 * MS, b"\x1b[1mlogin:\x1b[0m "))
-
-
-@dataclass(frozen=True, slots=True)
-class FakeEnded:
-    reason: str
-    status: int
-    detail: str
 
 
 @dataclass(slots=True)
@@ -58,7 +52,7 @@ class FakeMachine:
         self.ports = {node.id: SerialPort(node.id) for node in graph.serial_ports()}
         self.script = list(script)
         self.line = b""
-        self.ended: FakeEnded | None = None
+        self.ended: Ended | None = None
         self.stopped = False
         self.busy = False
 
@@ -88,7 +82,7 @@ class FakeMachine:
     def now(self) -> int:
         return self.time()
 
-    def run(self, until: int, *, yielding: bool = False) -> FakeEnded | None:
+    def run(self, until: int, *, yielding: bool = False) -> Ended | None:
         self.stopped = False
         while self.ended is None:
             self.clock.run_due()
@@ -121,9 +115,9 @@ class FakeMachine:
             return
         line, self.line = self.line, b""
         if line == b"off":
-            self.ended = FakeEnded("power-off", 0, "the guest powered off")
+            self.ended = Ended("power-off", 0, "the guest powered off")
         elif line == b"fault":
-            self.ended = FakeEnded("triple-fault", 6, "triple fault at 0:0")
+            self.ended = Ended("triple-fault", 6, "triple fault at 0:0")
         else:
             self.print(b"got " + line + b"\r\n# ")
 
