@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # Python sources are used where they are; only these make a new installation necessary.
-NATIVE := $(wildcard manager/cpu/native/*.c manager/cpu/native/*.h manager/snapshot/*.c)
+NATIVE := $(wildcard manager/cpu/unicorn/native/*.c manager/cpu/unicorn/native/*.h manager/snapshot/*.c)
 BUILD_INPUTS := pyproject.toml setup.py $(NATIVE)
 RUN_READY := $(VENV)/.ready-to-run
 DEV_READY := $(VENV)/.ready-to-develop
@@ -50,7 +50,7 @@ guest:
 	$(MAKE) -C machines/hello
 
 clean:
-	rm -rf $(VENV) build vmmgr.egg-info manager/cpu/_native*.so manager/snapshot/_pages*.so
+	rm -rf $(VENV) build vmmgr.egg-info manager/cpu/unicorn/_native*.so manager/snapshot/_pages*.so
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vmmgr needs Python 3.11 or later")'

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-NATIVE = Path("manager/cpu/native")
+NATIVE = Path("manager/cpu/unicorn/native")
 
 setup(
     ext_modules=[
         Extension(
-            "manager.cpu._native",
+            "manager.cpu.unicorn._native",
             sources=sorted(str(path) for path in NATIVE.glob("*.c")),
             depends=sorted(str(path) for path in NATIVE.glob("*.h")),
             include_dirs=[str(NATIVE)],

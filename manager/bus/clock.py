@@ -2,7 +2,7 @@
 """Virtual time and deadlines. Nothing that a guest can see reads the host's clock.
 
 Virtual time is in nanoseconds since power-on. It passes by what the CPU executes (how fast, says
-cpu/native/engine.h), so the machine's speed does not depend on the host.
+cpu/unicorn/native/engine.h), so the machine's speed does not depend on the host.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _run_guest() -> tuple[int, int]:
     """What AX holds, and how many bytes of code were executed."""
     from manager.boot import modes
     from manager.bus.memory import Memory
-    from manager.cpu.unicorn_engine import UnicornEngine
+    from manager.cpu.unicorn.engine import UnicornEngine
 
     memory = Memory.blank(1 << 20)
     engine = UnicornEngine("qemu64", _Nothing())

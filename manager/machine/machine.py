@@ -15,7 +15,7 @@ from manager.bus.ports import PortBus
 from manager.bus.record import Record, uint
 from manager.cpu.engine import Hit, Stop
 from manager.cpu.state import CpuState
-from manager.cpu.unicorn_engine import UnicornEngine
+from manager.cpu.unicorn.engine import UnicornEngine
 from manager.devices.rom import Rom, RomState
 from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph

@@ -10,7 +10,7 @@ from manager.boot import modes
 from manager.bus.memory import PAGE, Memory
 from manager.cpu.engine import Stop
 from manager.cpu.state import CpuState
-from manager.cpu.unicorn_engine import UnicornEngine
+from manager.cpu.unicorn.engine import UnicornEngine
 from support.assembler import assemble
 
 LOAD = 0x8000

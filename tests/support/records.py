@@ -19,9 +19,9 @@ PACKAGES = ("manager.bus", "manager.cpu", "manager.devices", "manager.machine")
 def _import_all() -> None:
     for package in PACKAGES:
         found = importlib.import_module(package)
-        for module in pkgutil.iter_modules(found.__path__):
-            if module.name != "_native":
-                importlib.import_module(f"{package}.{module.name}")
+        for module in pkgutil.walk_packages(found.__path__, f"{package}."):
+            if not module.name.endswith("._native"):
+                importlib.import_module(module.name)
 
 
 def _below(kind: type[Any]) -> Iterator[type[Any]]:

@@ -127,5 +127,5 @@ def test_sdist_has_all_that_a_build_needs(installed: Installed) -> None:
     with tarfile.open(installed.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
-    assert {"manager/cpu/native/engine.h", "manager/snapshot/pages.c", "setup.py"} <= names
+    assert {"manager/cpu/unicorn/native/engine.h", "manager/snapshot/pages.c", "setup.py"} <= names
     assert "machines/hello/hello.bin" in names

@@ -10,7 +10,7 @@ import support.guest
 from support.guest import Guest
 
 from manager.bus.record import to_plain
-from manager.cpu.unicorn_engine import UnicornEngine
+from manager.cpu.unicorn.engine import UnicornEngine
 
 OLD, NEW = 1, 2
 WRITE_OLD = """

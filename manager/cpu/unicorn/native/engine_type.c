@@ -444,7 +444,7 @@ static PyType_Slot engine_slots[] = {
 };
 
 static PyType_Spec engine_spec = {
-    .name = "manager.cpu._native.Engine",
+    .name = "manager.cpu.unicorn._native.Engine",
     .basicsize = sizeof(struct engine),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = engine_slots,

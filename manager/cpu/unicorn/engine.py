@@ -27,7 +27,7 @@ from manager.cpu.state import CpuState, Fpu, Msrs, Segment, Table
 from manager.errors import HostError
 
 if TYPE_CHECKING:
-    from manager.cpu._native import Engine as NativeEngine
+    from manager.cpu.unicorn._native import Engine as NativeEngine
 
 RFLAGS_IF = 1 << 9
 HFLAG_SHADOW = 1 << 3
@@ -59,7 +59,7 @@ def _native() -> ModuleType:
     flags = sys.getdlopenflags()
     sys.setdlopenflags(flags | os.RTLD_GLOBAL)
     try:
-        from manager.cpu import _native as native
+        from manager.cpu.unicorn import _native as native
     except ImportError as error:
         raise HostError(
             f"the native half of the CPU is not built: {error}", help="pip install -e . builds it"
