@@ -84,10 +84,10 @@ def work_of(guest: Guest, *, com1: str = "null") -> Callable[[], float]:
 def run_to_end(machine_file: Path) -> dict[bytes, float]:
     """Run a machine until its guest ends it; the time of each mark (time.perf_counter)."""
     from manager.backends import factory
-    from manager.control.owner import Owner
-    from manager.control.wiring import Wire, Wiring
     from manager.graph.build import load_graph
     from manager.machine.machine import Machine
+    from manager.vmm.owner import Owner
+    from manager.vmm.wiring import Wire, Wiring
 
     graph = load_graph(machine_file)
     machine = Machine.power_on(graph)

@@ -39,9 +39,9 @@ def boot(*, recorded: bool) -> float:
     """Seconds of CPU that the run takes."""
     from manager.graph.build import load_graph
     from manager.machine.machine import Machine
-    from manager.proof import recordings
-    from manager.proof.log import Start
-    from manager.proof.recorder import Recorder, header_of
+    from manager.replay import recordings
+    from manager.replay.log import Start
+    from manager.replay.recorder import Recorder, header_of
 
     graph = load_graph(MACHINES / "linux.toml")
     with tempfile.TemporaryDirectory() as folder:

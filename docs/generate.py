@@ -55,7 +55,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     for verbs in manual.grouped(VERBS).values():
         for verb in verbs:
             subparsers = argparse.ArgumentParser(prog="vmmgr").add_subparsers()
-            importlib.import_module(VERBS[verb][0]).register(subparsers)
+            importlib.import_module(f"manager.cli.verbs.{VERBS[verb][0]}").register(subparsers)
             parser = subparsers.choices[verb]
             found[verb] = parser
             for action in parser._actions:

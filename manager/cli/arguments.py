@@ -14,9 +14,9 @@ from manager.cli.colour import has_colour
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
-    from manager.control.home import Situation
-    from manager.control.launch import Launch
     from manager.graph.nodes import Graph
+    from manager.state.home import Situation
+    from manager.vmm.launch import Launch
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ def add_escape(parser: argparse.ArgumentParser) -> None:
 
 
 def _escape(text: str) -> int | None:
-    from manager.control.keys import parse_escape
+    from manager.client.keys import parse_escape
 
     return _argument(parse_escape, text)
 
@@ -158,7 +158,7 @@ def find(name: str) -> Situation:
 
     Raises NoSuchMachineError when nothing is known of it.
     """
-    from manager.control.home import look_at_all, look_existing
+    from manager.state.home import look_at_all, look_existing
 
     if not is_file(name):
         return look_existing(name)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from manager.control.daemon import Reporter
-    from manager.control.launch import Launch
-    from manager.control.outcome import Outcome
+    from manager.vmm.daemon import Reporter
+    from manager.vmm.launch import Launch
+    from manager.vmm.outcome import Outcome
 
 
 class Foreground:
@@ -100,8 +100,8 @@ class Start:
 
     def begin(self) -> int:
         """Start it; returns the descriptor of its reports."""
-        from manager.control.daemon import detach
-        from manager.control.launch import own
+        from manager.vmm.daemon import detach
+        from manager.vmm.launch import own
 
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         waited_for = self.waited_for
@@ -113,7 +113,7 @@ class Start:
 
 def in_foreground(launch: Launch) -> int:
     """Own the machine until it ends, on pipes; returns the exit code."""
-    from manager.control.launch import own
+    from manager.vmm.launch import own
 
     outcome = own(launch, Foreground(launch.graph.name))
     _tell(f"vmmgr: {_farewell(launch.graph.name, outcome)}")
@@ -123,10 +123,10 @@ def in_foreground(launch: Launch) -> int:
 def on_terminal(start: Start, escape: int | None) -> int:
     """Start the machine and be its console; returns the exit code of its end, 0 after a detach."""
     from manager.cli.clients import await_end, connect
-    from manager.control.console import Console, Options
-    from manager.control.daemon import follow
-    from manager.control.home import look
-    from manager.control.paths import MachinePaths
+    from manager.client.console import Console, Options
+    from manager.state.home import look
+    from manager.state.paths import MachinePaths
+    from manager.vmm.daemon import follow
 
     up = False
     for event in follow(start.begin()):
@@ -150,7 +150,7 @@ def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
 
     The console of a single one is shown while it is waited for; several get a line each.
     """
-    from manager.control.daemon import follow_all
+    from manager.vmm.daemon import follow_all
 
     alone = len(starts) == 1
     reports = {start.name: start.begin() for start in starts}
@@ -229,7 +229,7 @@ class _Watch:
 
 
 def _error_of(event: dict[str, Any]) -> VmmgrError:
-    from manager.control.protocol import error_from
+    from manager.client.protocol import error_from
 
     error = event["error"]
     return error_from(error["code"], error["message"], error["help"])

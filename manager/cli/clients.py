@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.control.client import Client
-from manager.control.home import Situation, look
+from manager.client.client import Client
 from manager.errors import HostError, WrongStateError
+from manager.state.home import Situation, look
 
 if TYPE_CHECKING:
-    from manager.control.paths import MachinePaths
+    from manager.state.paths import MachinePaths
 
 _STARTING = 10.0
 """Seconds that a machine gets to open its socket once it holds its lock."""
@@ -44,7 +44,7 @@ def connect(situation: Situation, timeout: float | None = 60.0) -> Client:
 
 def await_end(paths: MachinePaths) -> None:
     """Wait until the owner, which said that it ends, is gone. Raises HostError when it stays."""
-    from manager.control.lock import is_locked
+    from manager.state.lock import is_locked
 
     give_up = time.monotonic() + _ENDING
     while is_locked(paths.lock):

@@ -17,41 +17,47 @@ from manager.cli.colour import has_colour
 from manager.errors import ExitCode, UsageError, VmmgrError
 
 VERBS: dict[str, tuple[str, str]] = {
-    "up": ("manager.cli.up", "boot machines, or resume those that are suspended"),
-    "run": ("manager.cli.run", "run a machine that keeps no state, for tests and CI"),
-    "suspend": ("manager.cli.suspend", "save running machines and end their processes"),
-    "resume": ("manager.cli.resume", "go on with a suspended machine"),
-    "down": ("manager.cli.down", "power running machines off"),
-    "discard": ("manager.cli.discard", "drop the suspended state of a machine"),
-    "wait": ("manager.cli.wait", "wait until a machine is in a state"),
-    "ls": ("manager.cli.ls", "list the machines"),
-    "status": ("manager.cli.status", "show what a machine is doing"),
-    "logs": ("manager.cli.logs", "print what a serial port sent"),
-    "send": ("manager.cli.send", "send text to a serial port"),
-    "events": ("manager.cli.events", "tell what happens to a running machine"),
-    "ctl": ("manager.cli.ctl", "send one command of the control protocol"),
-    "doctor": ("manager.cli.doctor", "check what vmmgr needs of this host"),
-    "completion": ("manager.cli.completion", "print the completion script of a shell"),
-    "console": ("manager.cli.console", "be at a serial port of a running machine"),
-    "replay": ("manager.cli.replay", "run a recorded machine again, and see if it is the same"),
-    "rewind": ("manager.cli.rewind", "bring a running machine to an earlier time"),
-    "step-back": ("manager.cli.step_back", "bring a running machine to before its last input"),
-    "verify": ("manager.cli.verify", "prove that suspending anywhere leaves a run as it is"),
-    "bisect": ("manager.cli.bisect", "find the virtual time at which something first holds"),
-    "cache": ("manager.cli.cache", "list or drop the machines that `up` keeps ready"),
-    "validate": ("manager.cli.validate", "check machine files"),
-    "config": ("manager.cli.config", "print a machine file with everything resolved"),
-    "plan": ("manager.cli.plan", "print who gets which slot, port and interrupt"),
-    "graph": ("manager.cli.graph", "draw who sits on which bus"),
-    "diff": ("manager.cli.diff", "compare machine files, machines and snapshots"),
-    "schema": ("manager.cli.schema", "print the JSON Schema of machine files, for editors"),
-    "explain": ("manager.cli.explain", "tell what a diagnostic means"),
-    "new": ("manager.cli.new", "write a machine file to start from"),
-    "import": ("manager.cli.import_", "turn a bhyve command line into a machine file"),
-    "export": ("manager.cli.export", "turn a machine file into a bhyve or QEMU command line"),
-    "snapshot": ("manager.cli.snapshot", "save, list, inspect, compare and move snapshots"),
+    "up": ("up", "boot machines, or resume those that are suspended"),
+    "run": ("run", "run a machine that keeps no state, for tests and CI"),
+    "suspend": ("suspend", "save running machines and end their processes"),
+    "resume": ("resume", "go on with a suspended machine"),
+    "down": ("down", "power running machines off"),
+    "discard": ("discard", "drop the suspended state of a machine"),
+    "wait": ("wait", "wait until a machine is in a state"),
+    "ls": ("ls", "list the machines"),
+    "status": ("status", "show what a machine is doing"),
+    "logs": ("logs", "print what a serial port sent"),
+    "send": ("send", "send text to a serial port"),
+    "events": ("events", "tell what happens to a running machine"),
+    "ctl": ("ctl", "send one command of the control protocol"),
+    "doctor": ("doctor", "check what vmmgr needs of this host"),
+    "completion": ("completion", "print the completion script of a shell"),
+    "console": ("console", "be at a serial port of a running machine"),
+    "replay": (
+        "replay",
+        "run a recorded machine again, and see if it is the same",
+    ),
+    "rewind": ("rewind", "bring a running machine to an earlier time"),
+    "step-back": (
+        "step_back",
+        "bring a running machine to before its last input",
+    ),
+    "verify": ("verify", "prove that suspending anywhere leaves a run as it is"),
+    "bisect": ("bisect", "find the virtual time at which something first holds"),
+    "cache": ("cache", "list or drop the machines that `up` keeps ready"),
+    "validate": ("validate", "check machine files"),
+    "config": ("config", "print a machine file with everything resolved"),
+    "plan": ("plan", "print who gets which slot, port and interrupt"),
+    "graph": ("graph", "draw who sits on which bus"),
+    "diff": ("diff", "compare machine files, machines and snapshots"),
+    "schema": ("schema", "print the JSON Schema of machine files, for editors"),
+    "explain": ("explain", "tell what a diagnostic means"),
+    "new": ("new", "write a machine file to start from"),
+    "import": ("import_", "turn a bhyve command line into a machine file"),
+    "export": ("export", "turn a machine file into a bhyve or QEMU command line"),
+    "snapshot": ("snapshot", "save, list, inspect, compare and move snapshots"),
 }
-"""Verb -> (module, summary). A module has `register(subparsers)` and `run(args) -> int`."""
+"""Verb -> (module of `verbs`, summary). It has `register(subparsers)` and `run(args) -> int`."""
 
 
 def entry() -> None:
@@ -109,7 +115,7 @@ def _dispatch(argv: Sequence[str]) -> int:
         dest="command", metavar="VERB", prog="vmmgr", required=True, help=argparse.SUPPRESS
     )
     if verb in VERBS:
-        module = importlib.import_module(VERBS[verb][0])
+        module = importlib.import_module(f"manager.cli.verbs.{VERBS[verb][0]}")
         module.register(subparsers)
     else:
         for name in VERBS:

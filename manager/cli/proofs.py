@@ -12,10 +12,10 @@ from manager.cli.arguments import duration, unescape
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
-    from manager.control.home import Situation
     from manager.graph.nodes import Graph
     from manager.machine.inputs import Input
-    from manager.proof.recordings import Story
+    from manager.replay.recordings import Story
+    from manager.state.home import Situation
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,7 @@ def inputs_of(
     """All input, in order. Raises UsageError for a log of another machine."""
     from manager.graph.identity import identity_hash
     from manager.machine.inputs import Input
-    from manager.proof import recordings
+    from manager.replay import recordings
 
     found = [Input(at, "data", port, data) for at, data in sends]
     if log is not None:
@@ -65,7 +65,7 @@ def inputs_of(
 
 def port_of(graph: Graph, wanted: str | None) -> str:
     """The id of a port, the console's unless named. Raises UsageError."""
-    from manager.control.wiring import console_of, resolve_port
+    from manager.vmm.wiring import console_of, resolve_port
 
     ids = [node.id for node in graph.serial_ports()]
     return resolve_port(ids, wanted, console_of(graph))
@@ -80,7 +80,7 @@ def situation_of(name: str) -> Situation:
 
 def story_of(name: str) -> Story:
     """What was recorded of a machine, or is in a log. Raises UsageError, WrongStateError."""
-    from manager.proof import recordings
+    from manager.replay import recordings
 
     path = Path(name)
     if path.suffix == ".vmlog":

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager import __version__
-from manager.control.paths import private_directory, state_home
 from manager.errors import VmmgrError
 from manager.snapshot import cbor
+from manager.state.paths import private_directory, state_home
 
 if TYPE_CHECKING:
     from manager.bus.record import Plain

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from manager.cli.audience import Start
 
 if TYPE_CHECKING:
-    from manager.control.launch import Launch
-    from manager.control.paths import MachinePaths
+    from manager.state.paths import MachinePaths
+    from manager.vmm.launch import Launch
 
 
 def start_of(launch: Launch, paths: MachinePaths, verb: str, *, attended: bool) -> Start:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.vmmgr import ROOT, Vmmgr
 
-from manager.control.client import Client
+from manager.client.client import Client
 
 HELLO = "machines/hello.toml"
 DOC = ROOT / "docs" / "control-protocol.md"

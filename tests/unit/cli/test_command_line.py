@@ -12,9 +12,9 @@ import pytest
 
 import manager
 from manager.cli import main as main_module
-from manager.cli import run as run_verb
 from manager.cli.arguments import unescape
 from manager.cli.main import VERBS, main
+from manager.cli.verbs import run as run_verb
 from manager.errors import ExitCode, SnapshotCorruptError
 
 

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from manager.cli.completion import FILES, SCRIPTS, complete
 from manager.cli.main import VERBS, main
-from manager.control.paths import MachinePaths
-from manager.control.record import MachineRecord, write_record
+from manager.cli.verbs.completion import FILES, SCRIPTS, complete
+from manager.state.paths import MachinePaths
+from manager.state.record import MachineRecord, write_record
 
 
 @pytest.fixture

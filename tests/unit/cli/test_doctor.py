@@ -8,8 +8,8 @@ import resource
 
 import pytest
 
-from manager.cli import doctor
 from manager.cli.main import main
+from manager.cli.verbs import doctor
 
 
 @pytest.fixture(autouse=True)

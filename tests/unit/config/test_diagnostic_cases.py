@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.cli import validate
+from manager.cli.verbs import validate
 from manager.config.codes import TITLES, is_warning
 
 FOLDER = Path(__file__).parents[2] / "cases" / "diagnostics"

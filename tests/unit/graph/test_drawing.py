@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from manager.cli.main import main
-from manager.control.record import MachineRecord, write_record
 from manager.graph.build import load_graph
 from manager.graph.identity import to_plain
+from manager.state.record import MachineRecord, write_record
 
 TEXT = """\
 [boot]

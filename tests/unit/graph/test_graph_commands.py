@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.cli import config, plan, validate
+from manager.cli.verbs import config, plan, validate
 from manager.config.diagnostics import ConfigError
 
 TEXT = """\
@@ -171,7 +171,7 @@ com1     tcp listen 127.0.0.1:4555  -
 
 def test_commands_load_neither_the_engine_nor_pydantic_before_they_run() -> None:
     code = (
-        "import sys; from manager.cli import config, plan, validate;"
+        "import sys; from manager.cli.verbs import config, plan, validate;"
         "print([name for name in ('pydantic', 'unicorn', 'cbor2') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.cli import snapshot as command
+from manager.cli.verbs import snapshot as command
 from manager.errors import SnapshotCorruptError
 
 
@@ -64,7 +64,7 @@ def test_verify_says_ok_or_raises(saved: Path, capsys: pytest.CaptureFixture[str
 
 def test_a_snapshot_is_shown_without_the_cpu_engine_or_a_known_device(saved: Path) -> None:
     script = (
-        "import argparse, sys; from manager.cli import snapshot as c;"
+        "import argparse, sys; from manager.cli.verbs import snapshot as c;"
         "p = argparse.ArgumentParser(); c.register(p.add_subparsers());"
         "a = p.parse_args(['snapshot', 'show', sys.argv[1]]); a.run(a);"
         "assert 'unicorn' not in sys.modules and 'pydantic' not in sys.modules"

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manager import snapshot
-from manager.cli.snapshot_diff import state_differences
-from manager.cli.snapshot_show import as_json, as_text
+from manager.cli.snapshot.diff import state_differences
+from manager.cli.snapshot.show import as_json, as_text
 from manager.errors import VmmgrError
 from manager.snapshot import cbor, manifest, preamble, runs
 

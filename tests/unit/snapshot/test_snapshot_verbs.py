@@ -12,10 +12,10 @@ import pytest
 from manager import snapshot
 from manager.bus.memory import Ram
 from manager.cli.main import main
-from manager.control.paths import MachinePaths
 from manager.devices.uart16550 import Uart16550State
 from manager.graph.build import load_graph
 from manager.graph.identity import identity, identity_hash, to_plain
+from manager.state.paths import MachinePaths
 
 MakeImage = Callable[..., snapshot.Image]
 MACHINES = Path(__file__).parents[3] / "machines"

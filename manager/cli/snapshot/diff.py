@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr snapshot diff`: devices, registers by name, and page ranges of RAM in which two differ."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from manager.bus.record import Plain
+from manager.cli.snapshot.words import GPR, amount, bits
+
+if TYPE_CHECKING:
+    from manager.snapshot import Snapshot
+
+_SHOWN_RANGES = 40
+
+
+def diff(args: argparse.Namespace) -> int:
+    """Carry out `snapshot diff`. Raises VmmgrError."""
+    from manager import snapshot
+    from manager.bus.memory import PAGE
+    from manager.cli.snapshot.refs import find_snapshot
+    from manager.snapshot.compare import ram_differences
+
+    one, other = (snapshot.open(find_snapshot(name)) for name in (args.one, args.other))
+    machine = machine_differences(one, other)
+    fields = list(state_differences(one, other))
+    pages = ram_differences(one, other)
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "schema": 1,
+                    "equal": not machine and not fields and not pages,
+                    "machine": machine,
+                    "state": [
+                        {"device": device, "field": field, "one": before, "other": after}
+                        for device, field, before, after in fields
+                    ],
+                    "ram": [{"base": base, "length": length} for base, length in pages],
+                }
+            )
+        )
+        return 0
+    for line in machine:
+        print(f"machine: {line}")
+    for device, field, before, after in fields:
+        print(f"{device}{'.' if field else ''}{field}: {before} -> {after}")
+    for base, length in pages[:_SHOWN_RANGES]:
+        print(f"RAM {base:#x}-{base + length - 1:#x}: {_pages(length // PAGE)}")
+    if len(pages) > _SHOWN_RANGES:
+        rest = sum(length for _, length in pages[_SHOWN_RANGES:]) // PAGE
+        print(f"RAM: {_pages(rest)} more in {len(pages) - _SHOWN_RANGES} ranges; --json has all")
+    if not machine and not fields and not pages:
+        print("equal")
+    return 0
+
+
+VERBS = {"diff": diff}
+
+
+def _pages(count: int) -> str:
+    return f"{count} page{'' if count == 1 else 's'}"
+
+
+def machine_differences(one: Snapshot, other: Snapshot) -> list[str]:
+    """Lines about what the guest can see of the machine and that differs."""
+    from manager.graph.differences import differences
+
+    before, after = one.manifest.identity, other.manifest.identity
+    if before == after:
+        return []
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return ["it is another one"]
+    try:
+        return [found.render("A", "B") for found in differences(before, after)]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ["it is another one"]
+
+
+def state_differences(one: Snapshot, other: Snapshot) -> Iterator[tuple[str, str, str, str]]:
+    """(device, field, value in one, value in other) of all that differs, but for RAM."""
+    for key in ("machine", "virtual_time", "executed", "identity_hash", "full_hash", "writer"):
+        before, after = (getattr(side.header, key) for side in (one, other))
+        if before != after:
+            yield "header", key, str(before), str(after)
+    for device in dict.fromkeys([*one.states, *other.states]):
+        before_state, after_state = one.states.get(device), other.states.get(device)
+        if before_state is None or after_state is None:
+            texts = [
+                f"{state.chunk.type}" if state else "none" for state in (before_state, after_state)
+            ]
+            yield device, "", texts[0], texts[1]
+        elif before_state.chunk.type != after_state.chunk.type:
+            yield device, "", before_state.chunk.type, after_state.chunk.type
+        else:
+            kind = before_state.chunk.type
+            schema = one.schema(kind)
+            for name, before_text, after_text in _differences(
+                kind, schema, before_state.fields, after_state.fields, ""
+            ):
+                yield device, name, before_text, after_text
+
+
+def _differences(
+    kind: str, schema: Any, before: Plain, after: Plain, name: str
+) -> Iterator[tuple[str, str, str]]:
+    if before == after and type(before) is type(after):
+        return
+    described = schema.get("fields", {}) if isinstance(schema, dict) else {}
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in dict.fromkeys([*before, *after]):
+            entry = described.get(key, {}) if isinstance(described, dict) else {}
+            inner = entry.get("item") if isinstance(entry, dict) else None
+            old, new = before.get(key), after.get(key)
+            where = f"{name}.{key}" if name else key
+            if isinstance(old, (dict, list)) and type(old) is type(new):
+                inner_kind = str(inner.get("type", "")) if isinstance(inner, dict) else kind
+                yield from _differences(inner_kind, inner or entry, old, new, where)
+            elif old != new:
+                unit = str(entry.get("unit", "")) if isinstance(entry, dict) else ""
+                yield where, _text(kind, key, old, unit), _text(kind, key, new, unit)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            register = kind == "cpu.x86" and name == "gpr"
+            where = GPR[index].lower() if register else f"{name}[{index}]"
+            if isinstance(old, dict):
+                yield from _differences(kind, schema, old, new, where)
+            elif old != new:
+                yield where, amount(old), amount(new)
+    else:
+        yield name, amount(before), amount(after)
+
+
+def _text(kind: str, field: str, value: Plain, unit: str) -> str:
+    names = bits(kind, field, value)
+    return f"{amount(value, unit)} {names}" if names else amount(value, unit)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr snapshot ls` and `vmmgr snapshot tree`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from manager.cli.verbs.snapshot import size
+
+if TYPE_CHECKING:
+    from manager.snapshot.listing import Listed
+
+_HEAD = ("SNAPSHOT", "SAVED", "VIRTUAL TIME", "LOGICAL", "UNIQUE", "ON DISK", "ID", "PARENT")
+_ID = 12
+"""Digits of an id that are shown."""
+
+
+def ls(args: argparse.Namespace) -> int:
+    """Carry out `snapshot ls`. Raises VmmgrError."""
+    from manager.cli.snapshot.refs import store_of
+    from manager.snapshot.listing import listed, tree
+    from manager.state.paths import machine_names
+
+    names = [args.name] if args.name else machine_names()
+    found = {name: listed(store_of(name)) for name in names}
+    if args.json:
+        snapshots = [_as_json(name, item) for name, items in found.items() for item in items]
+        print(json.dumps({"schema": 1, "snapshots": snapshots}))
+        return 0
+    rows: list[tuple[str, ...]] = [_HEAD]
+    for name, items in found.items():
+        if args.tree or args.verb == "tree":
+            rows += [_row(name, item, depth) for depth, item in tree(items)]
+        else:
+            rows += [_row(name, item, 0) for item in items]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    for items in found.values():
+        for item in items:
+            if item.fault:
+                print(f"damaged: {item.fault}")
+    return 0
+
+
+VERBS = {"ls": ls, "tree": ls}
+
+
+def _row(name: str, item: Listed, depth: int) -> tuple[str, ...]:
+    tags = [name if tag == "current" else f"{name}:{tag}" for tag in item.tags]
+    label = "  " * max(depth - 1, 0) + ("└ " if depth else "") + ", ".join(tags)
+    saved = datetime.fromtimestamp(item.saved_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if item.snapshot is None:
+        return (label, saved, "damaged", "-", size(item.unique), size(item.on_disk), "-", "-")
+    seconds = f"{item.snapshot.header.virtual_time / 1e9:.3f} s"
+    sizes = (size(item.logical), size(item.unique), size(item.on_disk))
+    return (label, saved, seconds, *sizes, item.id[:_ID], item.parent[:_ID] or "-")
+
+
+def _as_json(name: str, item: Listed) -> dict[str, Any]:
+    header = item.snapshot.header if item.snapshot is not None else None
+    return {
+        "machine": name,
+        "tags": list(item.tags),
+        "path": str(item.path),
+        "saved_at": item.saved_at,
+        "id": item.id or None,
+        "parent": item.parent or None,
+        "saved_machine": header.machine if header is not None else None,
+        "writer": header.writer if header is not None else None,
+        "virtual_time": header.virtual_time if header is not None else None,
+        "identity_hash": header.identity_hash if header is not None else None,
+        "logical": item.logical,
+        "unique": item.unique,
+        "on_disk": item.on_disk,
+        "fault": item.fault or None,
+    }

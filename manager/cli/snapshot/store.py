@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr snapshot save`, `restore`, `rm`, `clone` and `gc`: the snapshots of a machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manager.cli.verbs.snapshot import size
+from manager.errors import UsageError, WrongStateError
+
+if TYPE_CHECKING:
+    from manager.state.paths import MachinePaths
+
+
+def save(args: argparse.Namespace) -> int:
+    """Carry out `snapshot save`. Raises VmmgrError."""
+    from manager.cli.arguments import find
+    from manager.snapshot.store import CURRENT, Store, check_tag
+
+    if args.tag == CURRENT:
+        raise UsageError(f"{CURRENT!r} is the suspended state itself", help="choose another tag")
+    situation = find(args.name)
+    name = situation.name
+    if situation.state == "running":
+        from manager.cli.clients import connect
+
+        if args.tag:
+            check_tag(args.tag)
+        arguments = {"tag": args.tag} if args.tag else {}
+        with connect(situation, timeout=None) as client:
+            result = client.execute("snapshot-save", **arguments)
+        links = Store(situation.paths.snapshots).links()
+        saved = Path(result["snapshot"]).name
+        result["tag"] = args.tag or next(tag for tag, to in links.items() if to == saved)
+        text = f"{name}:{result['tag']} saved in {result['seconds'] * 1000:.0f} ms"
+    else:
+        result = _tag_suspended(situation.paths, args.tag)
+        text = f"{name}:{result['tag']} is the suspended state of {name}"
+    return _report(args, text, {"name": name, **result})
+
+
+def _tag_suspended(paths: MachinePaths, tag: str | None) -> dict[str, Any]:
+    from manager.snapshot.store import Store
+
+    store = Store(paths.snapshots)
+    with _owned(paths):
+        current = store.current()
+        if current is None:
+            raise WrongStateError(f"{paths.name} has no state to save", help="boot it first")
+        tag = tag or store.free_tag()
+        store.tag(tag, current)
+    return {"tag": tag, "snapshot": str(current)}
+
+
+def restore(args: argparse.Namespace) -> int:
+    """Carry out `snapshot restore`. Raises VmmgrError."""
+    from manager import snapshot
+    from manager.cli.snapshot.refs import find_snapshot, store_of
+    from manager.snapshot.store import CURRENT
+    from manager.state.paths import MachinePaths
+    from manager.state.record import read_record, write_record
+
+    path = find_snapshot(f"{args.name}:{args.tag}")
+    snapshot.open(path)
+    paths = MachinePaths.of(args.name)
+    with _owned(paths):
+        store_of(args.name).tag(CURRENT, path)
+        record = read_record(paths.record)
+        if record is not None:
+            record.phase, record.fault = "suspended", None
+            write_record(paths.record, record)
+    text = f"{args.name} is suspended as of {args.tag}; resume it with `vmmgr resume {args.name}`"
+    return _report(args, text, {"name": args.name, "tag": args.tag, "snapshot": str(path)})
+
+
+def remove(args: argparse.Namespace) -> int:
+    """Carry out `snapshot rm`. Raises VmmgrError."""
+    from manager.cli.snapshot.refs import find_snapshot, store_of
+    from manager.snapshot.store import CURRENT
+
+    if args.tag == CURRENT:
+        raise UsageError(
+            f"{CURRENT!r} is the suspended state", help=f"`vmmgr discard {args.name}` drops it"
+        )
+    store = store_of(args.name)
+    if args.tag not in store.tags():
+        find_snapshot(f"{args.name}:{args.tag}")
+    store.discard(args.tag)
+    return _report(args, f"{args.name}:{args.tag} removed", {"name": args.name, "tag": args.tag})
+
+
+def clone(args: argparse.Namespace) -> int:
+    """Carry out `snapshot clone`. Raises VmmgrError."""
+    from manager import snapshot
+    from manager.cli.snapshot.refs import find_snapshot, split
+    from manager.snapshot.store import Store
+    from manager.state.paths import MachinePaths
+    from manager.state.record import read_record, write_record
+
+    source = find_snapshot(args.snapshot)
+    path = snapshot.open(source).directory
+    paths = MachinePaths.of(args.name)
+    paths.make()
+    with _owned(paths):
+        Store(paths.snapshots).clone(path)
+        named = split(args.snapshot)
+        before = read_record(MachinePaths.of(named[0]).record) if named is not None else None
+        if before is not None:
+            settings = [one for one in before.settings if not one.startswith("name=")]
+            settings.append(f"name={args.name}")
+            record = replace(
+                before, name=args.name, settings=settings, phase="suspended", pid=0, socket=""
+            )
+            write_record(paths.record, replace(record, fault=None, process_start=0))
+    how = args.name if before is not None else "FILE"
+    text = f"{args.name} is a copy of {args.snapshot}; resume it with `vmmgr resume {how}`"
+    return _report(args, text, {"name": args.name, "snapshot": str(path)})
+
+
+def collect(args: argparse.Namespace) -> int:
+    """Carry out `snapshot gc`. Raises VmmgrError."""
+    from manager.cli.snapshot.refs import store_of
+    from manager.state.paths import machine_names
+
+    names = [args.name] if args.name else machine_names()
+    freed = sum(store_of(name).collect() for name in names)
+    return _report(args, f"{size(freed)} freed", {"freed": freed})
+
+
+VERBS = {"save": save, "restore": restore, "rm": remove, "clone": clone, "gc": collect}
+
+
+@contextmanager
+def _owned(paths: MachinePaths) -> Iterator[None]:
+    """Keep the machine from being started meanwhile. Raises WrongStateError while it runs."""
+    from manager.state.lock import MachineLock
+
+    lock = MachineLock.take(paths.lock)
+    if lock is None:
+        raise WrongStateError(
+            f"{paths.name} is running",
+            help=f"`vmmgr suspend {paths.name}` or `vmmgr down {paths.name}` comes first",
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _report(args: argparse.Namespace, text: str, result: dict[str, Any]) -> int:
+    if args.json:
+        print(json.dumps({"schema": 1, **result}))
+    else:
+        print(text, file=sys.stderr)
+    return 0

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr console`: be at a serial port of a running machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from manager.cli.arguments import add_escape
+from manager.errors import ExitCode, WrongStateError
+
+if TYPE_CHECKING:
+    from manager.client.console import Left, Options
+    from manager.state.home import Situation
+    from manager.vmm.attachments import Mode
+
+_INTERVAL = 0.1
+"""Seconds between looks at a machine that is waited for."""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "console",
+        help="be at a serial port of a running machine",
+        description="Connects the terminal to a serial port. Ctrl-] detaches, Enter ~? lists more "
+        "keys; Ctrl-C and everything else goes to the guest. Several consoles can be attached to "
+        "one port; the first one types, Enter ~w takes over. From a pipe, every byte goes to the "
+        "guest.",
+    )
+    parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
+    parser.add_argument(
+        "port", metavar="PORT", nargs="?", help="com1..com4 or a device id [the console]"
+    )
+    parser.add_argument("--read-only", action="store_true", help="only look")
+    parser.add_argument("--take", action="store_true", help="type even if somebody else does")
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="when the machine is suspended or ends, wait until it runs again",
+    )
+    parser.add_argument(
+        "--replay",
+        metavar="BYTES",
+        type=int,
+        default=4096,
+        help="how much of the earlier output to show, at most 64 KiB [4096]",
+    )
+    add_escape(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    from manager.cli.arguments import find
+    from manager.client.console import Options
+    from manager.state.home import look
+
+    situation = find(args.name)
+    mode: Mode = "read" if args.read_only else "take" if args.take else "write"
+    options = Options(args.port, mode, args.escape, args.replay)
+    while True:
+        if args.follow and situation.state != "running":
+            _await_running(situation)
+        situation = look(situation.paths)
+        try:
+            left = _attach(situation, options)
+        except WrongStateError:
+            if not args.follow:
+                raise
+            situation = look(situation.paths)
+            continue
+        if left.text:
+            print(f"vmmgr: {left.text}", file=sys.stderr)
+        if left.kind in ("detached", "interrupted") or not args.follow:
+            return _status(left)
+        situation = look(situation.paths)
+
+
+def _attach(situation: Situation, options: Options) -> Left:
+    from manager.cli.clients import await_end, connect
+    from manager.client.console import Console
+
+    with connect(situation) as client:
+        left = Console(client, situation.name, options).run()
+    if left.is_end:
+        await_end(situation.paths)
+    return left
+
+
+def _await_running(situation: Situation) -> None:
+    from manager.state.lock import is_locked
+
+    print(f"vmmgr: waiting for {situation.name}; Ctrl-C gives up", file=sys.stderr)
+    while not is_locked(situation.paths.lock):
+        time.sleep(_INTERVAL)
+
+
+def _status(left: Left) -> int:
+    """A machine that ended as it should is no failure of the console's."""
+    faults = (ExitCode.GUEST_FAULT, ExitCode.FAILURE, ExitCode.INTERRUPTED)
+    return left.status if left.kind != "ended" or left.status in faults else ExitCode.OK

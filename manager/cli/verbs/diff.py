@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr diff`: in what two machines differ, be they files, running, suspended or snapshots."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manager.cli.arguments import add_settings, is_file, load
+from manager.cli.colour import has_colour
+from manager.errors import ExitCode, SnapshotCorruptError, WrongStateError
+
+if TYPE_CHECKING:
+    from manager.graph.differences import Difference
+    from manager.graph.nodes import Graph
+
+_MARKS = {"missing": "-", "extra": "+", "moved": ">", "changed": "~"}
+_INKS = {"missing": "\x1b[31m", "extra": "\x1b[32m", "moved": "\x1b[33m", "changed": "\x1b[33m"}
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `diff` to the command line."""
+    parser = subparsers.add_parser(
+        "diff",
+        help="compare machine files, machines and snapshots",
+        description="Compares any two of: a machine file, the name of a running or suspended "
+        "machine, the directory of a snapshot. Exits with 1 when they differ.",
+    )
+    for name in ("a", "b"):
+        parser.add_argument(name, metavar=name.upper(), help="a file, a name or a snapshot")
+    parser.add_argument(
+        "--guest", action="store_true", help="compare only what the guest can see, not the wiring"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two that are compared."""
+
+    label: str
+    graph: Graph
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the differences; 1 when there are any."""
+    from manager.graph.wiring import compare
+
+    one, two = (side(name, args.settings) for name in (args.a, args.b))
+    found = compare(one.graph, two.graph)
+    host = [] if args.guest else found.host
+    if args.json:
+        sections = {
+            "guest": [_as_json(item) for item in found.guest],
+            "host": [_as_json(item) for item in host],
+        }
+        print(json.dumps({"schema": 1, "a": one.label, "b": two.label, **sections}, indent=2))
+    elif found.guest or host:
+        print(f"--- {one.label}\n+++ {two.label}")
+        for title, items in (("what the guest sees", found.guest), ("the host's wiring", host)):
+            if items:
+                print(f"{title}:")
+                print("\n".join(_as_text(items, has_colour(sys.stdout))))
+    else:
+        print("no difference" if not args.guest else "no difference that the guest can see")
+    return ExitCode.FAILURE if found.guest or host else ExitCode.OK
+
+
+def side(name: str, settings: list[str]) -> Side:
+    """What NAME stands for. Raises VmmgrError when there is no such thing."""
+    path = Path(name)
+    if path.is_dir():
+        return Side(f"{name} (snapshot)", _of_snapshot(path))
+    if is_file(name):
+        return Side(name, load(path, settings))
+    return _of_machine(name)
+
+
+def _of_snapshot(path: Path) -> Graph:
+    from manager import snapshot
+    from manager.graph.plain import GraphFormatError, from_plain
+
+    opened = snapshot.open(path)
+    try:
+        return from_plain(opened.manifest.config)
+    except GraphFormatError as error:
+        raise SnapshotCorruptError(f"{path}: its configuration cannot be read: {error}") from None
+
+
+def _of_machine(name: str) -> Side:
+    from manager.client.client import Client
+    from manager.graph.plain import from_plain
+    from manager.state.home import look_existing
+
+    found = look_existing(name)
+    if found.state == "running" and found.record is not None:
+        with Client.connect(Path(found.record.socket)) as client:
+            return Side(f"{name} (running)", from_plain(client.execute("query-graph")["graph"]))
+    if found.saved is not None:
+        return Side(f"{name} (suspended)", _of_snapshot(found.saved.path))
+    raise WrongStateError(
+        f"{name} is {found.state}, so there is nothing to compare with",
+        help="name its machine file instead",
+    )
+
+
+def _as_text(items: list[Difference], colour: bool) -> Iterator[str]:
+    for item in items:
+        if item.kind == "changed":
+            before, after = item.values()
+            text = f"{item.subject}: {before} -> {after}"
+        elif item.kind == "moved":
+            text = f"{item.subject} moved to {item.current}"
+        else:
+            text = item.subject
+        ink, end = (_INKS[item.kind], "\x1b[0m") if colour else ("", "")
+        yield f"  {ink}{_MARKS[item.kind]} {text}{end}"
+
+
+def _as_json(item: Difference) -> dict[str, Any]:
+    return {"kind": item.kind, "subject": item.subject, "a": item.saved, "b": item.current}

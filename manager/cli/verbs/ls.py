@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr ls`: list the machines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from manager.state.home import Situation
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "ls",
+        help="list the machines",
+        description="Lists every machine that has state or logs, and what it is doing.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    from manager.state.home import look_at_all
+
+    machines = look_at_all()
+    if args.json:
+        print(json.dumps({"schema": 1, "machines": [_as_json(item) for item in machines]}))
+        return 0
+    rows = [("NAME", "STATE", "PID", "FILE")]
+    for item in machines:
+        record = item.record
+        pid = str(record.pid) if record is not None and item.state == "running" else "-"
+        rows.append((item.name, item.state, pid, record.file if record is not None else "-"))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        print("  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]))
+    return 0
+
+
+def _as_json(item: Situation) -> dict[str, Any]:
+    record = item.record
+    return {
+        "name": item.name,
+        "state": item.state,
+        "note": item.note,
+        "pid": record.pid if record is not None and item.state == "running" else None,
+        "file": record.file if record is not None else None,
+        "snapshot": str(item.saved.path) if item.saved is not None else None,
+    }

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr resume`: go on with a suspended machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from manager.cli.arguments import add_escape, add_on_term, on_a_terminal
+from manager.errors import UsageError, WrongStateError
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "resume",
+        help="go on with a suspended machine",
+        description="Restores a suspended machine in a new process. Its state is kept until the "
+        "machine is suspended again or ends.",
+    )
+    parser.add_argument("name", metavar="NAME|FILE", help="a machine, or its machine file")
+    parser.add_argument("-d", "--detach", action="store_true", help="run it in the background")
+    parser.add_argument(
+        "--paused",
+        action="store_true",
+        help="let virtual time stand still until `vmmgr ctl NAME continue`",
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="first check all RAM against its hashes; without it only the rest is checked",
+    )
+    add_on_term(parser)
+    add_escape(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    from manager.cli.arguments import find, is_file, load
+    from manager.cli.audience import in_background, in_foreground, on_terminal
+    from manager.cli.starts import start_of
+    from manager.vmm.launch import Launch
+
+    situation = find(args.name)
+    situation.require_saved()
+    record = situation.record
+    if record is None and not is_file(args.name):
+        raise WrongStateError(
+            f"{situation.name}: its record is lost, so its machine file is not known",
+            help="name the file: `vmmgr resume FILE`",
+        )
+    file = Path(args.name) if record is None or is_file(args.name) else Path(record.file)
+    if not file.exists():
+        raise UsageError(
+            f"{situation.name}: there is no machine file {file} any more",
+            help="name it where it is now: `vmmgr resume FILE`",
+        )
+    if args.verify and situation.saved is not None:
+        from manager import snapshot
+
+        snapshot.verify(situation.saved.path)
+    settings = [] if record is None else record.settings
+    launch = Launch(
+        load(file, settings, remember=True),
+        settings=settings,
+        resume=True,
+        detached=args.detach,
+        paused=args.paused,
+        on_term=args.on_term,
+    )
+    if launch.graph.name != situation.name:
+        raise WrongStateError(
+            f"{file} is of the machine {launch.graph.name!r} by now, not {situation.name!r}",
+            help="give the machine its name back, or discard its state",
+        )
+    if not args.detach and not on_a_terminal(launch):
+        return in_foreground(launch)
+    start = start_of(launch, situation.paths, "resumed", attended=not args.detach)
+    if not args.detach:
+        return on_terminal(start, args.escape)
+    return in_background([start])

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr run`: run a machine that keeps no state, for tests and CI."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manager.cli.arguments import add_settings, duration, escaped_text, pattern
+from manager.errors import ExitCode
+
+if TYPE_CHECKING:
+    from manager.vmm.outcome import Outcome
+
+
+class AddStep(argparse.Action):
+    """Collects `--until` and `--send` in one list, in the order of the command line."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Append (option, value)."""
+        steps = [*getattr(namespace, self.dest), (option_string, values)]
+        setattr(namespace, self.dest, steps)
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a machine that keeps no state, for tests and CI",
+        description="Boots the machine that FILE declares, prints what its console sends, and "
+        "forgets it at its end. --until and --send take turns: each --until waits for its "
+        "pattern, then the --send after it goes to the guest; a --send before any --until goes "
+        "at once. When the last --until has matched, the exit code is 0. Virtual time runs as "
+        "fast as the host can; the same files and options give the same output every time.",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument(
+        "--until",
+        dest="steps",
+        action=AddStep,
+        type=pattern,
+        default=(),
+        metavar="RE",
+        help="wait until the output matches; `^` and `$` match at lines, and `$` at the end of "
+        "what was printed so far",
+    )
+    parser.add_argument(
+        "--send",
+        dest="steps",
+        action=AddStep,
+        type=escaped_text,
+        default=(),
+        metavar="TEXT",
+        help=r"send TEXT; \n, \r, \t, \\ and \xNN are interpreted",
+    )
+    parser.add_argument(
+        "--fail-on",
+        metavar="RE",
+        type=pattern,
+        help="end with exit code 8 once the output matches",
+    )
+    parser.add_argument(
+        "--max-time",
+        metavar="DUR",
+        type=duration,
+        help="end with exit code 124 after that much virtual time",
+    )
+    parser.add_argument("--port", metavar="P", help="com1..com4 or a device id [the console]")
+    parser.add_argument(
+        "--paced", action="store_true", help="do not let virtual time overtake the host's"
+    )
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    from manager.cli.arguments import load
+    from manager.machine.expectation import Send, Until
+    from manager.vmm.ephemeral import Script, run_ephemeral
+
+    steps = [Until(value) if option == "--until" else Send(value) for option, value in args.steps]
+    script = Script(steps, args.fail_on, args.max_time, args.port)
+    graph = load(args.file, args.settings, require_files=True)
+    outcome = run_ephemeral(graph, script, paced=args.paced)
+    waited = any(isinstance(step, Until) for step in steps)
+    status, message = _judge(outcome, waited)
+    if message:
+        print(f"vmmgr: {message}", file=sys.stderr)
+    return status
+
+
+def _judge(outcome: Outcome, waited: bool) -> tuple[int, str]:
+    """The exit code, and what to say."""
+    if outcome.kind == "verdict":
+        return outcome.status, {
+            "matched": "",
+            "failed": f"--fail-on matched: {outcome.detail}",
+            "budget": f"the time budget is used up; {outcome.detail}".rstrip("; "),
+        }[outcome.reason]
+    if outcome.kind == "down":
+        return ExitCode.INTERRUPTED, "stopped before its end"
+    if outcome.kind == "ended" and waited and outcome.reason != "debug-exit":
+        return ExitCode.FAILURE, f"{outcome.detail} before the last --until matched"
+    return outcome.status, outcome.detail

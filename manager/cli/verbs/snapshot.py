@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr snapshot`: save, list, look into, compare, check, move and remove snapshots.
+
+A snapshot is named by its directory, or as NAME (the suspended state of a machine) or NAME:TAG.
+Looking into one needs neither the machine file nor the CPU engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+_WHICH = "NAME, NAME:TAG or a snapshot's directory"
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `snapshot` and its verbs to the command line."""
+    parser = subparsers.add_parser(
+        "snapshot",
+        help="look into snapshots and check them",
+        description="A SNAPSHOT is NAME, the suspended state of a machine; NAME:TAG, one that was "
+        "saved; or the path of a directory, with a slash.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    save = _verb(verbs, "save", "store", "save a machine, which may run, under a tag")
+    save.add_argument("name", metavar="NAME")
+    save.add_argument("tag", nargs="?", metavar="TAG", help="default: save-1, save-2, ...")
+    for name, summary in (("ls", "list snapshots"), ("tree", "the same as `ls --tree`")):
+        listing = _verb(verbs, name, "list", summary)
+        listing.add_argument("name", nargs="?", metavar="NAME", help="default: every machine")
+        listing.add_argument("--tree", action="store_true", help="each below its parent")
+    restore = _verb(verbs, "restore", "store", "make a saved state the suspended one")
+    remove = _verb(verbs, "rm", "store", "remove a snapshot")
+    for verb in (restore, remove):
+        verb.add_argument("name", metavar="NAME")
+        verb.add_argument("tag", metavar="TAG")
+    clone = _verb(verbs, "clone", "store", "copy a suspended machine, sharing its RAM")
+    clone.add_argument("snapshot", metavar="SNAPSHOT", help=_WHICH)
+    clone.add_argument("name", metavar="NEW-NAME")
+    gc = _verb(verbs, "gc", "store", "remove what interrupted commands left behind")
+    gc.add_argument("name", nargs="?", metavar="NAME", help="default: every machine")
+
+    show = _verb(verbs, "show", "show", "print what a snapshot holds, field by field")
+    show.add_argument("--config", action="store_true", help="print a machine file that fits it")
+    verify = _verb(verbs, "verify", "files", "check every byte of it, RAM included")
+    export = _verb(verbs, "export", "files", "write it to one compressed file")
+    flatten = _verb(verbs, "flatten", "files", "store its RAM without a delta")
+    rebase = _verb(verbs, "rebase", "files", "share the RAM of another snapshot")
+    for verb in (show, verify, export, flatten, rebase):
+        verb.add_argument("path", metavar="SNAPSHOT", help=_WHICH)
+    export.add_argument("file", nargs="?", metavar="FILE", help="default: NAME.vmms.tar.zst")
+    rebase.add_argument("onto", metavar="ONTO", help=_WHICH)
+    for verb in (flatten, rebase):
+        verb.add_argument("--output", metavar="DIRECTORY", help="write there, not in its place")
+    load = _verb(verbs, "import", "files", "take in a file that export wrote")
+    load.add_argument("file", metavar="FILE")
+    load.add_argument("name", metavar="NAME", help="the machine to give it to")
+    load.add_argument("tag", nargs="?", metavar="TAG", help="default: the suspended state")
+    convert = _verb(verbs, "convert", "files", "turn a directory into a file, or back")
+    convert.add_argument("path", metavar="FROM")
+    convert.add_argument("output", metavar="TO")
+    diff = _verb(verbs, "diff", "diff", "tell two snapshots apart")
+    diff.add_argument("one", metavar="A", help=_WHICH)
+    diff.add_argument("other", metavar="B", help=_WHICH)
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, module: str, help: str
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=help)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run, module=module)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out one verb. Raises VmmgrError."""
+    module = importlib.import_module(f"manager.cli.snapshot.{args.module}")
+    status: int = module.VERBS[args.verb](args)
+    return status
+
+
+def size(count: int) -> str:
+    """A number of bytes for people.
+
+    >>> size(256 << 20), size(5000)
+    ('256 MiB', '4.883 KiB')
+    """
+    amount = float(count)
+    for unit in ("bytes", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.4g} {unit}"
+        amount /= 1024
+    return f"{amount:.4g} GiB"

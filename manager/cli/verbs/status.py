@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr status`: show what a machine is doing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from manager.errors import SnapshotCorruptError, VmmgrError
+
+if TYPE_CHECKING:
+    from manager.state.home import Situation
+
+_LAST_LINES = 8
+"""Lines that are shown of a crashed machine's log."""
+_TAIL = 4096
+_PATIENCE = 5.0
+"""Seconds that a running machine gets to answer."""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser("status", help="show what a machine is doing")
+    parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    from manager.cli.arguments import find
+
+    status = describe(find(args.name))
+    if args.json:
+        print(json.dumps({"schema": 1, **status}))
+    else:
+        print("\n".join(_lines(status)))
+    return 0
+
+
+def describe(situation: Situation) -> dict[str, Any]:
+    """All that is known of a machine; what does not apply is None."""
+    record = situation.record
+    live = _ask(situation) if situation.state == "running" else None
+    ports = [
+        {"id": id, "backend": backend, "console": record is not None and id == record.console}
+        for id, backend in (record.ports if record is not None else {}).items()
+    ]
+    return {
+        "name": situation.name,
+        "state": situation.state,
+        "note": situation.note,
+        "activity": live["state"] if live else None,
+        "blocked_on": live["blocked-on"] if live else None,
+        "pid": record.pid if record is not None and situation.state == "running" else None,
+        "virtual_time_ns": live["virtual-time"] if live else _saved_time(situation),
+        "uptime_s": live["uptime"] if live else None,
+        "clock": live["clock"] if live else None,
+        "file": record.file if record is not None else None,
+        "ready": live["ready"] if live else None,
+        "ports": live["ports"] if live else ports,
+        "consoles": live["consoles"] if live else [],
+        "identity": record.identity if record is not None else None,
+        "config": record.config if record is not None else None,
+        "snapshot": str(situation.saved.path) if situation.saved is not None else None,
+        "snapshot_at": situation.saved.at if situation.saved is not None else None,
+        "last_words": _last_words(situation) if situation.state == "crashed" else [],
+    }
+
+
+def _last_words(situation: Situation) -> list[str]:
+    """The last lines of a crashed machine's console, and what its process said."""
+    from manager.machine.console_text import ConsoleText
+    from manager.state.port_log import tail
+
+    text = ConsoleText()
+    record = situation.record
+    if record is not None and record.console is not None:
+        text.add(tail(situation.paths.port_log(record.console), _TAIL))
+    lines = text.last_lines(_LAST_LINES).split("\n") if text.text else []
+    try:
+        said = situation.paths.owner_log.read_text(errors="replace").rstrip().split("\n")
+    except OSError:
+        said = []
+    return lines + [f"vmmgr: {line}" for line in said[-_LAST_LINES:] if line]
+
+
+def _ask(situation: Situation) -> dict[str, Any] | None:
+    from manager.cli.clients import connect
+
+    try:
+        with connect(situation, timeout=_PATIENCE) as client:
+            return client.execute("query-status")
+    except VmmgrError:
+        # It is starting, ending or busy saving; the rest of what is known still helps.
+        return None
+
+
+def _saved_time(situation: Situation) -> int | None:
+    from manager.state.saved import open_saved
+
+    if situation.saved is None:
+        return None
+    try:
+        return open_saved(situation.paths).header.virtual_time
+    except SnapshotCorruptError:
+        return None
+
+
+def _lines(status: dict[str, Any]) -> list[str]:
+    state = status["state"]
+    if status["activity"] not in (None, "running"):
+        state = f"{status['activity']}" + (
+            f" on {status['blocked_on']}" if status["blocked_on"] else ""
+        )
+    if status["note"]:
+        state += f"; {status['note']}"
+    rows = [
+        ("name", status["name"]),
+        ("state", state),
+        ("pid", status["pid"]),
+        ("virtual time", _seconds(status["virtual_time_ns"], 1e9)),
+        ("uptime", _seconds(status["uptime_s"], 1)),
+        ("clock", status["clock"]),
+        ("file", status["file"]),
+        *_ports(status["ports"], status["pid"] is not None),
+        *(("attached", _console(console)) for console in status["consoles"]),
+        ("identity", status["identity"]),
+        ("config", status["config"]),
+        ("snapshot", status["snapshot"]),
+        ("saved", _date(status["snapshot_at"])),
+    ]
+    shown = [(key, value) for key, value in rows if value is not None]
+    width = max(len(key) for key, _ in shown)
+    words = [f"  | {line}" for line in status["last_words"]]
+    listed = [f"{key.ljust(width)}  {value}" for key, value in shown]
+    return listed + (["last lines:", *words] if words else [])
+
+
+def _ports(ports: list[dict[str, Any]], running: bool) -> list[tuple[str, str]]:
+    """What is behind each port now; of a machine that does not run, the names for `logs`."""
+    if running:
+        return [(port["id"], _port(port)) for port in ports]
+    return [("ports", ", ".join(port["id"] for port in ports))] if ports else []
+
+
+def _port(port: dict[str, Any]) -> str:
+    parts = [port["backend"]]
+    if port["console"]:
+        parts.append("console")
+    if port.get("log-fault"):
+        parts.append(f"{port['log-lost']} bytes not logged: {port['log-fault']}")
+    if port.get("dropped"):
+        parts.append(f"{port['dropped']} bytes dropped")
+    return ", ".join(parts)
+
+
+def _console(console: dict[str, Any]) -> str:
+    does = "types" if console["writes"] else "reads"
+    missed = f", missed {console['dropped']} bytes" if console["dropped"] else ""
+    return f"process {console['pid']} {does} at {console['port']}{missed}"
+
+
+def _seconds(amount: float | None, unit: float) -> str | None:
+    return None if amount is None else f"{amount / unit:.3f} s"
+
+
+def _date(at: float | None) -> str | None:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else None

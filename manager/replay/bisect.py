@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""When does something first hold? Runs a machine again and again, halving the virtual time."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.bus.memory import AddressError
+from manager.errors import UsageError
+from manager.machine.inputs import Input
+from manager.machine.machine import Machine
+from manager.replay.replay import restored, seconds
+
+if TYPE_CHECKING:
+    from manager.graph.nodes import Graph
+
+SAVED_APART = 1_000_000
+"""Virtual ns: steps below this are run again rather than saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first time at which the condition holds."""
+
+    at: int
+    """Virtual ns."""
+    rip: int
+    """Where the CPU was then."""
+    runs: int
+
+
+@dataclass(slots=True)
+class Question:
+    """A machine, its input, and between which virtual times (ns) the answer lies."""
+
+    graph: Graph
+    good: int
+    bad: int
+    inputs: Sequence[Input] = ()
+
+    def start(self, until: int) -> Machine:
+        """The machine at a time, from power-on."""
+        machine = Machine.power_on(self.graph)
+        return self.go(machine, until)
+
+    def go(self, machine: Machine, until: int) -> Machine:
+        """Let a machine run to a time; what comes later is taken back."""
+        now = machine.now()
+        for item in self.inputs:
+            if item.at > now:
+                machine.inputs.schedule(item)
+        machine.run(until)
+        machine.inputs.recall()
+        return machine
+
+
+Holds = Callable[[Machine], bool]
+"""Whether the condition holds in a machine that stands still."""
+
+
+def first(question: Question, holds: Holds, folder: Path) -> Found:
+    """The first virtual time at which `holds`, to the block of code.
+
+    It must not hold at `good` and must at `bad`. Raises UsageError when that is not so.
+    """
+    from manager import snapshot
+
+    low, high = question.good, question.bad
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = question.start(low)
+    if holds(machine):
+        raise UsageError(f"it holds at {seconds(low)} already", help="give an earlier --good")
+    saved = snapshot.write(folder / "good", machine.image()).directory
+    saved_at = low
+    found = question.go(restored(question.graph, snapshot.open(saved)), high)
+    if not holds(found):
+        raise UsageError(f"it does not hold at {seconds(high)}", help="give a later --bad")
+    rip, runs = _rip(found), 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        machine = question.go(restored(question.graph, snapshot.open(saved)), middle)
+        runs += 1
+        if holds(machine):
+            high, rip = middle, _rip(machine)
+            continue
+        low = middle
+        if low - saved_at > SAVED_APART:
+            saved = snapshot.write(folder / f"at-{low}", machine.image()).directory
+            saved_at = low
+    return Found(high, rip, runs)
+
+
+def _rip(machine: Machine) -> int:
+    state = machine.engine.read_state()
+    return state.cs.base + state.rip
+
+
+def memory_holds(address: int, value: bytes) -> Holds:
+    """The bytes at a guest-physical address are `value`. Raises UsageError for what is not RAM."""
+
+    def holds(machine: Machine) -> bool:
+        try:
+            return machine.memory.read(address, len(value)) == value
+        except AddressError as error:
+            raise UsageError(str(error)) from None
+
+    return holds
+
+
+def command_holds(command: str, folder: Path) -> Holds:
+    """A shell command ends with status 0.
+
+    It finds the virtual time in ns in $VMMGR_TIME and a snapshot in $VMMGR_SNAPSHOT.
+    """
+    from manager import snapshot
+
+    count = 0
+
+    def holds(machine: Machine) -> bool:
+        nonlocal count
+        count += 1
+        written = snapshot.write(folder / f"probe-{count}", machine.image()).directory
+        environment = {
+            **os.environ,
+            "VMMGR_TIME": str(machine.now()),
+            "VMMGR_SNAPSHOT": str(written),
+        }
+        result = subprocess.run(command, shell=True, env=environment, check=False)  # noqa: S602
+        return result.returncode == 0
+
+    return holds
+
+
+def first_output(question: Question, pattern: re.Pattern[str], port: str) -> Found:
+    """When a port had sent what matches, to the byte; looked for in what comes after `good`.
+
+    Raises UsageError when it is not there by `bad`.
+    """
+    machine = Machine.power_on(question.graph)
+    wire = machine.ports[port]
+    heard: list[tuple[int, int]] = []
+    text = ""
+
+    def sent() -> None:
+        nonlocal text
+        data = wire.take_output()
+        if machine.now() <= question.good or heard:
+            return
+        text += data.decode("latin-1")
+        line = text.rfind("\n", 0, len(text) - 1) + 1
+        if pattern.search(text, line) is not None or (
+            text.endswith("\n") and pattern.search(text) is not None
+        ):
+            heard.append((machine.now(), 0))
+            machine.stop()
+
+    wire.on_output = sent
+    question.go(machine, question.bad)
+    if not heard:
+        raise UsageError(f"{port} has not sent that by {seconds(question.bad)}")
+    return Found(heard[0][0], _rip(machine), 1)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Writing the input log of a running machine, and now and then what a replay must find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from manager.bus.record import NEVER
+from manager.replay import digests
+from manager.replay.log import Check, End, Header, Heard, Saved, Start, Writer
+
+if TYPE_CHECKING:
+    from manager.graph.nodes import Graph
+    from manager.machine.inputs import Input
+    from manager.machine.machine import Machine
+
+CHECK_AFTER = 100_000_000
+"""Virtual ns from output to the check that covers it: an idle machine makes none."""
+
+
+def header_of(machine: Machine, start: Start, *, branch_of: str = "", branch_at: int = 0) -> Header:
+    """The header of a log of `machine`, which has just been started. Raises HostError."""
+    from manager.graph import identity
+
+    graph = machine.graph
+    return Header(
+        machine=graph.name,
+        identity_hash=identity.identity_hash(graph),
+        full_hash=identity.full_hash(graph),
+        config=identity.to_plain(graph),
+        images=images_of(graph),
+        start=start,
+        records=list(machine.records()),
+        branch_of=branch_of,
+        branch_at=branch_at,
+    )
+
+
+def images_of(graph: Graph) -> dict[str, str]:
+    """Digests of the files that a machine boots from, by path. Raises HostError."""
+    return {str(path): digests.of_file(path) for path in boot_files(graph)}
+
+
+def boot_files(graph: Graph) -> list[Path]:
+    """The files that a machine boots from."""
+    from manager.config.modules import split_module
+    from manager.graph.nodes import FirmwareBoot, ImageBoot, KernelBoot
+
+    boot = graph.boot
+    if isinstance(boot, ImageBoot):
+        return [boot.image]
+    files = [boot.kernel, boot.initrd]
+    if isinstance(boot, FirmwareBoot):
+        files.append(boot.firmware)
+    elif isinstance(boot, KernelBoot):
+        files += [Path(split_module(module)[0]) for module in boot.modules]
+    return [path for path in files if path is not None]
+
+
+RAM_CHECKED = 1 << 30
+"""Bytes of RAM up to which it is digested at the end of a run: some 100 ms."""
+
+
+class Recorder:
+    """Writes the log of one machine. `collect` has the ports' output handed over to `heard`.
+
+    The moment of a check is the host's choice and is written down with it; what is checked is not.
+    """
+
+    def __init__(self, machine: Machine, log: Writer, collect: Callable[[], None]) -> None:
+        self.machine = machine
+        self.log = log
+        self._collect = collect
+        self._timer = machine.clock.timer(self._check)
+        self._due = NEVER
+        self.inputs = 0
+        """Pieces of input recorded."""
+        self._counts = dict.fromkeys(machine.ports, 0)
+        self._digests = {id: blake3() for id in machine.ports}
+        machine.inputs.on_input = self._input
+
+    def heard(self, port: str, data: bytes) -> None:
+        """A port sent something."""
+        self._counts[port] += len(data)
+        self._digests[port].update(data)
+        if self._timer.deadline == NEVER:
+            self._due = self.machine.now() + CHECK_AFTER
+            self._timer.arm(self._due)
+
+    def saved(self, snapshot: str, tag: str) -> None:
+        """A snapshot was made and the machine goes on."""
+        self.log.add(Saved(self.machine.now(), snapshot, tag))
+
+    def end(self, reason: str, snapshot: str = "", detail: str = "") -> None:
+        """The run is over; nothing is recorded after this."""
+        self._collect()
+        small = sum(region.length for region in self.machine.memory.regions) <= RAM_CHECKED
+        ram = digests.of_ram(self.machine.memory) if small and not snapshot else ""
+        self.log.add(End(self._found(self.machine.now()), reason, snapshot, detail, ram))
+        self.detach()
+
+    def detach(self) -> None:
+        """Record no more."""
+        self._timer.disarm()
+        self.machine.inputs.on_input = None
+        self.log.close()
+
+    def _input(self, input: Input) -> None:
+        self.inputs += 1
+        self.log.add(input)
+
+    def _check(self) -> None:
+        # The deadline, not the present: the replay's timer then fires at the same boundary.
+        due = self._due
+        self._collect()  # which may arm the timer again, for output that is covered now
+        self._timer.disarm()
+        self.log.add(self._found(due))
+
+    def _found(self, at: int) -> Check:
+        ports = {
+            id: Heard(count, self._digests[id].digest(digests.OUTPUT_BYTES))
+            for id, count in self._counts.items()
+            if count
+        }
+        for id in ports:
+            self._counts[id] = 0
+            self._digests[id] = blake3()
+        return Check(at, ports, digests.joined(self.machine.records()))

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Consoles: clients that see what a port sends; one of them per port may type."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from manager.client.protocol import encode
+from manager.errors import UsageError, WrongStateError
+from manager.vmm.wiring import PENDING_LIMIT
+
+if TYPE_CHECKING:
+    from manager.vmm.server import Session
+    from manager.vmm.wiring import Wire, Wiring
+
+Mode = Literal["read", "write", "take"]
+MODES: tuple[Mode, ...] = ("read", "write", "take")
+OUTPUT_PIECE = 48 * 1024
+"""Bytes of output in one event, so that its line stays short."""
+
+
+class Attachment:
+    """One client on one port."""
+
+    def __init__(self, session: Session, wire: Wire) -> None:
+        self.session = session
+        self.wire = wire
+        self.writes = False
+        """Whether what this client types goes to the guest."""
+        self.dropped = 0
+        """Bytes that the client missed because it was too slow."""
+        self._skipped = 0
+
+    def output(self, data: bytes) -> None:
+        """Pass on what the port sent, or count it."""
+        for start in range(0, len(data), OUTPUT_PIECE):
+            part = data[start : start + OUTPUT_PIECE]
+            if not self._tell_skipped() or not self._event("output", base64=_ascii(part)):
+                self._skipped += len(part)
+                self.dropped += len(part)
+
+    def drained(self) -> None:
+        """The client has caught up: tell it what it missed."""
+        self._tell_skipped()
+
+    def _tell_skipped(self) -> bool:
+        if self._skipped and self._event("skipped", bytes=self._skipped):
+            self._skipped = 0
+        return not self._skipped
+
+    def _event(self, event: str, **data: Any) -> bool:
+        message = {"event": event, "data": {"port": self.wire.port.id, **data}}
+        return self.session.offer(encode(message))
+
+
+class Attachments:
+    """All consoles of a machine."""
+
+    def __init__(self, wiring: Wiring, publish: Callable[..., None]) -> None:
+        self._wiring = wiring
+        self._publish = publish
+        self._by_session: dict[Session, Attachment] = {}
+
+    def attach(self, session: Session, port: str | None, mode: Mode, replay: int) -> dict[str, Any]:
+        """Connect a client to a port; the answer has the last `replay` bytes of its output.
+
+        In mode "write" the client may type if nobody else does, in mode "take" anyway. Raises
+        UsageError when there is no such port, WrongStateError when the client is attached already.
+        """
+        if session in self._by_session:
+            raise WrongStateError("this connection is attached already", help="open another one")
+        wire = self._wiring.wire(port)
+        wire.pump()
+        attachment = Attachment(session, wire)
+        self._by_session[session] = attachment
+        wire.listeners.append(attachment.output)
+        session.on_gone = lambda: self._leave(session)
+        session.on_drained = attachment.drained
+        writer = self._assign(attachment, mode)
+        self._publish("attached", port=wire.port.id, pid=session.pid, writes=attachment.writes)
+        return {
+            "port": wire.port.id,
+            "writes": attachment.writes,
+            "writer": writer.session.pid if writer is not None else None,
+            "replay": _ascii(bytes(wire.ring)[-replay:] if replay else b""),
+            "console": self._wiring.console,
+        }
+
+    def take(self, session: Session) -> dict[str, Any]:
+        """Make a client that is attached the one that types."""
+        attachment = self._of(session)
+        self._assign(attachment, "take")
+        return {"port": attachment.wire.port.id}
+
+    def detach(self, session: Session) -> dict[str, Any]:
+        """Disconnect a client from its port."""
+        self._leave(session)
+        return {}
+
+    def _leave(self, session: Session) -> None:
+        attachment = self._by_session.pop(session, None)
+        if attachment is not None:
+            attachment.wire.listeners.remove(attachment.output)
+            session.on_gone = session.on_drained = None
+            self._publish("detached", port=attachment.wire.port.id, pid=session.pid)
+
+    def write(self, session: Session, data: bytes) -> dict[str, Any]:
+        """Type; the answer tells how many bytes there was room for. Raises WrongStateError."""
+        attachment = self._of(session)
+        if not attachment.writes:
+            raise WrongStateError(
+                f"{attachment.wire.port.id} is read-only here", help="`take` makes you the writer"
+            )
+        room = max(0, PENDING_LIMIT - attachment.wire.pending)
+        accepted = data[:room]
+        if accepted:
+            attachment.wire.feed(accepted)
+        return {"accepted": len(accepted)}
+
+    def port_of(self, session: Session) -> str:
+        """The port that a client is attached to. Raises UsageError."""
+        return self._of(session).wire.port.id
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Who is attached, for a status."""
+        return [
+            {
+                "port": item.wire.port.id,
+                "pid": item.session.pid,
+                "writes": item.writes,
+                "dropped": item.dropped,
+            }
+            for item in self._by_session.values()
+        ]
+
+    def _of(self, session: Session) -> Attachment:
+        attachment = self._by_session.get(session)
+        if attachment is None:
+            raise UsageError("this connection is not attached to a port", help="`attach` first")
+        return attachment
+
+    def _assign(self, attachment: Attachment, mode: Mode) -> Attachment | None:
+        """Give out the right to type; returns who has it then."""
+        others = (item for item in self._by_session.values() if item is not attachment)
+        same_port = (item for item in others if item.wire is attachment.wire)
+        writer = next((item for item in same_port if item.writes), None)
+        if mode == "read":
+            return writer
+        if mode == "take" and writer is not None:
+            writer.writes = False
+            writer._event("read-only", **{"taken-by": attachment.session.pid})
+            writer = None
+        attachment.writes = writer is None
+        return writer or attachment
+
+
+def _ascii(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What clients can ask of the owner: one function for each command, and the table of them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import manager
+from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION
+from manager.errors import UsageError
+from manager.vmm.attachments import MODES
+
+if TYPE_CHECKING:
+    from manager.vmm.owner import Owner
+    from manager.vmm.server import Session
+
+
+DEFAULT_REPLAY = 4096
+"""Bytes of earlier output that a console sees first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way to the owner."""
+
+    owner: Owner
+    session: Session
+    arguments: Mapping[str, Any]
+
+
+Handler = Callable[[Call], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A named value of a command."""
+
+    type: type
+    summary: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: what it does, what it takes, how it is carried out."""
+
+    summary: str
+    handler: Handler
+    arguments: Mapping[str, Argument]
+
+    def check(self, name: str, given: Mapping[str, Any]) -> None:
+        """Raise UsageError unless `given` fits."""
+        for key, value in given.items():
+            argument = self.arguments.get(key)
+            if argument is None:
+                raise UsageError(f"{name}: unknown argument {key!r}")
+            if type(value) is not argument.type:
+                raise UsageError(f"{name}: {key!r} must be of type {argument.type.__name__}")
+        for key, argument in self.arguments.items():
+            if argument.required and key not in given:
+                raise UsageError(f"{name}: {key!r} is missing")
+
+
+def _query_status(call: Call) -> dict[str, Any]:
+    return call.owner.status()
+
+
+def _query_schema(_call: Call) -> dict[str, Any]:
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "version": manager.__version__,
+        "commands": {
+            name: {
+                "summary": command.summary,
+                "arguments": {
+                    key: {
+                        "type": argument.type.__name__,
+                        "summary": argument.summary,
+                        "required": argument.required,
+                    }
+                    for key, argument in command.arguments.items()
+                },
+            }
+            for name, command in COMMANDS.items()
+        },
+        "events": {**EVENTS, **ATTACHED_EVENTS},
+    }
+
+
+def _query_graph(call: Call) -> dict[str, Any]:
+    from manager.graph.plain import to_plain
+
+    return {"graph": to_plain(call.owner.machine.graph)}
+
+
+def _suspend(call: Call) -> dict[str, Any]:
+    return call.owner.suspend()
+
+
+def _snapshot_save(call: Call) -> dict[str, Any]:
+    return call.owner.save_snapshot(call.arguments.get("tag"))
+
+
+def _down(call: Call) -> dict[str, Any]:
+    call.owner.power_off()
+    return {}
+
+
+def _stop(call: Call) -> dict[str, Any]:
+    call.owner.stop_as_told()
+    return {}
+
+
+def _quit(call: Call) -> dict[str, Any]:
+    call.owner.quit()
+    return {}
+
+
+def _power_button(call: Call) -> dict[str, Any]:
+    call.owner.press_power_button()
+    return {}
+
+
+def _rewind(call: Call) -> dict[str, Any]:
+    given = [key for key in ("back", "to", "inputs") if key in call.arguments]
+    if len(given) != 1 or call.arguments[given[0]] < 0:
+        raise UsageError("rewind: give one of 'back', 'to' and 'inputs', not negative")
+    find = call.arguments.get
+    return call.owner.rewind(back=find("back"), to=find("to"), inputs=find("inputs"))
+
+
+def _pause(call: Call) -> dict[str, Any]:
+    call.owner.pause()
+    return {}
+
+
+def _continue(call: Call) -> dict[str, Any]:
+    call.owner.unpause()
+    return {}
+
+
+def _subscribe(call: Call) -> dict[str, Any]:
+    call.session.subscribed = True
+    return call.owner.status()
+
+
+def _unsubscribe(call: Call) -> dict[str, Any]:
+    call.session.subscribed = False
+    return {}
+
+
+def _send(call: Call) -> dict[str, Any]:
+    # Bytes that are no UTF-8 travel as lone surrogates, as in Python's surrogateescape.
+    try:
+        data = call.arguments["text"].encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise UsageError("send: the text cannot be turned into bytes") from None
+    port = call.owner.feed(call.arguments.get("port"), data)
+    return {"port": port, "bytes": len(data)}
+
+
+def _break(call: Call) -> dict[str, Any]:
+    return {"port": call.owner.send_break(call.session, call.arguments.get("port"))}
+
+
+def _attach(call: Call) -> dict[str, Any]:
+    mode = call.arguments.get("mode", "write")
+    if mode not in MODES:
+        raise UsageError(f"attach: 'mode' must be one of {', '.join(MODES)}")
+    replay = max(0, call.arguments.get("replay", DEFAULT_REPLAY))
+    return call.owner.attach(call.session, call.arguments.get("port"), mode, replay)
+
+
+def _detach(call: Call) -> dict[str, Any]:
+    return call.owner.attachments.detach(call.session)
+
+
+def _take(call: Call) -> dict[str, Any]:
+    return call.owner.attachments.take(call.session)
+
+
+def _write(call: Call) -> dict[str, Any]:
+    try:
+        data = base64.b64decode(call.arguments["base64"], validate=True)
+    except ValueError:
+        raise UsageError("write: 'base64' is not base64") from None
+    return call.owner.attachments.write(call.session, data)
+
+
+_PORT = Argument(str, "com1..com4 or a device id; default: the console")
+
+COMMANDS: Mapping[str, Command] = {
+    "query-status": Command("What the machine is doing", _query_status, {}),
+    "query-graph": Command("The device graph that the machine was made of", _query_graph, {}),
+    "query-schema": Command("The commands and events of this protocol", _query_schema, {}),
+    "subscribe": Command("Hear events; answers like query-status", _subscribe, {}),
+    "unsubscribe": Command("Hear no more events", _unsubscribe, {}),
+    "suspend": Command("Save the machine and end its process", _suspend, {}),
+    "snapshot-save": Command(
+        "Take a snapshot; the machine runs on",
+        _snapshot_save,
+        {"tag": Argument(str, "a name for the snapshot")},
+    ),
+    "down": Command("Power the machine off; a suspended state is dropped", _down, {}),
+    "stop": Command("Do what SIGTERM does: power off, or suspend where so told", _stop, {}),
+    "quit": Command("End the process at once; the last suspended state is kept", _quit, {}),
+    "power-button": Command("Press the power button; the guest may heed it", _power_button, {}),
+    "rewind": Command(
+        "Go back in virtual time; what comes then is a time line of its own",
+        _rewind,
+        {
+            "back": Argument(int, "by how many ns"),
+            "to": Argument(int, "to how many ns since power-on"),
+            "inputs": Argument(int, "to just before that many inputs"),
+        },
+    ),
+    "pause": Command("Let virtual time stand still", _pause, {}),
+    "continue": Command("Let virtual time go on", _continue, {}),
+    "send": Command(
+        "Send text to a serial port",
+        _send,
+        {"port": _PORT, "text": Argument(str, "what to send", required=True)},
+    ),
+    "break": Command(
+        "Send a break to a serial port",
+        _break,
+        {"port": Argument(str, "com1..com4 or a device id; default: the attached port")},
+    ),
+    "attach": Command(
+        "Hear what a serial port sends, and be its writer if nobody is",
+        _attach,
+        {
+            "port": _PORT,
+            "mode": Argument(str, "read, write (the default) or take"),
+            "replay": Argument(int, f"bytes of earlier output to answer [{DEFAULT_REPLAY}]"),
+        },
+    ),
+    "detach": Command("Leave the serial port", _detach, {}),
+    "take": Command("Become the writer of the attached port", _take, {}),
+    "write": Command(
+        "Type at the attached port; answers how much of it was accepted",
+        _write,
+        {"base64": Argument(str, "the bytes", required=True)},
+    ),
+}

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Giving each port the backend that the machine file names."""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.backends import factory
+from manager.backends.null import NullBackend
+from manager.backends.stdio import StdioBackend
+from manager.vmm.outcome import Outcome
+
+if TYPE_CHECKING:
+    from manager.backends.backend import Backend
+    from manager.graph.nodes import Graph
+    from manager.vmm.owner import Owner
+    from manager.vmm.wiring import Wiring
+
+
+def terminal(owner: Owner) -> Backend:
+    """Standard input and output for a machine that this process owns in the foreground."""
+    return StdioBackend(on_escape=lambda: owner.finish(Outcome("down")))
+
+
+class Detached(NullBackend):
+    """Standard input and output of a machine in the background."""
+
+    def describe(self) -> str:
+        """What it is."""
+        return "stdio, detached"
+
+
+def listen_for_gdb(
+    owner: Owner, selector: selectors.BaseSelector, say: Callable[[str], None]
+) -> None:
+    """Let gdb in where the machine file says so, and say where that is. Raises HostError."""
+    wanted = owner.machine.graph.gdb
+    if wanted is not None:
+        from manager.vmm.gdb import GdbListener
+
+        owner.gdb = GdbListener(wanted, owner, selector)
+        waits = "; the machine waits for it" if wanted.wait else ""
+        say(f"gdb can connect: target remote {owner.gdb.where}{waits}")
+
+
+def connect_backends(
+    wiring: Wiring,
+    graph: Graph,
+    selector: selectors.BaseSelector,
+    stdio: Backend | None,
+    pty_link: Callable[[str], Path],
+) -> None:
+    """Plug in all backends; `stdio` stands for standard input and output, None where there is none.
+
+    `pty_link` tells where a port's pty gets a stable name.
+
+    Raises HostError when the host refuses one; those that are in are closed with the wiring.
+    """
+    for node in graph.serial_ports():
+        assert node.backend is not None
+        if node.backend.type == "stdio":
+            backend: Backend = stdio if stdio is not None else Detached()
+        else:
+            backend = factory.make(node.backend, pty_link(node.id))
+        wiring.connect(node.id, backend, selector)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where a machine that is brought up comes from: power-on, a suspended state, the ready cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.errors import HostError, SnapshotMismatchError
+from manager.replay.log import Start
+from manager.state.paths import state_home
+from manager.state.ready_cache import Entry, ReadyCache, key_of
+from manager.state.saved import discard_saved, open_saved
+from manager.vmm.keeper import ToCache
+
+if TYPE_CHECKING:
+    from manager.graph.nodes import Graph
+    from manager.machine.machine import Machine
+    from manager.state.home import Home
+    from manager.vmm.launch import Launch, Readiness
+    from manager.vmm.wiring import Wire
+
+
+POWER_ON = Start()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a machine came to be where it is."""
+
+    start: Start = POWER_ON
+    """What a replay of the run begins with."""
+    to_cache: ToCache | None = None
+    """Where it is to be kept once it is ready."""
+    cached: Entry | None = None
+    """The entry of the ready cache that it was taken from."""
+
+    @property
+    def detail(self) -> str:
+        """What to say of a machine from the cache."""
+        assert self.cached is not None
+        return f"taken from the ready cache, not booted: {self.cached.detail}"
+
+    def replay(self, wires: Mapping[str, Wire]) -> None:
+        """Give the logs what the ports of a machine from the cache had sent."""
+        for port, data in self._output().items():
+            if port in wires:
+                wires[port].replay(data)
+
+    def show(self, wires: Mapping[str, Wire]) -> None:
+        """Show it to the backends and to whoever waits for a text."""
+        for port, data in self._output().items():
+            if port in wires:
+                wires[port].show(data)
+                if (sending := wires[port].port.on_output) is not None:
+                    sending()
+
+    def _output(self) -> dict[str, bytes]:
+        return self.cached.output() if self.cached is not None else {}
+
+
+def cache_directory() -> Path:
+    """Where machines that are ready are kept."""
+    return state_home() / ".ready"
+
+
+def declares(graph: Graph, readiness: Readiness | None) -> bool:
+    """Whether what is waited for is what the machine file's `[ready]` says."""
+    declared = graph.ready
+    if readiness is None or declared is None:
+        return False
+    fail_on = readiness.fail_on.pattern if readiness.fail_on is not None else None
+    wanted = (readiness.wait_for.pattern, fail_on)
+    return wanted == (declared.wait_for, declared.fail_on) and readiness.port in (
+        None,
+        declared.port,
+    )
+
+
+def make(launch: Launch, home: Home) -> tuple[Machine, Origin]:
+    """The machine, about to run. Raises VmmgrError."""
+    from manager.machine.machine import Machine
+
+    graph = launch.graph
+    if launch.resume:
+        home.situation().require_saved()
+        opened = open_saved(home.paths)
+        machine = Machine.restore(graph, opened)
+        return machine, Origin(Start(opened.id.hex(), str(opened.directory), machine.now()))
+    to_cache = None
+    if graph.ready is not None and graph.ready.cache:
+        declared = graph.ready
+        cache = ReadyCache(cache_directory())
+        key = key_of(graph, (declared.wait_for, declared.fail_on, declared.port))
+        to_cache = ToCache(cache, key)
+        if launch.cache and (taken := _taken(graph, to_cache)) is not None:
+            if launch.fresh:
+                discard_saved(home.paths)
+            return taken
+    machine = Machine.power_on(graph)
+    if launch.fresh:
+        discard_saved(home.paths)
+    return machine, Origin(to_cache=to_cache)
+
+
+def _taken(graph: Graph, place: ToCache) -> tuple[Machine, Origin] | None:
+    """The machine from the cache, if it is there."""
+    from manager.machine.machine import Machine
+
+    found = place.cache.find(place.key)
+    if found is None:
+        return None
+    entry, opened = found
+    try:
+        return Machine.restore(graph, opened), Origin(cached=entry)
+    except (SnapshotMismatchError, HostError):
+        return None

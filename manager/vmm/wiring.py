@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The ports of a running machine: each with its log, its ring, its backend and who listens."""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manager.backends.failed import FailedBackend
+from manager.backends.scrollback import Scrollback
+from manager.errors import HostError, UsageError
+from manager.state.port_log import PortLog, tail
+
+if TYPE_CHECKING:
+    from manager.backends.backend import Backend
+    from manager.graph.nodes import Graph
+    from manager.machine.serial_port import SerialPort
+
+BACKLOG_LIMIT = 1024 * 1024
+"""Bytes that a backend may still have to pass on before the guest is kept from sending more.
+
+Only standard output is held to it, as a pipeline expects. Sockets and ptys drop what their readers
+are too slow for, and count it, before they are this far behind.
+"""
+PENDING_LIMIT = 64 * 1024
+"""Bytes that may wait for the guest before a backend is no longer read."""
+INPUT_LIMIT = 1024 * 1024
+"""Bytes that may wait for the guest before `send` is refused."""
+LINE = 500
+"""Bytes of the present line that are shown again after a rewind."""
+WHOLE_LOG = 64 << 20
+"""Bytes; more than a boot prints."""
+REPLAY_OF_LOG = 64 * 1024
+"""Bytes of the log that the ring begins with when a machine goes on."""
+
+
+class Wire:
+    """One port and everything on its host's side. `log` is the path of its log, if it has one."""
+
+    def __init__(self, port: SerialPort, log: Path | None) -> None:
+        self.port = port
+        self.host: Backend | None = None
+        self.listeners: list[Callable[[bytes], None]] = []
+        self.recorder: Callable[[bytes], None] | None = None
+        """Hears everything before anybody else does."""
+        self.ring = Scrollback()
+        """The last output, for whoever comes late."""
+        self.sent = 0
+        """Bytes that the guest sent since this process owns the machine."""
+        self._in_flight = 0
+        self._on_hold = False
+        if log is not None:
+            self.ring.add(tail(log, REPLAY_OF_LOG))
+        self._log = PortLog(log) if log is not None else None
+
+    @property
+    def pending(self) -> int:
+        """Bytes of input that the guest has not taken."""
+        return self.port.pending + self._in_flight
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that the backend has not passed on yet."""
+        return self.host.backlog if self.host is not None else 0
+
+    def feed(self, data: bytes) -> None:
+        """Send `data` to the guest."""
+        self._in_flight += len(data)
+        self.port.feed(data)
+
+    def arrived(self) -> None:
+        """Told that virtual time has passed, so that what was fed is at the port."""
+        self._in_flight = 0
+
+    def pump(self) -> None:
+        """Pass on what the guest sent."""
+        if data := self.port.take_output():
+            self.sent += len(data)
+            if self.recorder is not None:
+                self.recorder(data)
+            self.ring.add(data)
+            if self._log is not None:
+                self._log.write(data)
+            for listener in tuple(self.listeners):
+                listener(data)
+            self.with_host(lambda host: host.write(data))
+
+    def so_far(self) -> bytes:
+        """What the guest sent since its boot, as far as it was kept."""
+        return bytes(self.ring) if self._log is None else tail(self._log.path, WHOLE_LOG)
+
+    def replay(self, earlier: bytes) -> None:
+        """Take over output that was sent before this process owned the machine."""
+        self.sent += len(earlier)
+        self.ring.add(earlier)
+        if self._log is not None:
+            self._log.write(earlier)
+
+    def rewind(self, port: SerialPort, sent: int) -> None:
+        """Go on with the port of an earlier machine, which had sent `sent` bytes by then."""
+        self.port = port
+        self.arrived()
+        undone, self.sent = self.sent - sent, sent
+        self.ring.drop(undone)
+        if self._log is not None:
+            self._log.drop(undone)
+
+    def show(self, data: bytes) -> None:
+        """Show whoever watches what the guest did not send; the log does not get it."""
+        for listener in tuple(self.listeners):
+            listener(data)
+        self.with_host(lambda host: host.write(data))
+
+    def balance(self) -> None:
+        """Read from the host only while the guest takes its input."""
+        if self.host is not None and self._on_hold != (self.pending > PENDING_LIMIT):
+            self._on_hold = not self._on_hold
+            self.with_host(lambda host: host.hold(self._on_hold))
+
+    def with_host(self, action: Callable[[Backend], None]) -> None:
+        """Have the backend do something. One that fails is unplugged: the guest goes on."""
+        if self.host is None:
+            return
+        try:
+            action(self.host)
+        except (OSError, HostError) as error:
+            self.unplug(str(error))
+
+    def unplug(self, fault: str) -> None:
+        """Give the backend up, for a reason that the status shows."""
+        assert self.host is not None
+        broken, self.host = self.host, FailedBackend(self.host.describe(), fault)
+        with suppress(OSError, HostError):  # it is given up already
+            broken.close()
+
+    def close(self) -> None:
+        """Pass on the rest and end."""
+        self.pump()
+        self.with_host(lambda host: host.close())
+        if self._log is not None:
+            self._log.close()
+
+    def describe(self) -> dict[str, Any]:
+        """The port, for a status."""
+        return {
+            "id": self.port.id,
+            "backend": self.host.describe() if self.host is not None else "null",
+            "sent": self.sent,
+            "pending": self.pending,
+            "backlog": self.backlog,
+            "dropped": self.host.dropped if self.host is not None else 0,
+            "log-fault": self._log.fault if self._log is not None else None,
+            "log-lost": self._log.lost if self._log is not None else 0,
+        }
+
+
+class Wiring:
+    """All ports of a machine by device id. `console` is the one meant when none is named."""
+
+    def __init__(self, wires: Mapping[str, Wire], console: str | None) -> None:
+        self.wires = wires
+        self.console = console
+
+    def wire(self, port: str | None) -> Wire:
+        """The wire of a port, the console's unless named. Raises UsageError."""
+        return self.wires[resolve_port(self.wires, port, self.console)]
+
+    def pump(self) -> None:
+        """Pass on what the guest sent on any port."""
+        for wire in self.wires.values():
+            wire.pump()
+            wire.balance()
+
+    def arrived(self) -> None:
+        """Told that virtual time has passed."""
+        for wire in self.wires.values():
+            wire.arrived()
+
+    def connect(self, port: str, backend: Backend, selector: selectors.BaseSelector) -> None:
+        """Plug a backend into a port; what it receives goes to the guest."""
+        wire = self.wires[port]
+        wire.host = backend
+
+        def receive(data: bytes) -> None:
+            wire.feed(data)
+            wire.balance()
+
+        backend.attach(selector, receive)
+
+    def rewind(self, ports: Mapping[str, SerialPort], sent: Mapping[str, int]) -> None:
+        """Go on with the ports of an earlier machine; whoever watches is told and shown the line.
+
+        `sent` is how many bytes each had sent by then.
+        """
+        for id, wire in self.wires.items():
+            wire.pump()
+            wire.rewind(ports[id], sent[id])
+            line = bytes(wire.ring).rpartition(b"\n")[2][-LINE:]
+            wire.show(b"\r\n[rewound]\r\n" + line)
+
+    def poll(self) -> None:
+        """Let the backends do what is due by the host's time; once a second is enough."""
+        for wire in self.wires.values():
+            wire.with_host(lambda host: host.poll())
+
+    def blocked(self) -> str | None:
+        """The id of a port whose backend is too far behind, if any."""
+        for id, wire in self.wires.items():
+            if wire.backlog > BACKLOG_LIMIT:
+                return id
+        return None
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Each port, for a status."""
+        return [
+            {**wire.describe(), "console": id == self.console} for id, wire in self.wires.items()
+        ]
+
+    def close(self) -> None:
+        """Pass on the rest of every port and end."""
+        for wire in self.wires.values():
+            wire.close()
+
+
+def resolve_port(ids: Iterable[str], wanted: str | None, console: str | None) -> str:
+    """The id of the port that `wanted` (com1, lpc.com1, 4, slots.4) means. Raises UsageError."""
+    known = list(ids)
+    if wanted is None:
+        if console is None:
+            raise UsageError("the machine has no serial port")
+        return console
+    for candidate in (wanted, f"lpc.{wanted}", f"slots.{wanted}"):
+        if candidate in known:
+            return candidate
+    raise UsageError(
+        f"the machine has no port {wanted!r}",
+        help=f"its ports: {', '.join(known)}" if known else "it has no serial ports",
+    )
+
+
+def console_of(graph: Graph) -> str | None:
+    """The port meant when none is named: on stdio, else the one to get ready, else the first."""
+    ports = graph.serial_ports()
+    ids = [node.id for node in ports]
+    on_stdio = [node.id for node in ports if node.backend and node.backend.type == "stdio"]
+    if on_stdio:
+        return on_stdio[0]
+    if graph.ready is not None:
+        return resolve_port(ids, graph.ready.port, None)
+    return "lpc.com1" if "lpc.com1" in ids else ids[0] if ids else None

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Machines that are recorded and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from manager.graph.build import load_graph
+from manager.graph.nodes import Graph
+from manager.machine.machine import Machine
+from manager.replay import recordings
+from manager.replay.log import Start
+from manager.replay.recorder import Recorder, header_of
+
+ROOT = Path(__file__).parents[3]
+MILLISECOND = 1_000_000
+SECOND = 1000 * MILLISECOND
+
+
+class Recorded:
+    """A machine that is recorded, as its owner does it."""
+
+    def __init__(self, graph: Graph, directory: Path) -> None:
+        self.directory = directory
+        self.output = dict.fromkeys((node.id for node in graph.serial_ports()), b"")
+        self.machine = Machine.power_on(graph)
+        self.begin(Start())
+
+    def begin(self, start: Start) -> None:
+        """Begin a log with the present state."""
+        log = recordings.begin(self.directory, header_of(self.machine, start))
+        self.recorder = Recorder(self.machine, log, self.pump)
+
+    def pump(self) -> None:
+        """Hand output to the recorder."""
+        for id, port in self.machine.ports.items():
+            if data := port.take_output():
+                self.output[id] += data
+                self.recorder.heard(id, data)
+
+    def run(self, until: int, slice_: int = 5 * MILLISECOND) -> None:
+        """Run in slices."""
+        while self.machine.now() < until:
+            if self.machine.run(min(until, self.machine.now() + slice_)) is not None:
+                break
+            self.pump()
+
+    def type(self, text: str, port: str = "lpc.com1") -> None:
+        """Send the guest something."""
+        self.machine.ports[port].feed(text.encode())
+
+
+@pytest.fixture
+def hello() -> Graph:
+    """The graph of machines/hello.toml."""
+    return load_graph(ROOT / "machines" / "hello.toml")
+
+
+@pytest.fixture
+def recorded(hello: Graph, tmp_path: Path) -> Iterator[Recorded]:
+    """hello, recorded from power-on."""
+    made = Recorded(hello, tmp_path / "recordings")
+    yield made
+    made.recorder.detach()

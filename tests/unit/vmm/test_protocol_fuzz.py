@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Whatever a client sends, it gets an answer that says what was wrong, and nobody is harmed."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from manager.vmm.commands import COMMANDS
+from manager.vmm.owner import Owner
+from manager.vmm.server import Session
+from manager.vmm.wiring import Wire, Wiring
+
+ENDING = {"down", "stop", "quit"}
+KNOWN = sorted(set(COMMANDS) - ENDING)
+NAMES = sorted({name for command in COMMANDS.values() for name in command.arguments})
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    | st.sampled_from(["com1", "lpc.com1", "slots.4", "read", "take", "AAAA", "\udcff"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)  # fmt: skip
+arguments = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), values, max_size=4)
+requests = st.fixed_dictionaries(
+    {"execute": st.sampled_from(KNOWN) | st.text(max_size=10) | values, "arguments": arguments},
+    optional={"id": values, "extra": values},
+)
+lines = st.binary(max_size=200) | requests.map(lambda request: json.dumps(request).encode())
+
+
+@pytest.fixture
+def owner(fake, graph, tmp_path: Path):
+    machine = fake(graph("lpc.com1"))
+    wiring = Wiring({"lpc.com1": Wire(machine.ports["lpc.com1"], None)}, "lpc.com1")
+    with selectors.DefaultSelector() as selector:
+        made = Owner(machine, wiring, selector, paced=True, socket=tmp_path / "s")
+        yield made
+        made.close()
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(lines, max_size=5))
+def test_every_line_has_one_proper_answer(owner, sent: list[bytes]) -> None:
+    ours, theirs = socket.socketpair()
+    server = owner._server
+    session = Session(server, ours, 1)
+    try:
+        for line in sent:
+            answer = json.loads(server.answer(session, line))
+
+            assert answer.keys() in ({"id", "return"}, {"id", "error"})
+            if "error" in answer:
+                assert answer["error"].keys() == {"code", "message", "help"}
+                assert "internal error" not in answer["error"]["message"]
+    finally:
+        if session.on_gone is not None:
+            session.on_gone()
+        ours.close()
+        theirs.close()
+    assert owner.attachments.describe() == []
+    assert owner.outcome is None

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Output reaches log, backend and listeners; a slow backend holds the guest, not the socket."""
+
+from __future__ import annotations
+
+import selectors
+from pathlib import Path
+
+import pytest
+
+from manager.errors import UsageError
+from manager.graph.nodes import Ready
+from manager.vmm.outcome import Outcome
+from manager.vmm.owner import Owner
+from manager.vmm.wiring import (
+    BACKLOG_LIMIT,
+    PENDING_LIMIT,
+    Wire,
+    Wiring,
+    console_of,
+    resolve_port,
+)
+
+
+class Slow:
+    """A backend that keeps what it gets."""
+
+    dropped = 0
+
+    def __init__(self) -> None:
+        self.kept = bytearray()
+        self.held = False
+        self.receive = None
+
+    @property
+    def backlog(self) -> int:
+        return len(self.kept)
+
+    def attach(self, selector, receive) -> None:
+        self.receive = receive
+
+    def write(self, data: bytes) -> None:
+        self.kept += data
+
+    def hold(self, held: bool) -> None:
+        self.held = held
+
+    def poll(self) -> None:
+        pass
+
+    def describe(self) -> str:
+        return "slow"
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def machine(fake, graph):
+    return fake(graph("lpc.com1"))
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+def test_output_goes_to_log_backend_and_listeners(machine, slow, tmp_path) -> None:
+    wire = Wire(machine.ports["lpc.com1"], tmp_path / "com1.log")
+    wiring = Wiring({"lpc.com1": wire}, "lpc.com1")
+    wiring.connect("lpc.com1", slow, selectors.DefaultSelector())
+    heard = bytearray()
+    wire.listeners.append(heard.extend)
+    machine.run(3_000_000)
+
+    wiring.pump()
+
+    wiring.close()
+    assert (tmp_path / "com1.log").read_bytes() == slow.kept == heard == b"booting\r\n"
+
+
+def test_a_full_disk_does_not_stop_the_port(machine) -> None:
+    wire = Wire(machine.ports["lpc.com1"], Path("/dev/full"))
+    machine.run(3_000_000)
+
+    wire.pump()
+
+    told = wire.describe()
+    assert told["log-fault"] == "No space left on device"
+    assert told["log-lost"] == len(b"booting\r\n")
+    wire.close()
+
+
+def test_a_backend_is_held_while_the_guest_takes_no_input(machine, slow) -> None:
+    wiring = Wiring({"lpc.com1": Wire(machine.ports["lpc.com1"], None)}, "lpc.com1")
+    wiring.connect("lpc.com1", slow, selectors.DefaultSelector())
+
+    slow.receive(b"x" * (PENDING_LIMIT + 1))
+    assert slow.held
+
+    machine.console.receive()
+    wiring.arrived()
+    wiring.pump()
+    assert not slow.held
+
+
+def test_virtual_time_stands_still_while_a_backend_is_behind(machine, slow) -> None:
+    wiring = Wiring({"lpc.com1": Wire(machine.ports["lpc.com1"], None)}, "lpc.com1")
+    wiring.connect("lpc.com1", slow, selectors.DefaultSelector())
+    slow.kept += bytes(BACKLOG_LIMIT + 1)
+    owner = Owner(machine, wiring, selectors.DefaultSelector(), paced=False)
+    seen = {}
+
+    def look() -> None:
+        seen.update(owner.status())
+        slow.kept.clear()
+        machine.console.feed(b"off\n")
+
+    owner.at_host_time(0.05, look)
+    outcome = owner.run()
+
+    assert seen["state"] == "blocked"
+    assert seen["blocked-on"] == "lpc.com1"
+    assert seen["virtual-time"] == 0
+    assert outcome == Outcome("ended", 0, "the guest powered off", "power-off")
+
+
+@pytest.mark.parametrize("wanted", ["com1", "lpc.com1"])
+def test_a_port_has_a_short_name(wanted) -> None:
+    assert resolve_port(["slots.4", "lpc.com1"], wanted, None) == "lpc.com1"
+
+
+def test_no_name_means_the_console() -> None:
+    assert resolve_port(["a", "b"], None, "b") == "b"
+
+
+def test_an_unknown_port_names_those_there_are() -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve_port(["slots.4", "lpc.com1"], "com2", None)
+
+    assert caught.value.help == "its ports: slots.4, lpc.com1"
+
+
+def test_the_console_is_the_port_that_gets_ready(graph) -> None:
+    ready = Ready("com2", "x")
+
+    assert console_of(graph("lpc.com1", "lpc.com2", ready=ready)) == "lpc.com2"
+    assert console_of(graph("slots.4", "lpc.com1")) == "lpc.com1"
