@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manager.bus.memory import AddressError, Memory
+from manager.bus.dma import Dma
 from manager.bus.record import Record, uint
 from manager.devices.device import Device
 
@@ -37,9 +37,6 @@ CONTROL_SKIP = 0x04
 CONTROL_SELECT = 0x08  # the upper half of the control word is the key
 CONTROL_WRITE = 0x10
 
-ZEROS = 1 << 16
-"""Bytes past the end of an item are written this many at a time."""
-
 Items = Mapping[int, bytes | memoryview]
 """Contents by key."""
 
@@ -58,22 +55,15 @@ class FwCfgState(Record):
 class FwCfg(Device[FwCfgState]):
     """Ports 510h-51Bh, for `PortBus.claim_wide`.
 
-    `contents` gives the items; it is called once, when the guest first asks for one. DMA goes
-    to and from `memory`; `written(start, end)` is told which addresses have changed.
+    `contents` gives the items; it is called once, when the guest first asks for one.
     """
 
     STATE = FwCfgState
 
-    def __init__(
-        self,
-        contents: Callable[[], Items],
-        memory: Memory,
-        written: Callable[[int, int], None],
-    ) -> None:
+    def __init__(self, contents: Callable[[], Items], dma: Dma) -> None:
         self._contents = contents
         self._loaded: Items | None = None
-        self._memory = memory
-        self._written = written
+        self._dma = dma
         self.state = self.power_on()
 
     def _item(self) -> bytes | memoryview:
@@ -122,9 +112,8 @@ class FwCfg(Device[FwCfgState]):
 
     def _transfer(self, descriptor: int) -> None:
         """Do what the descriptor says, and tell in its control word how it went."""
-        try:
-            words = self._memory.read(descriptor, DESCRIPTOR_LENGTH)
-        except AddressError:
+        words = self._dma.read(descriptor, DESCRIPTOR_LENGTH)
+        if len(words) < DESCRIPTOR_LENGTH:
             return  # nowhere to tell
         control = int.from_bytes(words[0:4], "big")
         length = int.from_bytes(words[4:8], "big")
@@ -139,32 +128,17 @@ class FwCfg(Device[FwCfgState]):
         elif control & CONTROL_SKIP:
             self._advance(length)
         result = CONTROL_ERROR if failed else 0
-        self._store(descriptor, result.to_bytes(4, "big"))
+        self._dma.write(descriptor, result.to_bytes(4, "big"))
 
     def _read(self, address: int, length: int) -> bool:
         """Copy the next `length` bytes to memory, zeros where the item has ended."""
         item, at = self._item(), self.state.offset
         content = memoryview(item)[at : at + length]
         self._advance(length)
-        if not self._store(address, content):
+        zeros = length - len(content)
+        if self._dma.write(address, content) < len(content):
             return False
-        address, length = address + len(content), length - len(content)
-        while length > 0:
-            some = min(length, ZEROS)
-            if not self._store(address, bytes(some)):
-                return False
-            address, length = address + some, length - some
-        return True
-
-    def _store(self, address: int, data: bytes | memoryview) -> bool:
-        """Write to RAM, if all of it is."""
-        if data:
-            try:
-                self._memory.write(address, data)
-            except AddressError:
-                return False
-            self._written(address, address + len(data))
-        return True
+        return self._dma.clear(address + len(content), zeros) == zeros
 
 
 def _swap(value: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from manager.boot import firmware
 from manager.bus.clock import Clock
+from manager.bus.dma import Dma
 from manager.bus.lines import Line
 from manager.bus.memory import LOW_LIMIT, Memory
 from manager.bus.pci import PciBus
@@ -279,7 +280,7 @@ class Board:
 
     def _build_fw_cfg(self, node: DeviceNode) -> FwCfg:
         memory = self._outside.memory
-        device = FwCfg(lambda: firmware.items(self.graph, memory), memory, self._outside.written)
+        device = FwCfg(lambda: firmware.items(self.graph, memory), self._dma())
         self.io.claim_wide(node.ports[0].base, node.ports[0].length, device)
         return device
 
@@ -308,6 +309,10 @@ class Board:
             interrupt_line=node.irq if node.irq is not None else NO_INTERRUPT,
             command=IO_SPACE_ENABLE if node.bars else 0,
         )
+
+    def _dma(self) -> Dma:
+        """A device's way to RAM."""
+        return Dma(self._outside.memory, self._outside.written)
 
     def _attach(self, node: DeviceNode, device: HostBridge | Lpc | PciUart | Piix4Pm) -> None:
         assert node.address is not None

@@ -8,6 +8,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manager.bus.dma import Dma
 from manager.bus.memory import Memory
 from manager.bus.ports import PortBus
 from manager.bus.record import from_plain, to_plain
@@ -28,9 +29,8 @@ class Pc:
         self.items: Items = {HELLO: b"hello", 0x21: b"other"} if items is None else items
         self.memory = Memory.blank(RAM)
         self.written: list[tuple[int, int]] = []
-        self.device = FwCfg(
-            self._contents, self.memory, lambda start, end: self.written.append((start, end))
-        )
+        dma = Dma(self.memory, lambda start, end: self.written.append((start, end)))
+        self.device = FwCfg(self._contents, dma)
         self.io = PortBus()
         self.io.claim_wide(SELECTOR, PORTS_LENGTH, self.device)
 
