@@ -101,6 +101,7 @@ def _device(node: DeviceNode) -> dict[str, Plain]:
         "pirq": node.pirq,
         "pci": plain_value(node.pci),
         "bars": plain_value(node.bars),
+        "memory_bars": plain_value(node.memory_bars),
         "properties": plain_value(node.properties),
     }
     absent: tuple[Plain, ...] = (None, [], {})

@@ -69,6 +69,29 @@ class IoBar:
     length: int
 
 
+EXPANSION_ROM = 6
+"""The index of a MemoryBar that is the expansion ROM base address register."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBar:
+    """A memory base address register and where it points before anybody moves it.
+
+    A 64-bit one takes the register after it as well.
+    """
+
+    index: int
+    """0-5, or EXPANSION_ROM."""
+    base: int
+    length: int
+    """Bytes: a power of two, 16 or more, and 2 KiB or more of an expansion ROM."""
+    bits: Literal[32, 64] = 32
+    prefetchable: bool = False
+    ram: bool = False
+    """Whether host memory is behind it, which the guest reaches without the device, such as a frame
+    buffer. Whole pages then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """The host's side of a serial port. Wiring: never part of what the guest sees.
@@ -104,7 +127,9 @@ class DeviceNode:
     """Anything else that the guest can see."""
     backend: Backend | None = None
     memory: tuple[MemoryRange, ...] = ()
-    """Registers in memory space."""
+    """Fixed registers in memory space."""
+    memory_bars: tuple[MemoryBar, ...] = ()
+    """Movable memory of a PCI device."""
 
     @property
     def port_name(self) -> str:
