@@ -15,8 +15,6 @@
 enum { BREAKPOINTS = 4 };
 enum { ON_EXECUTION = 0, ON_WRITE = 1, ON_PORT = 2, ON_ACCESS = 3 };
 enum { MEMORY_READ = 1, MEMORY_WRITE = 2 };
-enum { ONE_INSTRUCTION = 1, COUNT_MASK = 0x7fff };
-enum { MANY_TRANSLATIONS = 20000 }; /* a fraction of a second */
 
 static uint64_t dr(const void *env, int number)
 {
@@ -139,34 +137,6 @@ EXPORT void breakpoint_handler_x86_64(void *cs)
         debug_exception(env, hits);
     FIELD(uint64_t, env, ENV_EFLAGS) |= EFLAGS_RF; /* past it, whatever it was */
     unicorn.loop_exit_noexc(cs);
-}
-
-/*
- * RF suppresses breakpoints for one instruction; Unicorn takes it for a whole block. And a full
- * code buffer makes it forget that it was asked for one instruction (see `cut`): `owed` does not.
- */
-EXPORT void *tb_gen_code_x86_64(void *cs, uint64_t pc, uint64_t cs_base, uint32_t flags, int cflags)
-{
-    struct engine *e = running_engine;
-    (void)cs;
-    if (++e->translations >= MANY_TRANSLATIONS) { /* come up for air: the host has signals */
-        e->translations = 0;
-        e->kicked = true;
-        e->attention = 0;
-    }
-    if (e->owed != 0)
-        cflags = e->owed;
-    else if ((flags & EFLAGS_RF) && (dr(e->env, 7) & 0xff))
-        cflags = (cflags & ~COUNT_MASK) | ONE_INSTRUCTION;
-    e->owed = cflags & COUNT_MASK ? cflags : 0;
-    void *block = contained_translation(e, pc, cs_base, flags, cflags);
-    e->owed = 0;
-    if (block == NULL) /* one of its instructions: find out which */
-        block = contained_translation(e, pc, cs_base, flags,
-                                      (cflags & ~COUNT_MASK) | ONE_INSTRUCTION);
-    if (block == NULL)
-        unicorn.raise_exception(e->env, VECTOR_UD, 0, 0);
-    return block;
 }
 
 static bool is_prefix(uint8_t byte, bool code64)

@@ -11,7 +11,6 @@
  */
 #include "engine.h"
 
-enum { ONE_INSTRUCTION = 1 };
 enum { STEP_NONE = 0, STEP_WANTED, STEP_TAKEN };
 enum { ACCESS_READ = 1, ACCESS_WRITE = 2 };
 

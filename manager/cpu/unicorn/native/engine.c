@@ -11,48 +11,6 @@ enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_HOOK_INSN_INVALID = 1 <
 
 struct engine *running_engine;
 
-/* ---- callbacks into Python ---- */
-
-static void keep_exception(struct engine *e)
-{
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (e->raised == NULL && value != NULL) {
-        if (traceback != NULL)
-            PyException_SetTraceback(value, traceback);
-        e->raised = Py_NewRef(value);
-    }
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
-    e->kicked = true;
-    e->attention = 0;
-}
-
-uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *arguments)
-{
-    PyObject *boxed[4] = {NULL};
-    for (size_t i = 0; i < count; i++)
-        boxed[i] = PyLong_FromUnsignedLongLong(arguments[i]);
-    e->in_python = true;
-    PyObject *result = PyObject_Vectorcall(method, boxed, count, NULL);
-    e->in_python = false;
-    for (size_t i = 0; i < count; i++)
-        Py_DECREF(boxed[i]);
-    uint64_t value = 0;
-    if (result != NULL && result != Py_None)
-        value = PyLong_AsUnsignedLongLongMask(result);
-    Py_XDECREF(result);
-    if (PyErr_Occurred()) {
-        keep_exception(e);
-        return UINT64_MAX;
-    }
-    return value;
-}
-
-/* ---- hooks ---- */
-
 static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64_t address,
                                                   uint32_t size)
 {

@@ -131,99 +131,6 @@ static void engine_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static enum stop why_stopped(struct engine *e)
-{
-    if (e->error != 0 || e->crashed)
-        return STOP_FAULT;
-    if (e->stopping && e->debugger.hit)
-        return STOP_DEBUGGER;
-    if (e->stopping)
-        return e->kicked ? STOP_KICK : STOP_DEADLINE;
-    if (FIELD(uint32_t, e->cs, CS_HALTED))
-        return STOP_HALT;
-    return STOP_SHUTDOWN;
-}
-
-/* A time in ns as ticks; what is too far away to count is never. */
-static bool as_ticks(PyObject *time, uint64_t *ticks)
-{
-    uint64_t ns = PyLong_AsUnsignedLongLong(time);
-    if (PyErr_Occurred())
-        return false;
-    *ticks = ns <= UINT64_MAX / TICKS_PER_NS ? ns * TICKS_PER_NS : UINT64_MAX;
-    return true;
-}
-
-static PyObject *engine_run(PyObject *self, PyObject *deadline)
-{
-    struct engine *e = (struct engine *)self;
-    if (!as_ticks(deadline, &e->deadline))
-        return NULL;
-    if (running_engine != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "an engine is already running");
-        return NULL;
-    }
-    if (e->crashed || e->uc == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the engine has crashed or is closed");
-        return NULL;
-    }
-    e->kicked = e->stopping = e->cut = e->replay = false;
-    e->watch_hits = 0;
-    e->translating = false;
-    e->owed = 0;
-    e->debugger.hit = HIT_NONE;
-    e->debugger.asked = e->debugger.alone = false;
-    e->attention = 0; /* an interrupt may be waiting */
-    running_engine = e;
-    e->crashed = contained_run(e);
-    running_engine = NULL;
-    if (e->raised != NULL) {
-        PyErr_SetObject((PyObject *)Py_TYPE(e->raised), e->raised);
-        Py_CLEAR(e->raised);
-        return NULL;
-    }
-    return PyLong_FromLong(why_stopped(e));
-}
-
-static PyObject *engine_now(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return PyLong_FromUnsignedLongLong(((struct engine *)self)->now / TICKS_PER_NS);
-}
-
-static PyObject *engine_advance(PyObject *self, PyObject *time)
-{
-    struct engine *e = (struct engine *)self;
-    uint64_t ticks;
-    if (!as_ticks(time, &ticks))
-        return NULL;
-    if (ticks > e->now)
-        charge(e, ticks - e->now);
-    Py_RETURN_NONE;
-}
-
-static PyObject *engine_limit(PyObject *self, PyObject *time)
-{
-    struct engine *e = (struct engine *)self;
-    uint64_t ticks;
-    if (!as_ticks(time, &ticks))
-        return NULL;
-    if (ticks < e->deadline) {
-        e->deadline = ticks;
-        e->attention = 0;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *engine_kick(PyObject *self, PyObject *unused)
-{
-    struct engine *e = (struct engine *)self;
-    (void)unused;
-    e->kicked = true;
-    e->attention = 0;
-    Py_RETURN_NONE;
-}
-
 static PyObject *engine_set_intr(PyObject *self, PyObject *level)
 {
     struct engine *e = (struct engine *)self;
@@ -329,25 +236,6 @@ static PyObject *engine_get_nmi_pending(PyObject *self, void *unused)
     (void)unused;
     uint32_t request = FIELD(uint32_t, ((struct engine *)self)->cs, CS_INTERRUPT_REQUEST);
     return PyBool_FromLong(request & INTERRUPT_NMI);
-}
-
-static PyObject *engine_get_time(PyObject *self, void *unused)
-{
-    struct engine *e = (struct engine *)self;
-    (void)unused;
-    return Py_BuildValue("(KK)", (unsigned long long)e->now, (unsigned long long)e->charged);
-}
-
-static int engine_set_time(PyObject *self, PyObject *value, void *unused)
-{
-    struct engine *e = (struct engine *)self;
-    unsigned long long now, charged;
-    (void)unused;
-    if (value == NULL || !PyArg_ParseTuple(value, "KK", &now, &charged))
-        return -1;
-    e->now = now;
-    e->charged = charged;
-    return 0;
 }
 
 static PyObject *engine_get_fault(PyObject *self, void *unused)

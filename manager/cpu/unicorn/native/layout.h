@@ -138,6 +138,9 @@ enum {
 
 #define EXCP_INTERRUPT 0x10000
 
+/* How a block is to be translated: its instructions at most, if not 0. */
+enum { ONE_INSTRUCTION = 1, COUNT_MASK = 0x7fff };
+
 enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RSP = 4, R_R11 = 11 };
 enum { SEG_CS = 1, SEG_SS = 2 };
 enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_NP = 11, VECTOR_GP = 13, VECTOR_PF = 14 };
