@@ -27,10 +27,9 @@ META_PACKAGES = ("linux-image-cloud-amd64",)
 
 @cache
 def package(name: str) -> Path:
-    """Where its files are, as they would be under /. A loud skip when it is not to be had.
+    """The folder of its files, as they would be under /. Skips when it cannot be had.
 
-    >>> package("seabios") / "usr/share/seabios/bios-256k.bin"      # doctest: +SKIP
-    PosixPath('.../.cache/debian/seabios/usr/share/seabios/bios-256k.bin')
+    SeaBIOS, for example, is package("seabios") / "usr/share/seabios/bios-256k.bin".
     """
     CACHE.mkdir(parents=True, exist_ok=True)
     place = CACHE / name

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
 import tempfile
@@ -11,14 +12,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-import pytest
-
 from support.debian import package
 
 MEMORY_DISK = "(memdisk)/boot/grub"
 MODULES = ("memdisk", "tar", "normal", "serial", "terminal", "echo", "multiboot2", "boot")
-LIBRARY_MISSING = 127
-"""The dynamic linker's exit status."""
+LIBRARY = "libdevmapper1.02.1"
+"""What grub-mkimage needs and a small Debian does not have."""
 Platform = Literal["i386-pc", "x86_64-efi"]
 PACKAGES = {"i386-pc": "grub-pc-bin", "x86_64-efi": "grub-efi-amd64-bin"}
 
@@ -44,10 +43,13 @@ def _make_image(platform: Platform, modules: Path, files: Mapping[str, bytes]) -
                 entry.size = len(content)
                 archive.addfile(entry, BytesIO(content))
         options = ("-O", platform, "-d", modules, "-p", MEMORY_DISK, "-m", disk, "-o", image)
+        libraries = package(LIBRARY) / "lib/x86_64-linux-gnu"
         result = subprocess.run(
-            [tool, *options, *MODULES], capture_output=True, timeout=60, check=False
+            [tool, *options, *MODULES],
+            env={**os.environ, "LD_LIBRARY_PATH": str(libraries)},
+            capture_output=True,
+            timeout=60,
+            check=False,
         )
-        if result.returncode == LIBRARY_MISSING:
-            pytest.skip(f"NO GRUB: {result.stderr.decode().strip()}")
         assert result.returncode == 0, result.stderr.decode()
         return image.read_bytes()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +11,10 @@ from pathlib import Path
 import pexpect
 import pytest
 from support.assembler import link
+from support.needs import needs
 from support.vmmgr import COMMAND, ROOT, Vmmgr
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("gdb") is None, reason="NO GDB: apt-get install gdb for these tests"
-)
+pytestmark = needs("gdb")
 
 PROGRAM = """
     .globl value, twice, loop, end

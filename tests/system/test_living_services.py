@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 
 import pytest
+from support.needs import needs
 from support.vmmgr import COMMAND, ROOT, Vmmgr
 
 HELLO = "machines/hello.toml"
@@ -62,7 +62,7 @@ def test_ctl_stop_is_sigterm(vmmgr: Vmmgr) -> None:
     vmmgr("wait", "hello", "suspended", "--timeout", "5s")
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="NO SYSTEMD HERE")
+@needs("systemd-analyze")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_units_are_valid(unit, tmp_path) -> None:
     name = unit.name.replace("@.", "@hello.")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.needs import impossible, needs
 from support.small_machine import ROOT, hello, incremental, restored, saved_number
 
 from manager import snapshot
@@ -102,7 +102,7 @@ CALLS = (
 )
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@needs("strace")
 def test_a_kill_at_any_system_call_of_a_suspend_loses_nothing(graph: Graph, tmp_path: Path) -> None:
     store = snapshot.Store(tmp_path / "store")
     incremental(graph, store)
@@ -148,7 +148,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         text=True,
     )
     if mounted.returncode:
-        pytest.skip(f"NOT TESTED, a full disk: mount says {mounted.stderr.strip()}; run as root")
+        impossible(f"a full disk; mount, which needs root, says {mounted.stderr.strip()}")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
 

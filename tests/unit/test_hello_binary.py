@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from support.needs import needs
 
 HELLO = Path(__file__).parents[2] / "machines" / "hello"
 
-needs_binutils = pytest.mark.skipif(
-    not all(shutil.which(tool) for tool in ("make", "gcc", "ld", "objcopy")),
-    reason="needs make, gcc and binutils",
-)
+needs_binutils = needs("make", "gcc", "ld", "objcopy")
 
 
 @needs_binutils

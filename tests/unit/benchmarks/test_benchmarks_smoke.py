@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from xml.etree import ElementTree
 
 import pytest
+from support.needs import needs
 
 from benchmarks import __main__ as command
 from benchmarks import guests, linux_boot, ours, picture, process, qemu, report, resume
@@ -17,7 +17,7 @@ from benchmarks.row import VMMGR, AbsentError, Effort, Row, advantage
 TINY = Effort(rounds=1, scale=0.0002)
 QUICK = ("efficiency", "interrupts", "port-io")
 
-needs_assembler = pytest.mark.skipif(shutil.which("as") is None, reason="needs GNU as")
+needs_assembler = needs("as", "ld")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import struct
 import subprocess
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.needs import needs
 
 from manager.boot import firmware_tables
 from manager.boot.acpi import dsdt, fadt
@@ -39,10 +39,7 @@ MACHINES = {
     + '[slots.2]\ndevice = "lpc"\n[lpc.com2]\n[lpc.debug-exit]\n',
     "legacy": BOOT + HOST + LPC + f'[slots.3]\n{UART}legacy = "com1"\n',
 }
-needs_acpica = pytest.mark.skipif(
-    shutil.which("iasl") is None or shutil.which("acpiexec") is None,
-    reason="no iasl and acpiexec: install acpica-tools",
-)
+needs_acpica = needs("iasl", "acpiexec")
 Make = Callable[..., Graph]
 
 

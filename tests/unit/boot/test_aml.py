@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.needs import needs
 
 from manager.boot.acpi import aml
 from manager.boot.acpi.tables import table
@@ -117,7 +117,7 @@ def test_a_package_of_256_elements_is_refused() -> None:
         aml.package([0] * 256)
 
 
-@pytest.mark.skipif(shutil.which("iasl") is None, reason="no iasl: install acpica-tools")
+@needs("iasl")
 @pytest.mark.parametrize("size", [1, 50, 56, 57, 58, 59, 60, 61, 62, 4080, 4085, 4090, 4096])
 def test_objects_of_any_size_nest(size: int, tmp_path: Path) -> None:
     inside = aml.name("BUF", aml.buffer(bytes(size)))

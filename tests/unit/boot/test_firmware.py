@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 from support.assembler import assemble
+from support.needs import needs
 
 from manager.boot import firmware, table_loader
 from manager.boot.errors import BootImageError
@@ -235,7 +235,7 @@ def test_option_rom_is_one_for_a_bios() -> None:
     assert sum(image[pnp : pnp + 16 * image[pnp + 5]]) & 0xFF == 0
 
 
-@pytest.mark.skipif(not all(shutil.which(tool) for tool in ("as", "ld")), reason="needs binutils")
+@needs("as", "ld")
 def test_option_rom_is_the_one_in_the_source(tmp_path: Path) -> None:
     source = firmware.LINUX_ROM.with_suffix(".S")
     built = tmp_path / "linux_rom.bin"
