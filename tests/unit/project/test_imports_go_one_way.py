@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "devices": {"bus"},
     "config": {"errors"},
     "graph": {"config", "errors", "bus"},  # bus: for the name of plain values only
+    "storage": {"errors"},
     "backends": {"errors", "graph"},
     "cpu": {"bus", "errors"},
     "boot": {"bus", "cpu", "config", "graph", "errors"},

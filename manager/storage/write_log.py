@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The live layer: what a running machine has written, in two files that only grow.
+
+`data` has a slot of one block for each write; `index` says which block each slot is: block + 1 as
+a 64-bit little-endian number, later slots over earlier ones. So the content survives the process
+without any step at its end. A slot that was never written in `data` is a hole: zeros.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+from pathlib import Path
+
+from manager.storage.base import BLOCK
+from manager.storage.layer import read_exactly
+
+_ENTRY = struct.Struct("<Q")
+_MOST_ENTRIES = 1 << 16
+"""How many index entries are read at once."""
+
+
+class WriteLog:
+    """Slots for blocks. `end` is the next free slot."""
+
+    __slots__ = ("_data", "_index", "end")
+
+    def __init__(self, data: int, index: int) -> None:
+        """The log owns both descriptors. Call `recover` to read what is there."""
+        self._data = data
+        self._index = index
+        self.end = 0
+
+    @classmethod
+    def nameless(cls, directory: Path | None = None) -> WriteLog:
+        """A log whose files vanish with it. Raises OSError."""
+        fds: list[int] = []
+        for _ in range(2):
+            with tempfile.TemporaryFile(dir=directory) as file:
+                fds.append(os.dup(file.fileno()))
+        return cls(*fds)
+
+    @classmethod
+    def at(cls, path: Path) -> WriteLog:
+        """The log in `path`.data and `path`.index, made if it is not there. Raises OSError."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        data = os.open(path.with_suffix(".data"), flags, 0o600)
+        try:
+            index = os.open(path.with_suffix(".index"), flags, 0o600)
+        except BaseException:
+            os.close(data)
+            raise
+        return cls(data, index)
+
+    def recover(self, blocks: int) -> dict[int, int]:
+        """Read the index: block -> slot, of a disk of `blocks` blocks. Raises OSError.
+
+        An entry that was being written when the process died, or that is no block of this disk,
+        ends the log.
+        """
+        found: dict[int, int] = {}
+        self.end = 0
+        while chunk := os.pread(self._index, _MOST_ENTRIES * _ENTRY.size, self.end * _ENTRY.size):
+            for (entry,) in _ENTRY.iter_unpack(chunk[: len(chunk) & -_ENTRY.size]):
+                if not 0 < entry <= blocks:
+                    self.truncate(self.end)
+                    return found
+                found[entry - 1] = self.end
+                self.end += 1
+            if len(chunk) < _MOST_ENTRIES * _ENTRY.size:
+                break
+        self.truncate(self.end)
+        return found
+
+    def append(self, first: int, count: int, content: bytes | memoryview | None) -> int:
+        """Put `count` blocks from `first` on into new slots; return the first of these.
+
+        None for content stands for zeros. Raises OSError, and then nothing has been added.
+        """
+        slot = self.end
+        if content is not None:
+            self.rewrite(slot, content)
+        entries = struct.pack(f"<{count}Q", *range(first + 1, first + 1 + count))
+        _write_all(self._index, entries, slot * _ENTRY.size)
+        self.end = slot + count
+        return slot
+
+    def rewrite(self, slot: int, content: bytes | memoryview) -> None:
+        """Write over slots from `slot` on. Raises OSError."""
+        _write_all(self._data, content, slot * BLOCK)
+
+    def read(self, slot: int, count: int) -> bytes:
+        """`count` blocks from `slot` on. Raises OSError."""
+        return read_exactly(self._data, count * BLOCK, slot * BLOCK)
+
+    def truncate(self, end: int) -> None:
+        """Forget all slots from `end` on. Raises OSError."""
+        # First the index: data without an entry is harmless, an entry without data is not.
+        os.ftruncate(self._index, end * _ENTRY.size)
+        os.ftruncate(self._data, end * BLOCK)
+        self.end = end
+
+    def sync(self) -> None:
+        """Make it survive a failure of the host. Raises OSError."""
+        os.fdatasync(self._data)
+        os.fdatasync(self._index)
+
+    def close(self) -> None:
+        """Close the files."""
+        os.close(self._data)
+        os.close(self._index)
+
+
+def _write_all(fd: int, content: bytes | memoryview, offset: int) -> None:
+    rest = memoryview(content)
+    while rest:
+        done = os.pwrite(fd, rest, offset)
+        offset += done
+        rest = rest[done:]
