@@ -15,25 +15,25 @@ from manager.bus.memory import LOW_LIMIT, Memory
 from manager.bus.pci import PciBus
 from manager.bus.pci_function import PciHeader
 from manager.bus.ports import PortBus
-from manager.devices.acpi_pm import AcpiPm
-from manager.devices.debug_exit import DebugExit
-from manager.devices.debug_port import DebugPort
+from manager.devices.acpi_pm.device import AcpiPm
+from manager.devices.debug_exit.device import DebugExit
+from manager.devices.debug_port.device import DebugPort
 from manager.devices.device import Device
-from manager.devices.fw_cfg import FwCfg
-from manager.devices.hostbridge import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
-from manager.devices.ioapic import IoApic
-from manager.devices.isa_uart import IsaUart
-from manager.devices.keyboard import Keyboard
-from manager.devices.lapic import Lapic
-from manager.devices.lpc import PIRQ_DISABLED, PIRQS, Lpc
-from manager.devices.pci_uart import PciUart
-from manager.devices.pic import Pic
-from manager.devices.piix4_pm import Piix4Pm
-from manager.devices.pit import Pit
-from manager.devices.port92 import Port92
-from manager.devices.reset_control import ResetControl
-from manager.devices.rtc import Rtc
-from manager.devices.uart_pace import BAUD, HOST, Pace
+from manager.devices.fw_cfg.device import FwCfg
+from manager.devices.hostbridge.device import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
+from manager.devices.ioapic.device import IoApic
+from manager.devices.keyboard.device import Keyboard
+from manager.devices.lapic.device import Lapic
+from manager.devices.lpc.device import PIRQ_DISABLED, PIRQS, Lpc
+from manager.devices.pic.device import Pic
+from manager.devices.piix4_pm.device import Piix4Pm
+from manager.devices.pit.device import Pit
+from manager.devices.port92.device import Port92
+from manager.devices.reset_control.device import ResetControl
+from manager.devices.rtc.device import Rtc
+from manager.devices.uart.isa import IsaUart
+from manager.devices.uart.pace import BAUD, HOST, Pace
+from manager.devices.uart.pci import PciUart
 from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, MemoryRange
 from manager.machine.inputs import Input, Kind
 from manager.machine.interrupts import Fork, Interrupts

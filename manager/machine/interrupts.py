@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from manager.bus.clock import Clock
 from manager.bus.lines import Line, WiredOr
-from manager.devices.ioapic import IoApic
-from manager.devices.lapic import Lapic
-from manager.devices.pic import Pic
+from manager.devices.ioapic.device import IoApic
+from manager.devices.lapic.device import Lapic
+from manager.devices.pic.device import Pic
 
 TIMER_PIN = 2
 FIRST_PIRQ_PIN = 16

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from manager.bus.ports import PortBus
-from manager.devices.lapic import Lapic
+from manager.devices.lapic.device import Lapic
 from manager.machine.trace import Trace
 
 MSR_APIC_BASE = 0x1B

@@ -18,9 +18,11 @@ from manager.boot.acpi import dsdt, fadt
 from manager.bus.clock import Clock
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory
-from manager.devices import acpi_pm, lpc, rtc_calendar
-from manager.devices.acpi_pm import AcpiPm
-from manager.devices.reset_control import ResetControl
+from manager.devices.acpi_pm import device as acpi_pm
+from manager.devices.acpi_pm.device import AcpiPm
+from manager.devices.lpc import device as lpc
+from manager.devices.reset_control.device import ResetControl
+from manager.devices.rtc import calendar as rtc_calendar
 from manager.graph.build import load_graph
 from manager.graph.nodes import DeviceNode, Graph, MemoryRange
 

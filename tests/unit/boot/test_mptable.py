@@ -11,7 +11,8 @@ import pytest
 
 from manager.boot import firmware_tables
 from manager.bus.memory import Memory
-from manager.devices import ioapic, lapic_registers
+from manager.devices.ioapic import device as ioapic
+from manager.devices.lapic import registers as lapic_registers
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 

@@ -10,7 +10,7 @@ import pytest
 from manager.bus.clock import SECOND, Clock, ManualTime
 from manager.bus.lines import Wire
 from manager.bus.record import from_plain, to_plain
-from manager.devices.acpi_pm import S5_TYPE, AcpiPm, AcpiPmState
+from manager.devices.acpi_pm.device import S5_TYPE, AcpiPm, AcpiPmState
 
 STATUS, ENABLE, CONTROL, TIMER = 0, 2, 4, 8
 TIMER_EVENT, POWER_BUTTON = 0x0001, 0x0100

@@ -7,7 +7,7 @@ import pytest
 
 from manager.bus.ports import PortBus
 from manager.bus.record import from_plain, to_plain
-from manager.devices.debug_exit import DebugExit, DebugExitState
+from manager.devices.debug_exit.device import DebugExit, DebugExitState
 
 
 @pytest.mark.parametrize(("value", "status"), [(0, 1), (1, 3), (0x10, 0x21), (0xFF, 0x1FF)])

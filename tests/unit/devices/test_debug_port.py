@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from manager.bus.channel import Loose
-from manager.devices.debug_port import DebugPort
+from manager.devices.debug_port.device import DebugPort
 
 
 class Heard(Loose):

@@ -12,7 +12,7 @@ from manager.bus.dma import Dma
 from manager.bus.memory import Memory
 from manager.bus.ports import PortBus
 from manager.bus.record import from_plain, to_plain
-from manager.devices.fw_cfg import NO_ITEM, PORTS_LENGTH, FwCfg, FwCfgState, Items
+from manager.devices.fw_cfg.device import NO_ITEM, PORTS_LENGTH, FwCfg, FwCfgState, Items
 
 SELECTOR, DATA, DMA_HIGH, DMA_LOW = 0x510, 0x511, 0x514, 0x518
 ERROR, READ, SKIP, SELECT, WRITE = 1, 2, 4, 8, 16

@@ -10,7 +10,7 @@ import pytest
 from manager.bus.pci import PciBus
 from manager.bus.pci_function import PciFunction, PciHeader
 from manager.bus.ports import PortBus
-from manager.devices.hostbridge import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
+from manager.devices.hostbridge.device import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
 from manager.graph.nodes import PciIdentity
 
 ADDRESS, DATA = 0xCF8, 0xCFC

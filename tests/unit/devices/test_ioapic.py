@@ -10,8 +10,8 @@ import pytest
 from manager.bus.clock import Clock, ManualTime
 from manager.bus.lines import Wire
 from manager.bus.record import from_plain, to_plain
-from manager.devices.ioapic import IoApic, IoApicState
-from manager.devices.lapic import Lapic
+from manager.devices.ioapic.device import IoApic, IoApicState
+from manager.devices.lapic.device import Lapic
 
 IOREGSEL, IOWIN, EOI = 0x00, 0x10, 0x40
 LOGICAL, POLARITY, REMOTE_IRR, LEVEL, MASKED = 0x800, 0x2000, 0x4000, 0x8000, 0x10000

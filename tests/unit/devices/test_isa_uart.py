@@ -7,8 +7,8 @@ from manager.bus.channel import Loose
 from manager.bus.clock import Clock, ManualTime
 from manager.bus.lines import Line, Wire, WiredOr
 from manager.bus.ports import PortBus
-from manager.devices import uart_registers as reg
-from manager.devices.isa_uart import IsaUart
+from manager.devices.uart import registers as reg
+from manager.devices.uart.isa import IsaUart
 
 COM1, COM3 = 0x3F8, 0x3E8
 

@@ -9,7 +9,7 @@ import pytest
 
 from manager.bus.lines import Wire
 from manager.bus.record import from_plain, to_plain
-from manager.devices.keyboard import Keyboard, KeyboardState
+from manager.devices.keyboard.device import Keyboard, KeyboardState
 
 FULL, SYSTEM, COMMAND, AUX, TIMEOUT = 0x01, 0x04, 0x08, 0x20, 0x40
 

@@ -10,9 +10,9 @@ import pytest
 from manager.bus.clock import SECOND, Clock, ManualTime
 from manager.bus.lines import Wire
 from manager.bus.record import NEVER, from_plain, to_plain
-from manager.devices.lapic import Lapic
-from manager.devices.lapic_registers import LapicState
-from manager.devices.pic import Pic
+from manager.devices.lapic.device import Lapic
+from manager.devices.lapic.registers import LapicState
+from manager.devices.pic.device import Pic
 
 ID, VERSION, TPR, APR, PPR, EOI = 0x20, 0x30, 0x80, 0x90, 0xA0, 0xB0
 LDR, DFR, SVR, ISR, TMR, IRR, ESR = 0xD0, 0xE0, 0xF0, 0x100, 0x180, 0x200, 0x280

@@ -10,7 +10,7 @@ import pytest
 
 from manager.bus.lines import Line, Wire, WiredOr
 from manager.bus.pci_function import PciHeader
-from manager.devices.lpc import PIRQ_REGISTERS, ROUTABLE_IRQS, Lpc
+from manager.devices.lpc.device import PIRQ_REGISTERS, ROUTABLE_IRQS, Lpc
 from manager.graph.nodes import PciIdentity
 
 HEADER = PciHeader(PciIdentity(0x8086, 0x7000, 0x060100))

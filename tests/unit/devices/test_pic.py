@@ -10,7 +10,7 @@ import pytest
 from manager.bus.lines import Wire
 from manager.bus.ports import BytePorts
 from manager.bus.record import from_plain, to_plain
-from manager.devices.pic import Pic, PicState
+from manager.devices.pic.device import Pic, PicState
 
 MASTER, SLAVE = 0x20, 0x28  # vectors
 EOI = 0x20

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from manager.bus.pci_function import PciHeader
 from manager.bus.record import from_plain, to_plain
-from manager.devices.piix4_pm import Piix4Pm, Piix4PmState
+from manager.devices.piix4_pm.device import Piix4Pm, Piix4PmState
 from manager.graph.firmware import PIIX4_PM
 
 PMBA, DEVACTB, PMREGMISC = 0x40, 0x58, 0x80

@@ -10,7 +10,7 @@ import pytest
 from manager.bus.clock import SECOND, Clock, ManualTime
 from manager.bus.lines import Wire
 from manager.bus.record import from_plain, to_plain
-from manager.devices.pit import FREQUENCY, Pit, PitState
+from manager.devices.pit.device import FREQUENCY, Pit, PitState
 
 
 def ns(tick: int) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from manager.bus.record import from_plain, to_plain
-from manager.devices.port92 import Port92, Port92State
+from manager.devices.port92.device import Port92, Port92State
 
 
 class Board:

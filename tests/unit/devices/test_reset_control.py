@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from manager.bus.record import from_plain, to_plain
-from manager.devices.reset_control import ResetControl, ResetControlState
+from manager.devices.reset_control.device import ResetControl, ResetControlState
 
 
 class Board:

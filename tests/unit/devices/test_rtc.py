@@ -11,7 +11,7 @@ import pytest
 from manager.bus.clock import SECOND, Clock, ManualTime
 from manager.bus.lines import Wire
 from manager.bus.record import from_plain, to_plain
-from manager.devices.rtc import Rtc, RtcState
+from manager.devices.rtc.device import Rtc, RtcState
 
 EPOCH = int(datetime(2024, 2, 28, 23, 59, 50, tzinfo=UTC).timestamp())
 MIB = 1 << 20

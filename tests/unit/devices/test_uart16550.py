@@ -10,9 +10,9 @@ import pytest
 
 from manager.bus.clock import Clock, ManualTime
 from manager.bus.record import NEVER, from_plain, to_plain
-from manager.devices import uart_registers as reg
-from manager.devices.uart16550 import INSTANT, Uart16550, Uart16550State
-from manager.devices.uart_pace import BAUD, HOST, Pace
+from manager.devices.uart import registers as reg
+from manager.devices.uart.pace import BAUD, HOST, Pace
+from manager.devices.uart.uart16550 import INSTANT, Uart16550, Uart16550State
 
 FOUR_CHARACTERS = 4 * 10 * 1_000_000_000 // 115_200
 """8N1 at 115200 baud, in ns."""

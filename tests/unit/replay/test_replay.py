@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from manager import snapshot
-from manager.devices.pit import Pit
+from manager.devices.pit.device import Pit
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.graph.nodes import Graph
 from manager.machine.inputs import Input

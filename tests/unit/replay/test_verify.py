@@ -26,8 +26,8 @@ TYPED = (
 
 PEEKS_AT_THE_HOSTS_CLOCK = """
 import time
-from manager.devices.pic import Pic
-from manager.devices.rtc import Rtc
+from manager.devices.pic.device import Pic
+from manager.devices.rtc.device import Rtc
 honest, save = Pic.acknowledge, Rtc.save
 count = 0
 def acknowledge(self):
@@ -42,7 +42,7 @@ def tampered(self):
 Pic.acknowledge, Rtc.save = acknowledge, tampered
 """
 FORGETS_A_FIELD_AT_RESTORE = """
-from manager.devices.pit import Pit
+from manager.devices.pit.device import Pit
 honest = Pit.load
 def load(self, record):
     record.counters[2].reload ^= 0x100

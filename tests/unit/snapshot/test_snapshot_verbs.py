@@ -12,7 +12,7 @@ import pytest
 from manager import snapshot
 from manager.bus.memory import Ram
 from manager.cli.main import main
-from manager.devices.uart16550 import Uart16550State
+from manager.devices.uart.uart16550 import Uart16550State
 from manager.graph.build import load_graph
 from manager.graph.identity import identity, identity_hash, to_plain
 from manager.state.paths import MachinePaths

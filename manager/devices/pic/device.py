@@ -12,7 +12,7 @@ from typing import ClassVar
 from manager.bus.lines import Line
 from manager.bus.record import Record, nested
 from manager.devices.device import Device
-from manager.devices.pic_controller import Controller, ControllerState, Input
+from manager.devices.pic.controller import Controller, ControllerState, Input
 
 CASCADE = 2
 """The master's input that the slave's INT drives; no device can have it."""

@@ -30,9 +30,9 @@ from manager.bus.channel import Channel
 from manager.bus.clock import Clock, Timer
 from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, flag, moment, octets, uint
-from manager.devices import uart_registers as reg
 from manager.devices.device import Device
-from manager.devices.uart_pace import TIMEOUT_CHARACTERS, Pace
+from manager.devices.uart import registers as reg
+from manager.devices.uart.pace import TIMEOUT_CHARACTERS, Pace
 
 INSTANT = Pace()
 """A line that takes no time at all."""

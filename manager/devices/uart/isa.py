@@ -8,7 +8,7 @@ adapter).
 
 from __future__ import annotations
 
-from manager.devices.uart16550 import Uart16550
+from manager.devices.uart.uart16550 import Uart16550
 
 
 class IsaUart(Uart16550):

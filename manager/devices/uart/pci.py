@@ -15,9 +15,9 @@ from manager.bus.pci_function import PciConfigState, PciFunction, PciHeader
 from manager.bus.ports import PortBus
 from manager.bus.record import Record, nested
 from manager.devices.device import Device
-from manager.devices.uart16550 import INSTANT, Uart16550, Uart16550State
-from manager.devices.uart_pace import Pace
-from manager.devices.uart_registers import REGISTERS
+from manager.devices.uart.pace import Pace
+from manager.devices.uart.registers import REGISTERS
+from manager.devices.uart.uart16550 import INSTANT, Uart16550, Uart16550State
 
 
 @dataclass(slots=True)

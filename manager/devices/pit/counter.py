@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One counter of an 8254 interval timer, as arithmetic on its record (manager/devices/pit.py).
+"""One counter of an 8254 interval timer, as arithmetic on its record (pit/device.py).
 
 Time here is in ticks of the counter's 1193182 Hz clock since power-on. Nothing runs: count and
 OUT at a tick follow from when and with what the counter was loaded.

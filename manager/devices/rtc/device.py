@@ -15,9 +15,9 @@ from typing import ClassVar
 from manager.bus.clock import SECOND, Clock
 from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, flag, integer, moment, octets, uint
-from manager.devices import rtc_calendar as calendar
 from manager.devices.device import Device
-from manager.devices.rtc_calendar import TIME_REGISTERS
+from manager.devices.rtc import calendar
+from manager.devices.rtc.calendar import TIME_REGISTERS
 
 INDEX = 0  # port offsets
 DATA = 1

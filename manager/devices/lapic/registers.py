@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record, flag, ints, nested, octets, uint
-from manager.devices.lapic_timer import LVT_MASKED, LapicTimerState
+from manager.devices.lapic.timer import LVT_MASKED, LapicTimerState
 
 BASE = 0xFEE0_0000
 LENGTH = 0x1000

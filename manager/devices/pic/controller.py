@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One 8259A interrupt controller. A PC has two (manager/devices/pic.py).
+"""One 8259A interrupt controller. A PC has two (manager/devices/pic/device.py).
 
 Source: Intel 8259A datasheet (231468). As on PIIX, ICW1's LTIM bit does nothing, ELCR replaces it,
 and ICW3 is taken but fixed by the wiring.

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
-from manager.devices import lapic_priority as priority
-from manager.devices import lapic_registers as reg
 from manager.devices.device import Device
-from manager.devices.lapic_registers import FIXED, LINT0, LINT1, LapicState
-from manager.devices.lapic_timer import LVT_MASKED, LVT_VECTOR, LapicTimer
+from manager.devices.lapic import priority
+from manager.devices.lapic import registers as reg
+from manager.devices.lapic.registers import FIXED, LINT0, LINT1, LapicState
+from manager.devices.lapic.timer import LVT_MASKED, LVT_VECTOR, LapicTimer
 
 
 class LintPin:

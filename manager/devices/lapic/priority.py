@@ -8,7 +8,7 @@ Priority".
 
 from __future__ import annotations
 
-from manager.devices.lapic_registers import SVR_ENABLE, LapicState
+from manager.devices.lapic.registers import SVR_ENABLE, LapicState
 
 NOTHING = 0
 """No vector: those below 16 are never requested."""

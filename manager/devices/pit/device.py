@@ -14,7 +14,7 @@ from manager.bus.clock import SECOND, Clock
 from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, flag, moment, several, uint
 from manager.devices.device import Device
-from manager.devices.pit_counter import RATE, STROBES, Counter, CounterState
+from manager.devices.pit.counter import RATE, STROBES, Counter, CounterState
 
 FREQUENCY = 1_193_182
 """Ticks of the counters' clock in a second."""
