@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from manager.errors import HostError, SnapshotCorruptError
-from manager.snapshot import _pages, ram
+from manager.snapshot import _pages, ram, runs
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.manifest import RamObject
 from manager.snapshot.read import MAX_FILE, Snapshot, decode
@@ -150,9 +150,12 @@ class _Unpacking:
         total = snapshot.ram_size
         if total > limit:
             raise self._fault(f"{total} bytes of RAM in a machine of {limit}")
+        total += sum(
+            runs.size(layer.runs) for disk in snapshot.manifest.disks for layer in disk.layers
+        )
         stored = sum(entry.length for entry in snapshot.manifest.objects)
         if stored > 2 * total:
-            raise self._fault(f"{stored} bytes of RAM objects for {total} bytes of RAM")
+            raise self._fault(f"{stored} bytes of objects for {total} bytes of RAM and disks")
 
     def _member(self, name: str, expected: int | None) -> int:
         header = self._take(BLOCK)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from manager import __version__
 from manager.bus.record import Plain, Record
+from manager.storage.disk import Disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +45,6 @@ class Image:
     records: Mapping[str, Record]
     """Device id -> state, the CPU among them."""
     ram: Sequence[RamRegion]
+    disks: Mapping[str, Disk] = field(default_factory=dict)
+    """Name in the machine file -> disk."""
     writer: str = __version__

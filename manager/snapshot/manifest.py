@@ -21,15 +21,21 @@ from manager.bus.record import (
     uint,
 )
 from manager.snapshot import runs
+from manager.snapshot.disk_entry import HASH_BYTES, DiskEntry
 
-HASH_BYTES = 32
 MAX_CHUNKS = 4096
 MAX_REGIONS = 64
+MAX_OBJECTS = 4096
+MAX_DISKS = 64
+DISKS = "disks"
+"""The feature that a snapshot with disks requires of its reader."""
+FEATURES = frozenset({DISKS})
 MAX_SEGMENT = 64 << 20
 MAX_ADDRESS = 1 << 52
 """One past the highest guest physical address of the architecture."""
 
 T = TypeVar("T", bound=Record)
+E = TypeVar("E")
 
 
 class ManifestError(ValueError):
@@ -121,7 +127,7 @@ class Manifest:
     requires: list[str] = field(default_factory=list)
     """Names of features without which the snapshot would be misread."""
     parents: list[Parent] = field(default_factory=list)
-    disks: list[Plain] = field(default_factory=list)
+    disks: list[DiskEntry] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Plain]:
         """The tree that is stored."""
@@ -134,7 +140,7 @@ class Manifest:
             "ram": [to_plain(entry) for entry in self.ram],
             "requires": list(self.requires),
             "parents": [to_plain(entry) for entry in self.parents],
-            "disks": self.disks,
+            "disks": [entry.to_plain() for entry in self.disks],
         }
 
 
@@ -154,24 +160,35 @@ def parse(tree: Plain, *, newer_minor: bool = False) -> Manifest:
         raise ManifestError(f"{min(missing)} is missing")
     if (extra := tree.keys() - _KEYS) and not newer_minor:
         raise ManifestError(f"{min(extra)} is unknown")
-    for feature in _list(tree, "requires", MAX_CHUNKS):
-        raise ManifestError(f"needs the feature {feature!r}, which this vmmgr does not have")
-    if _list(tree, "disks", MAX_CHUNKS):
-        raise ManifestError("has disks, which this vmmgr does not read")
+    requires = [str(feature) for feature in _list(tree, "requires", MAX_CHUNKS)]
+    if unknown := set(requires) - FEATURES:
+        raise ManifestError(f"needs the feature {min(unknown)!r}, which this vmmgr does not have")
+    if _list(tree, "disks", MAX_DISKS) and DISKS not in requires:
+        raise ManifestError("has disks, but does not require a reader that knows them")
     try:
         manifest = Manifest(
             from_plain(Header, tree["header"], Header.VERSION, "header"),
             tree["identity"],
             tree["config"],
             _entries(tree, "chunks", ChunkEntry, MAX_CHUNKS),
-            _entries(tree, "objects", RamObject, MAX_REGIONS),
+            _entries(tree, "objects", RamObject, MAX_OBJECTS),
             _entries(tree, "ram", RamEntry, MAX_REGIONS),
-            parents=_entries(tree, "parents", Parent, 1),
+            requires,
+            _entries(tree, "parents", Parent, 1),
+            [
+                DiskEntry.from_plain(item, f"disks[{n}]")
+                for n, item in enumerate(_list(tree, "disks", MAX_DISKS))
+            ],
         )
     except RecordError as error:
         raise ManifestError(str(error)) from None
     _check_unique("chunk", manifest.chunks, lambda entry: entry.id)
-    _check_ram(manifest)
+    lengths = _check_objects(manifest)
+    _check_ram(manifest, lengths)
+    _check_unique("disk", manifest.disks, lambda entry: entry.head.id)
+    for disk in manifest.disks:
+        if fault := disk.fault(lengths):
+            raise ManifestError(f"disk {disk.head.id!r}: {fault}")
     return manifest
 
 
@@ -187,7 +204,7 @@ def _entries(tree: dict[str, Plain], key: str, kind: type[T], limit: int) -> lis
     return [from_plain(kind, item, kind.VERSION, f"{key}[{n}]") for n, item in enumerate(items)]
 
 
-def _check_unique(what: str, entries: list[T], name: Callable[[T], str]) -> None:
+def _check_unique(what: str, entries: list[E], name: Callable[[E], str]) -> None:
     seen: set[str] = set()
     for entry in entries:
         if name(entry) in seen:
@@ -195,7 +212,8 @@ def _check_unique(what: str, entries: list[T], name: Callable[[T], str]) -> None
         seen.add(name(entry))
 
 
-def _check_ram(manifest: Manifest) -> None:
+def _check_objects(manifest: Manifest) -> dict[str, int]:
+    """Check the objects by themselves; return their lengths by name."""
     lengths: dict[str, int] = {}
     for item in manifest.objects:
         # The name is made of the hash, so it cannot lead out of the directory.
@@ -209,6 +227,10 @@ def _check_ram(manifest: Manifest) -> None:
             raise ManifestError(f"RAM object {item.file} has the wrong number of segment hashes")
         lengths[item.file] = item.length
     _check_unique("RAM object", manifest.objects, lambda entry: entry.file)
+    return lengths
+
+
+def _check_ram(manifest: Manifest, lengths: dict[str, int]) -> None:
     end = 0
     for region in manifest.ram:
         where = f"RAM at {region.base:#x}"

@@ -18,7 +18,8 @@ from typing import Protocol
 
 from manager.bus.memory import PAGE, Ram
 from manager.snapshot import _pages, ram, runs
-from manager.snapshot.manifest import HASH_BYTES, RamEntry, RamObject
+from manager.snapshot.disk_entry import HASH_BYTES
+from manager.snapshot.manifest import RamEntry, RamObject
 
 _MOST_LINKS = 60_000
 """ext4 gives a file 65000 names at most."""

@@ -17,8 +17,9 @@ from blake3 import blake3
 
 from manager.bus.memory import PAGE, Ram
 from manager.snapshot import _pages, runs
+from manager.snapshot.disk_entry import HASH_BYTES
 from manager.snapshot.faults import corrupt
-from manager.snapshot.manifest import HASH_BYTES, RamEntry, RamObject, object_name
+from manager.snapshot.manifest import RamEntry, RamObject, object_name
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -205,11 +206,14 @@ def _map_data(fd: int, region: RamEntry) -> Ram:
 def verify_object(
     directory: Path,
     entry: RamObject,
-    regions: list[RamEntry],
+    place_of: Callable[[int, int], str],
     writer: str,
     advance: Advance = unwatched,
 ) -> None:
-    """Read a whole object and compare it with its hashes; raises at the first difference."""
+    """Read a whole object and compare it with its hashes; raises at the first difference.
+
+    `place_of` says what the bytes from a start to an end of the file are to the guest.
+    """
     path = directory / entry.file
     digest = root_hash(entry.length, entry.segment, bytes(entry.hashes))
     if digest != entry.hash:
@@ -229,11 +233,11 @@ def verify_object(
             if expected == ZERO_HASH:
                 if any(content):
                     at = start + len(content) - len(content.lstrip(b"\0"))
-                    where = _guest_pages(at, at + 1, regions, entry.file)
+                    where = place_of(at, at + 1)
                     fault = f"segment {index}: expected zeros, got {content[at - start]:#04x}"
                     raise corrupt(path, f"{fault} in {where}", offset=at, writer=writer)
             elif (got := blake3(content).digest()) != expected:
-                where = _guest_pages(start, end, regions, entry.file)
+                where = place_of(start, end)
                 fault = f"segment {index}: expected hash {expected.hex()}, got {got.hex()}"
                 raise corrupt(path, f"{fault}, in {where}", offset=start, writer=writer)
 
@@ -246,37 +250,3 @@ def _next_data(fd: int, start: int) -> int:
         if error.errno == errno.ENXIO:
             return 1 << 63
         raise
-
-
-def _guest_pages(start: int, end: int, regions: list[RamEntry], file: str) -> str:
-    """Name the guest pages that bytes [start, end) of a file hold."""
-    found = [
-        page
-        for region in regions
-        for first, last in _held(region, file)
-        if start < last[1] and first[1] < end
-        for page in (
-            first[0] + max(start - first[1], 0) // PAGE,
-            last[0] - 1 - max(last[1] - end, 0) // PAGE,
-        )
-    ]
-    if not found:
-        return "no page of guest RAM"
-    low, high = min(found), max(found)
-    return (
-        f"page {low:#x} of guest RAM" if low == high else f"pages {low:#x}-{high:#x} of guest RAM"
-    )
-
-
-def _held(region: RamEntry, file: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """The (page, offset) at which each part of `region` begins in a file, and ends."""
-    base = region.base // PAGE
-    if file == region.file:
-        last = (base + region.length // PAGE, region.offset + region.length)
-        yield (base, region.offset), last
-    if file == region.delta:
-        at = region.delta_offset
-        for first, pages in runs.pairs(region.runs):
-            start = (base + first, at)
-            at += pages * PAGE
-            yield start, (base + first + pages, at)

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,8 +17,9 @@ from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.snapshot import cbor, ram
 from manager.snapshot.decode import DeviceState, State, decode_state
 from manager.snapshot.faults import START_OVER, corrupt, host_failures
-from manager.snapshot.manifest import ChunkEntry, Header, Manifest, RamEntry
+from manager.snapshot.manifest import ChunkEntry, Header, Manifest
 from manager.snapshot.origin import CopiedPages, Origin
+from manager.snapshot.places import place_of
 from manager.snapshot.preamble import Preamble
 from manager.snapshot.write import FILE_NAME, SCHEMA
 
@@ -183,11 +185,12 @@ class Snapshot:
         return mapped
 
     def verify_ram(self, advance: ram.Advance = ram.unwatched) -> None:
-        """Read all RAM and compare it with its hashes; raises SnapshotCorruptError."""
-        regions: list[RamEntry] = self.manifest.ram
+        """Read all RAM and disk layers and compare with the hashes; raises SnapshotCorruptError."""
+        manifest = self.manifest
         with host_failures(f"cannot read the RAM of {self.directory}", "try again"):
-            for entry in self.manifest.objects:
-                ram.verify_object(self.directory, entry, regions, self.header.writer, advance)
+            for entry in manifest.objects:
+                where = partial(place_of, manifest, entry.file)
+                ram.verify_object(self.directory, entry, where, self.header.writer, advance)
 
     def _corrupt(
         self, fault: str, *, offset: int | None = None, chunk: str = "", help: str = START_OVER

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The same snapshot with its RAM stored otherwise; every chunk stays as it is, known or not."""
+"""The same snapshot, RAM and disks stored otherwise; every chunk stays as it is, known or not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from manager.errors import SnapshotMismatchError
 from manager.snapshot.image import RamRegion
 from manager.snapshot.origin import NoTracker, Origin
 from manager.snapshot.read import Snapshot
+from manager.snapshot.save_disks import SavedDisks
 from manager.snapshot.save_ram import SavedRam
 from manager.snapshot.write import assemble, building, write_state
 
@@ -55,6 +56,7 @@ def _rewrite(snapshot: Snapshot, directory: Path, onto: Snapshot | None) -> None
     payloads = [snapshot.payload(entry) for entry in snapshot.manifest.chunks]
     with building(directory) as temp:
         saved = SavedRam.write(regions, temp)
-        found = list(saved.objects.values())
-        manifest = replace(snapshot.manifest, objects=found, ram=saved.entries)
+        disks = SavedDisks.copy(snapshot.directory, snapshot.manifest, temp)
+        found = list({**saved.objects, **disks.objects}.values())
+        manifest = replace(snapshot.manifest, objects=found, ram=saved.entries, disks=disks.entries)
         write_state(temp, assemble(manifest, payloads).file)

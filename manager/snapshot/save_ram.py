@@ -7,16 +7,13 @@ import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from manager.bus.memory import PAGE, Ram
 from manager.snapshot import origin, ram, runs
 from manager.snapshot.image import RamRegion
 from manager.snapshot.manifest import RamEntry, RamObject
 from manager.snapshot.origin import Origin
-
-if TYPE_CHECKING:
-    from manager.snapshot.write import Written
+from manager.snapshot.written import Written
 
 _LARGE = 16 << 20
 FOLD = 4

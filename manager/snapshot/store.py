@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 
 from manager.errors import HostError, UsageError, WrongStateError
-from manager.snapshot import save_ram
+from manager.snapshot import save_disks, save_ram
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.image import Image
 from manager.snapshot.write import TEMP_MARK, UNTOUCHED, building, sync_directory, write
@@ -49,6 +49,8 @@ class Store:
         def fill(target: Path) -> None:
             written = write(target, image, reuse=self._newest())
             done.append(lambda: save_ram.committed(image.ram, written, goes_on=goes_on))
+            if goes_on:
+                done.append(lambda: save_disks.committed_disks(image.disks, written))
 
         done: list[Callable[[], None]] = []
         target = self.add(tag, fill)

@@ -17,8 +17,9 @@ from manager.bus.record import Plain, Record, RecordError, describe, from_plain,
 from manager.errors import HostError, VmmgrError
 from manager.snapshot import cbor, preamble, ram
 from manager.snapshot.faults import host_failures
-from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.image import Image
 from manager.snapshot.manifest import (
+    DISKS,
     ChunkEntry,
     Header,
     Manifest,
@@ -26,25 +27,15 @@ from manager.snapshot.manifest import (
     Parent,
     parse,
 )
+from manager.snapshot.save_disks import SavedDisks
 from manager.snapshot.save_ram import SavedRam
+from manager.snapshot.written import Written
 
 FILE_NAME = "snapshot.vmms"
 DEVICE = "device"
 SCHEMA = "schema"
 TEMP_MARK = ".tmp-"
 UNTOUCHED = "what was saved before is untouched"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What is on disk now."""
-
-    directory: Path
-    id: bytes
-    """The hash of its manifest."""
-    manifest: Manifest
-    fresh: tuple[RamRegion, ...]
-    """Those regions that were written whole."""
 
 
 def write(directory: Path, image: Image, *, reuse: Path | None = None) -> Written:
@@ -59,7 +50,8 @@ def write(directory: Path, image: Image, *, reuse: Path | None = None) -> Writte
     """
     with building(directory) as temp:
         saved = SavedRam.write(image.ram, temp, reuse)
-        content = layout(image, saved)
+        disks = SavedDisks.write(image.disks, temp)
+        content = layout(image, saved, disks)
         write_state(temp, content.file)
     return Written(directory, content.id, content.manifest, saved.fresh)
 
@@ -121,8 +113,8 @@ def write_state(directory: Path, data: bytes) -> None:
         os.close(fd)
 
 
-def layout(image: Image, saved: SavedRam) -> Content:
-    """Lay out the state of a machine whose RAM is written. Raises VmmgrError."""
+def layout(image: Image, saved: SavedRam, disks: SavedDisks) -> Content:
+    """Lay out the state of a machine whose RAM and disks are written. Raises VmmgrError."""
     try:
         header = Header(
             image.writer,
@@ -138,9 +130,11 @@ def layout(image: Image, saved: SavedRam) -> Content:
             image.identity,
             image.config,
             [entry for entry, _ in chunks],
-            list(saved.objects.values()),
+            list({**saved.objects, **disks.objects}.values()),
             saved.entries,
-            parents=[Parent(id) for id in saved.parents],
+            [DISKS] if disks.entries else [],
+            [Parent(id) for id in saved.parents],
+            disks.entries,
         )
         return assemble(manifest, [payload for _, payload in chunks])
     except (ManifestError, RecordError, TypeError, ValueError) as error:

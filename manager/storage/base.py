@@ -23,6 +23,10 @@ class Base(Protocol):
     def size(self) -> int:
         """Bytes; a multiple of 512."""
 
+    @property
+    def digest(self) -> bytes:
+        """A hash that stands for the content; empty for zeros, or when it is not known."""
+
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes at `offset`, all inside. Raises OSError."""
 
@@ -36,10 +40,11 @@ class Base(Protocol):
 class Zeros:
     """The base of a disk that begins empty."""
 
-    __slots__ = ("size",)
+    __slots__ = ("digest", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.digest = b""
 
     def read(self, offset: int, length: int) -> bytes:
         """Zeros."""
@@ -56,11 +61,12 @@ class Zeros:
 class RawImage:
     """A raw image file, opened for reading only."""
 
-    __slots__ = ("_fd", "path", "size")
+    __slots__ = ("_fd", "digest", "path", "size")
 
-    def __init__(self, path: Path) -> None:
-        """Raises HostError when the file cannot be a disk."""
+    def __init__(self, path: Path, digest: bytes = b"") -> None:
+        """`digest` is the hash of its content, if known. Raises HostError."""
         self.path = path
+        self.digest = digest
         try:
             # Not blocking, since a FIFO of that name would never open.
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -64,6 +64,8 @@ class Disk:
         self.layers = layers
         self.read_only = read_only
         self.size = base.size
+        self.origin: object | None = None
+        """What the snapshot code knows of the layers: which directory has their files."""
         self._blocks = -(-base.size // BLOCK)
         self._log = log
         self._where = log.recover(self._blocks) if recover else {}
@@ -170,9 +172,12 @@ class Disk:
             for block, slot in self._where.items():
                 before.setdefault(block, slot)
         self._where = {}
+        dropped = [layer for layer in self.layers if layer not in layers]
         self.layers = layers
         if not self._marks:
             self._log.truncate(0)
+            for layer in dropped:
+                layer.close()
 
     def written_blocks(self) -> list[int]:
         """All blocks that were ever written since the base, ascending."""

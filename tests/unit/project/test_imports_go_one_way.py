@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "backends": {"errors", "graph"},
     "cpu": {"bus", "errors"},
     "boot": {"bus", "cpu", "config", "graph", "errors"},
-    "snapshot": {"bus", "errors"},
+    "snapshot": {"bus", "errors", "storage"},
     "machine": {"boot", "bus", "cpu", "devices", "errors", "graph", "snapshot"},
     "replay": {"machine", "snapshot", "graph", "config", "bus", "errors"},
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
