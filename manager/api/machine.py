@@ -241,7 +241,7 @@ class Machine:
     @property
     def registers(self) -> dict[str, int]:
         """The CPU's registers by their lower-case names: "rax", "rip", "cs", "cr3"."""
-        return report.registers(self.core.engine.read_state())
+        return report.registers(self.core.cpu.read_state())
 
     def read_memory(self, address: int, length: int) -> bytes:
         """Guest-physical RAM. Raises UsageError where there is none."""

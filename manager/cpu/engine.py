@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the machine needs of a CPU engine. Nothing outside this folder knows which one it is."""
+"""What the machine needs of a CPU engine. Nothing outside this folder knows which one it is.
+
+Three things, each a protocol of its own: what any engine does (Engine, and Cpu for one of its
+CPUs), what a debugger wants (Debugging), and what a run that can be repeated wants (Exact).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -24,7 +28,7 @@ class Stop(Enum):
     FAULT = auto()
     """The engine cannot execute what the guest asks for."""
     DEBUGGER = auto()
-    """What `Engine.hit` says."""
+    """What `Debugging.hit` says."""
 
 
 class Hit(Enum):
@@ -77,17 +81,51 @@ MmioWrite = Callable[[int, int, int], None]
 """(offset, size in bytes, value)."""
 
 
+class Cpu(Protocol):
+    """One CPU of an engine: its pins and its state."""
+
+    def connect(self, platform: Platform) -> None:
+        """Say where its ports and pins lead; before the first run."""
+
+    def set_intr(self, level: bool) -> None:
+        """Drive the INTR pin."""
+
+    def nmi(self) -> None:
+        """Pulse the NMI pin."""
+
+    def can_interrupt(self) -> bool:
+        """An interrupt is waiting and the CPU would take it."""
+
+    @property
+    def halted(self) -> bool:
+        """In HLT."""
+
+    @property
+    def interrupts_enabled(self) -> bool:
+        """RFLAGS.IF; only while not running."""
+
+    def read_state(self) -> CpuState:
+        """The architectural state; only while not running."""
+
+    def write_state(self, state: CpuState) -> None:
+        """Replace the architectural state; only while not running."""
+
+    def write_general(self, register: int, value: int) -> None:
+        """Change a general register, in the order of CpuState.gpr; only while not running."""
+
+    def write_rip(self, value: int) -> None:
+        """Go on elsewhere; only while not running."""
+
+    def write_rflags(self, value: int) -> None:
+        """Change RFLAGS; only while not running."""
+
+
 class Engine(Protocol):
-    """One x86 CPU and its physical address space.
+    """x86 CPUs and their one physical address space. Times are virtual, in ns since power-on."""
 
-    Time is virtual: it passes by what the CPU executes, never by the host's clock. A run stops
-    between blocks of code only, so the guest sees no difference between one long run and many
-    short ones.
-    """
-
-    time: tuple[int, int]
-    """Ticks since power-on, and how many of them were spent on other things than code: what
-    a snapshot has to keep. The rest of this protocol speaks of nanoseconds."""
+    @property
+    def cpus(self) -> Sequence[Cpu]:
+        """Its CPUs; the first is the one that boots."""
 
     def now(self) -> int:
         """The present virtual time, ns."""
@@ -106,15 +144,6 @@ class Engine(Protocol):
 
     def kick(self) -> None:
         """From a callback: stop this run at the next block."""
-
-    def set_intr(self, level: bool) -> None:
-        """Drive the INTR pin."""
-
-    def nmi(self) -> None:
-        """Pulse the NMI pin."""
-
-    def can_interrupt(self) -> bool:
-        """An interrupt is waiting and the CPU would take it."""
 
     def set_a20(self, enabled: bool) -> None:
         """Open or close the A20 gate."""
@@ -140,17 +169,21 @@ class Engine(Protocol):
     def invalidate(self, start: int, end: int) -> None:
         """The host wrote to RAM in [start, end): forget code translated from it."""
 
-    def read_state(self) -> CpuState:
-        """The architectural state; only while not running."""
+    @property
+    def fault(self) -> str:
+        """After Stop.FAULT: why, in the engine's words."""
 
-    def write_state(self, state: CpuState) -> None:
-        """Replace the architectural state; only while not running."""
+    def close(self) -> None:
+        """Free the engine; nothing but the time can be asked for any more."""
+
+
+class Debugging(Protocol):
+    """What a debugger on the host's side wants. The guest cannot tell: what it does, and when, is
+    the same with it and without.
+    """
 
     def debug(self, breakpoints: Collection[int], watchpoints: Collection[Watchpoint]) -> None:
-        """Stop before the instructions at these linear addresses, and after these accesses.
-
-        The guest cannot tell: what it does, and when, is the same.
-        """
+        """Stop before the instructions at these linear addresses, and after these accesses."""
 
     def debug_from_here(self, step: bool) -> None:
         """The next run ignores a breakpoint at its first instruction; `step`: it is the only one.
@@ -176,23 +209,17 @@ class Engine(Protocol):
         present time does that.
         """
 
-    def write_general(self, register: int, value: int) -> None:
-        """Change a general register, in the order of CpuState.gpr; only while not running."""
 
-    def write_rip(self, value: int) -> None:
-        """Go on elsewhere; only while not running."""
+class Exact(Protocol):
+    """What makes a run repeatable: time passes by what the CPUs execute, never by the host's
+    clock, and a run stops between blocks of code only, so the guest sees no difference between one
+    long run and many short ones.
+    """
 
-    def write_rflags(self, value: int) -> None:
-        """Change RFLAGS; only while not running."""
+    time: tuple[int, int]
+    """Ticks of a quarter of a nanosecond since power-on, and how many of them were spent on other
+    things than code: what a snapshot has to keep."""
 
-    @property
-    def halted(self) -> bool:
-        """The CPU is in HLT."""
 
-    @property
-    def interrupts_enabled(self) -> bool:
-        """RFLAGS.IF; only while not running."""
-
-    @property
-    def fault(self) -> str:
-        """After Stop.FAULT: why, in the engine's words."""
+class PcEngine(Engine, Debugging, Exact, Protocol):
+    """All that a machine of ours asks of its engine."""

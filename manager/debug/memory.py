@@ -18,7 +18,7 @@ def load_physical(machine: Machine, address: int, length: int) -> bytes:
 def load(machine: Machine, address: int, length: int, *, physical: bool) -> bytes:
     """Up to `length` bytes: fewer where memory ends before."""
     data = b""
-    state = machine.engine.read_state()
+    state = machine.cpu.read_state()
     while len(data) < length:
         here = address + len(data)
         size = min(length - len(data), PAGE - here % PAGE)
@@ -34,7 +34,7 @@ def load(machine: Machine, address: int, length: int, *, physical: bool) -> byte
 
 def store(machine: Machine, address: int, data: bytes, *, physical: bool) -> bool:
     """Change RAM; false when not all of it is RAM, then nothing was changed."""
-    state = machine.engine.read_state()
+    state = machine.cpu.read_state()
     pieces: list[tuple[int, bytes]] = []
     done = 0
     while done < len(data):

@@ -50,7 +50,7 @@ class Monitor:
 
     def _info(self, _: list[str]) -> str:
         machine = self._owner.machine
-        state = machine.engine.read_state()
+        state = machine.cpu.read_state()
         mode = "protected mode, 32 bits" if state.cs.attributes & 1 << 22 else "16 bits"
         if not state.cr0 & 1:
             mode = "real mode"
@@ -87,7 +87,7 @@ class Monitor:
     def _translate(self, arguments: list[str]) -> str:
         address = _number(arguments)
         machine = self._owner.machine
-        place = translate(machine.engine.read_state(), address, machine.memory.read)
+        place = translate(machine.cpu.read_state(), address, machine.memory.read)
         return f"{address:#x} is {f'at {place:#x}' if place is not None else 'not mapped'}\n"
 
     def _phys(self, arguments: list[str]) -> str:

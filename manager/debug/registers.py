@@ -59,7 +59,7 @@ def architecture(machine: Machine) -> Architecture:
     """Which one to tell gdb: 64-bit when the CPU is, or will be as far as one can tell."""
     from manager.graph.nodes import ImageBoot
 
-    if machine.engine.read_state().efer & EFER_LMA:
+    if machine.cpu.read_state().efer & EFER_LMA:
         return LONG
     boot = machine.graph.boot
     if isinstance(boot, ImageBoot):
@@ -143,18 +143,18 @@ def description(kind: Architecture) -> str:
 
 def write(machine: Machine, register: Register, value: int) -> bool:
     """Change a register; false for those that only the guest may change."""
-    engine = machine.engine
+    cpu = machine.cpu
     value &= (1 << register.bits) - 1
     if register.general is not None:
-        engine.write_general(register.general, value)
+        cpu.write_general(register.general, value)
     elif register.name in ("rip", "eip"):
-        state = engine.read_state()
+        state = cpu.read_state()
         if value != program_counter(state):
-            engine.write_rip((value - state.cs.base) & (1 << register.bits) - 1)
+            cpu.write_rip((value - state.cs.base) & (1 << register.bits) - 1)
     elif register.name == "eflags":
-        state = engine.read_state()
+        state = cpu.read_state()
         if value != state.rflags & 0xFFFF_FFFF:
-            engine.write_rflags(value)
+            cpu.write_rflags(value)
     else:
         return False
     return True

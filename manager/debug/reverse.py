@@ -32,7 +32,7 @@ MOST_HITS = 100_000
 def place_of(machine: Machine) -> Place:
     """Where the machine is."""
     engine = machine.engine
-    return engine.time[0], program_counter(engine.read_state()), engine.in_block
+    return engine.time[0], program_counter(machine.cpu.read_state()), engine.in_block
 
 
 def _order(place: Place) -> Place:
@@ -57,7 +57,7 @@ class Reverse:
         self._recorded: list[Input] = history[1]
         self._wanted = place_of(owner.machine)
         self._now = owner.machine.now()
-        self._halted = owner.machine.engine.halted
+        self._halted = owner.machine.cpu.halted
 
     def step(self) -> bool:
         """To the instruction before; false at the beginning of the record."""
@@ -130,7 +130,7 @@ class Reverse:
 
     def _is_there(self, machine: Machine) -> bool:
         """At the place; in HLT, anywhere in the time that is slept through."""
-        if self._halted and machine.engine.halted:
+        if self._halted and machine.cpu.halted:
             return (machine.idle_until() or 0) > self._now
         return place_of(machine) == self._wanted
 
@@ -140,12 +140,12 @@ class Reverse:
     def _step(self, machine: Machine) -> bool:
         """One instruction. HLT is one, and what comes with the interrupt that ends it another."""
         self._hits.clear()
-        was_halted = machine.engine.halted
+        was_halted = machine.cpu.halted
         machine.engine.debug_from_here(step=True)
         while not self._hits:
             if machine.run(max(machine.idle_until() or 0, machine.now()) + 1) is not None:
                 return False
-            if machine.engine.halted and not was_halted:
+            if machine.cpu.halted and not was_halted:
                 break
         return True
 

@@ -198,14 +198,12 @@ class Session:
             case "?":
                 return self._stop
             case "g":
-                state = self._owner.machine.engine.read_state()
+                state = self._owner.machine.cpu.read_state()
                 return b"".join(item.encode(state) for item in self._registers)
             case "G":
                 return self._write_all(bytes.fromhex(rest))
             case "p":
-                return self._registers[int(rest, 16)].encode(
-                    self._owner.machine.engine.read_state()
-                )
+                return self._registers[int(rest, 16)].encode(self._owner.machine.cpu.read_state())
             case "P":
                 number, _, value = rest.partition("=")
                 register = self._registers[int(number, 16)]

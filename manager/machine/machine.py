@@ -13,12 +13,12 @@ from manager.bus.lines import Wire
 from manager.bus.memory import Memory, RamRegion
 from manager.bus.ports import PortBus
 from manager.bus.record import Record, uint
-from manager.cpu.engine import Hit, Stop
+from manager.cpu.engine import Cpu, Hit, PcEngine, Stop
 from manager.cpu.state import CpuState
-from manager.cpu.unicorn.engine import UnicornEngine
 from manager.devices.rom import Rom, RomState
 from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph
+from manager.machine import engines
 from manager.machine.board import Board, Outside
 from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
@@ -50,20 +50,24 @@ class TimeState(Record):
 class Machine:
     """A PC. `power_on` starts one from its graph, `restore` from a snapshot.
 
-    What happens in it depends on the graph, the images it boots and the input fed to its ports;
-    not on how `run` is cut into slices.
+    `engine` is what runs its CPUs, fresh; by default what `engines.make` gives. What happens in
+    a machine depends on the graph, the images it boots and the input fed to its ports; not on how
+    `run` is cut into slices.
     """
 
-    def __init__(self, graph: Graph, memory: Memory, rom: Rom | None = None) -> None:
+    def __init__(
+        self, graph: Graph, engine: PcEngine, memory: Memory, rom: Rom | None = None
+    ) -> None:
         self.graph = graph
+        self.engine = engine
         self.memory = memory
         self._rom = rom
         io = PortBus()
         self.trace = Trace(graph, self.now)
         platform = PcPlatform(io, self.trace)
+        self.cpu.connect(platform)
         if graph.debug.strict_io:
             io.on_unclaimed = self._strict_io
-        self.engine = UnicornEngine(graph.cpu_model, platform)
         for region in memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
         self.clock = Clock(self.engine.now, self._deadline_moved)
@@ -77,8 +81,8 @@ class Machine:
             io,
             self.clock,
             Outside(
-                intr=Wire(self.engine.set_intr),
-                nmi=self.engine.nmi,
+                intr=Wire(self.cpu.set_intr),
+                nmi=self.cpu.nmi,
                 set_a20=self.engine.set_a20,
                 reset=self._request_reset,
                 power_off=self._power_off,
@@ -105,19 +109,19 @@ class Machine:
             self.trace.open(graph.debug.trace_file)
 
     @classmethod
-    def power_on(cls, graph: Graph) -> Machine:
+    def power_on(cls, graph: Graph, engine: PcEngine | None = None) -> Machine:
         """A machine about to execute its first instruction. Raises BootImageError."""
         memory = Memory.blank(graph.memory_size)
         rom = None
         if isinstance(graph.boot, FirmwareBoot):
             rom = Rom(RomState(bytearray(firmware.read_rom(graph.boot, memory))))
             firmware.items(graph, memory)  # what cannot be booted is known before anything runs
-        machine = cls(graph, memory, rom)
+        machine = cls(graph, engine or engines.make(graph), memory, rom)
         machine._boot()
         return machine
 
     @classmethod
-    def restore(cls, graph: Graph, snapshot: Snapshot) -> Machine:
+    def restore(cls, graph: Graph, snapshot: Snapshot, engine: PcEngine | None = None) -> Machine:
         """The machine that `snapshot` holds.
 
         Raises SnapshotMismatchError when the graph is not that machine's, SnapshotCorruptError
@@ -130,9 +134,14 @@ class Machine:
         rom = None
         if isinstance(graph.boot, FirmwareBoot):
             rom = Rom(snapshot.record(ROM_ID, RomState))
-        machine = cls(graph, memory, rom)
+        machine = cls(graph, engine or engines.make(graph), memory, rom)
         machine._load(snapshot)
         return machine
+
+    @property
+    def cpu(self) -> Cpu:
+        """The CPU whose turn it is."""
+        return self.engine.cpus[0]
 
     @property
     def rom(self) -> Rom | None:
@@ -156,7 +165,7 @@ class Machine:
         With `yielding` also until the engine comes up for air, as it does in code that the host
         needs long for: then somebody else may have a turn.
         """
-        engine, clock = self.engine, self.clock
+        engine, clock, cpu = self.engine, self.clock, self.cpu
         self._stop_requested = False
         if engine.in_block and not self._note(engine.run(engine.now())):
             return self._ended
@@ -168,7 +177,7 @@ class Machine:
             if now >= until or self._stop_requested:
                 break
             deadline = min(until, clock.next_deadline())
-            if engine.halted and not engine.can_interrupt():
+            if cpu.halted and not cpu.can_interrupt():
                 engine.advance(deadline)
             else:
                 stop = engine.run(deadline)
@@ -183,7 +192,7 @@ class Machine:
 
     def idle_until(self) -> int | None:
         """None while the CPU is busy; in HLT the time of the next event, or NEVER."""
-        if self.engine.halted and not self.engine.can_interrupt():
+        if self.cpu.halted and not self.cpu.can_interrupt():
             return self.clock.next_deadline()
         return None
 
@@ -194,13 +203,13 @@ class Machine:
                 self.on_hit(*self.engine.hit)
             return False
         if stop is Stop.HALT:
-            if not self.engine.interrupts_enabled:
+            if not self.cpu.interrupts_enabled:
                 self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
         elif stop is Stop.SHUTDOWN:
-            state = self.engine.read_state()
+            state = self.cpu.read_state()
             self._end("triple-fault", ExitCode.GUEST_FAULT, f"triple fault at {_place(state)}")
         elif stop is Stop.FAULT:
-            place = _place(self.engine.read_state())
+            place = _place(self.cpu.read_state())
             detail = f"the engine cannot go on at {place}: {self.engine.fault}"
             self._end("engine", ExitCode.GUEST_FAULT, detail)
         return True
@@ -238,10 +247,10 @@ class Machine:
         """What firmware would do: leave tables for the guest to find, load it, enter it."""
         if self._rom is not None:
             self._rom.shadow(self.memory)
-            self.engine.write_state(CpuState.at_reset())
+            self.cpu.write_state(CpuState.at_reset())
             return
         tables = firmware_tables.place(self.graph, self.memory)
-        self.engine.write_state(loader.load(self.graph.boot, self.memory, tables.rsdp))
+        self.cpu.write_state(loader.load(self.graph.boot, self.memory, tables.rsdp))
 
     def _deadline_moved(self) -> None:
         self.engine.limit(self.clock.next_deadline())
@@ -288,7 +297,7 @@ class Machine:
             self._finish_block()
         ticks, charged = self.engine.time
         records: dict[str, Record] = {
-            CPU_ID: self.engine.read_state(),
+            CPU_ID: self.cpu.read_state(),
             TIME_ID: TimeState(ticks, charged),
         }
         if self._rom is not None:
@@ -305,7 +314,7 @@ class Machine:
         time = snapshot.record(TIME_ID, TimeState)
 
         self.engine.time = (time.ticks, time.charged)
-        self.engine.write_state(cpu)
+        self.cpu.write_state(cpu)
         for id, state in inputs.items():
             self.ports[id].load(state)
         for id, device in devices.items():

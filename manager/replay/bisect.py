@@ -97,7 +97,7 @@ def first(question: Question, holds: Holds, folder: Path) -> Found:
 
 
 def _rip(machine: Machine) -> int:
-    state = machine.engine.read_state()
+    state = machine.cpu.read_state()
     return state.cs.base + state.rip
 
 

@@ -31,7 +31,7 @@ def keep(machine: Machine, directory: Path) -> str:
         (directory / f"{console.port}.log").write_bytes(console.raw)
         if console.text:
             lines += [f"{console.port}, the last lines:", report.output_of(console.text)]
-    lines += ["registers:", report.show_registers(machine.core.engine.read_state())]
+    lines += ["registers:", report.show_registers(machine.core.cpu.read_state())]
     lines += ["devices:", report.show_devices(machine.devices)]
     try:
         machine.snapshot(directory / "snapshot")

@@ -34,6 +34,7 @@ class Guest:
         state: CpuState | None = None,
         rom: dict[int, bytes] | None = None,
         mmio: int | None = None,
+        engine: UnicornEngine | None = None,
     ) -> None:
         self.said: list[int] = []
         self.reads: list[int] = []
@@ -43,7 +44,9 @@ class Guest:
         self.cr8 = 0
         self.on_read: Callable[[int], int] = lambda port: 0xFF
         self.on_write: Callable[[int, int], None] = lambda port, value: None
-        self.engine = UnicornEngine("qemu64", self)
+        self.engine = engine or UnicornEngine("qemu64")
+        self.cpu = self.engine.cpus[0]
+        self.cpu.connect(self)
         self.memory = memory or Memory.blank(4 << 20)
         for region in self.memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
@@ -62,7 +65,7 @@ class Guest:
         if state is None:
             self.memory.write(LOAD, assemble(source, LOAD, bits))
             state = ENTER[bits](self.memory, LOAD)
-        self.engine.write_state(state)
+        self.cpu.write_state(state)
 
     def run(self, limit: int = 10_000_000, slice_: int | None = None) -> Stop:
         """Run until the guest writes DONE, stops by itself, or `limit` ns have passed."""
@@ -86,7 +89,7 @@ class Guest:
             self.on_write(port, value)
 
     def acknowledge(self) -> int:
-        self.engine.set_intr(False)
+        self.cpu.set_intr(False)
         return self.vector
 
     def _mmio_write(self, offset: int, size: int, value: int) -> None:

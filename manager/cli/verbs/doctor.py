@@ -100,14 +100,16 @@ def _run_guest() -> tuple[int, int]:
     from manager.cpu.unicorn.engine import UnicornEngine
 
     memory = Memory.blank(1 << 20)
-    engine = UnicornEngine("qemu64", _Nothing())
+    engine = UnicornEngine("qemu64")
+    cpu = engine.cpus[0]
+    cpu.connect(_Nothing())
     for region in memory.regions:
         engine.map_ram(region.base, region.memory, 0, region.length)
     memory.write(0x8000, CODE)
-    engine.write_state(modes.real_mode(0x8000))
+    cpu.write_state(modes.real_mode(0x8000))
     engine.run(1_000_000)
     ticks, charged = engine.time
-    return engine.read_state().gpr[0] & 0xFFFF, ticks - charged
+    return cpu.read_state().gpr[0] & 0xFFFF, ticks - charged
 
 
 class _Nothing:

@@ -15,7 +15,7 @@ LOOP = "1: jmp 1b"
 
 def moved(guest: Guest) -> Guest:
     """The guest in another engine, by way of its record's plain form."""
-    plain = to_plain(guest.engine.read_state())
+    plain = to_plain(guest.cpu.read_state())
     state = from_plain(CpuState, plain, CpuState.VERSION, "cpu")
     successor = Guest("", memory=guest.memory, state=state)
     successor.engine.time = guest.engine.time
@@ -24,7 +24,7 @@ def moved(guest: Guest) -> Guest:
 
 
 def test_every_field_comes_back() -> None:
-    state = Guest(LOOP).engine.read_state()
+    state = Guest(LOOP).cpu.read_state()
     state.msr.misc_enable = 0x850089
     state.fpu.instruction, state.fpu.instruction_cs = 0x123456789, 0x10
     state.fpu.operand, state.fpu.operand_ds = 0x987654321, 0x18
@@ -38,7 +38,7 @@ def test_every_field_comes_back() -> None:
 
     successor = Guest("", state=state, memory=Guest(LOOP).memory)
 
-    assert to_plain(successor.engine.read_state()) == to_plain(state)
+    assert to_plain(successor.cpu.read_state()) == to_plain(state)
 
 
 def test_x87_remembers_its_last_instruction() -> None:
@@ -58,7 +58,7 @@ def test_x87_remembers_its_last_instruction() -> None:
 
     guest.run()
 
-    fpu = guest.engine.read_state().fpu
+    fpu = guest.cpu.read_state().fpu
     assert fpu.instruction == guest.said[0]
     assert fpu.operand == 0x9000
     assert int.from_bytes(guest.memory.read(0x910C, 4), "little") == guest.said[0]
@@ -98,14 +98,14 @@ def test_a_pending_nmi_is_not_lost() -> None:
     )
 
     def nmi(port: int, value: int) -> None:
-        guest.engine.nmi()
+        guest.cpu.nmi()
         if port == 0x11:
             guest.engine.kick()
 
     guest.on_write = nmi
     guest.run(slice_=10_000_000)
 
-    while not guest.done and not guest.engine.read_state().nmi_pending:
+    while not guest.done and not guest.cpu.read_state().nmi_pending:
         guest.engine.run(guest.engine.now() + 10)
     successor = moved(guest)
     successor.run()

@@ -31,13 +31,13 @@ def run_on(guest: Guest) -> Stop:
 
 
 def rip(guest: Guest) -> int:
-    return guest.engine.read_state().rip
+    return guest.cpu.read_state().rip
 
 
 def undisturbed(source: str) -> tuple[int, object]:
     guest = Guest(source)
     guest.run()
-    return guest.engine.now(), guest.engine.read_state()
+    return guest.engine.now(), guest.cpu.read_state()
 
 
 def test_breakpoint_stops_before_the_instruction_each_time_around() -> None:
@@ -46,7 +46,7 @@ def test_breakpoint_stops_before_the_instruction_each_time_around() -> None:
 
     stops = []
     while run_on(guest) is Stop.DEBUGGER:
-        stops.append((guest.engine.hit, rip(guest), guest.engine.read_state().gpr[0]))
+        stops.append((guest.engine.hit, rip(guest), guest.cpu.read_state().gpr[0]))
         guest.engine.debug_from_here(step=False)
 
     assert stops == [((Hit.BREAKPOINT, STORE), STORE, n) for n in range(1, 6)]
@@ -64,7 +64,7 @@ def test_run_with_a_breakpoint_takes_the_same_time(offset: int) -> None:
         guest.engine.debug_from_here(step=False)
 
     assert stops > 0
-    assert (guest.engine.now(), guest.engine.read_state()) == undisturbed(LOOP)
+    assert (guest.engine.now(), guest.cpu.read_state()) == undisturbed(LOOP)
 
 
 def test_stepped_run_is_the_same_run() -> None:
@@ -81,7 +81,7 @@ def test_stepped_run_is_the_same_run() -> None:
     assert len(places) == 1 + 5 * 6 + 1
     assert places[:4] == [AGAIN, STORE, STORE + 7, STORE + 8]
     guest.engine.run(guest.engine.now())
-    assert (guest.engine.now(), guest.engine.read_state()) == undisturbed(LOOP)
+    assert (guest.engine.now(), guest.cpu.read_state()) == undisturbed(LOOP)
 
 
 def test_watchpoint_stops_behind_the_store() -> None:
@@ -95,7 +95,7 @@ def test_watchpoint_stops_behind_the_store() -> None:
         guest.engine.debug_from_here(step=False)
 
     assert stops == [((Hit.WATCHPOINT, 0x9002), STORE + 7, n) for n in range(1, 6)]
-    assert (guest.engine.now(), guest.engine.read_state()) == undisturbed(LOOP)
+    assert (guest.engine.now(), guest.cpu.read_state()) == undisturbed(LOOP)
 
 
 def test_write_watchpoint_ignores_loads() -> None:
@@ -167,12 +167,12 @@ def test_written_registers_are_the_guests() -> None:
     guest.engine.debug([AGAIN], [])
     run_on(guest)
 
-    guest.engine.write_general(1, 2)
-    guest.engine.write_general(0, 100)
+    guest.cpu.write_general(1, 2)
+    guest.cpu.write_general(0, 100)
     guest.engine.debug([], [])
     guest.run()
 
-    assert guest.engine.read_state().gpr[0] == 102
+    assert guest.cpu.read_state().gpr[0] == 102
 
 
 def test_guest_goes_on_where_rip_was_set() -> None:
@@ -180,9 +180,9 @@ def test_guest_goes_on_where_rip_was_set() -> None:
     guest.engine.debug([STORE], [])
     run_on(guest)
 
-    guest.engine.write_rip(LOAD + 21)
+    guest.cpu.write_rip(LOAD + 21)
     guest.engine.debug([], [])
     guest.run()
 
     assert guest.done
-    assert guest.engine.read_state().gpr[3] == 0
+    assert guest.cpu.read_state().gpr[3] == 0

@@ -54,7 +54,7 @@ def test_slicing_changes_neither_result_nor_time(slice_: int) -> None:
     assert whole.done
     assert sliced.done
     assert sliced.engine.now() == whole.engine.now()
-    assert to_plain(sliced.engine.read_state()) == to_plain(whole.engine.read_state())
+    assert to_plain(sliced.cpu.read_state()) == to_plain(whole.cpu.read_state())
     assert sliced.memory.read(0x9000, 8) == whole.memory.read(0x9000, 8)
 
 
@@ -64,12 +64,12 @@ def test_state_moves_to_another_engine_in_the_middle_of_a_loop() -> None:
     undisturbed.run()
     original.engine.run(123_456)
 
-    successor = Guest("", memory=original.memory, state=original.engine.read_state())
+    successor = Guest("", memory=original.memory, state=original.cpu.read_state())
     successor.engine.time = original.engine.time
     successor.run()
 
     assert successor.engine.now() == undisturbed.engine.now()
-    assert to_plain(successor.engine.read_state()) == to_plain(undisturbed.engine.read_state())
+    assert to_plain(successor.cpu.read_state()) == to_plain(undisturbed.cpu.read_state())
 
 
 def test_rdtsc_is_virtual_time() -> None:
@@ -78,7 +78,7 @@ def test_rdtsc_is_virtual_time() -> None:
 
     guest.run()
 
-    passed = guest.engine.read_state().gpr[0] - 1_000_000_000_000
+    passed = guest.cpu.read_state().gpr[0] - 1_000_000_000_000
     assert 0 <= passed < 100
 
 
@@ -103,8 +103,8 @@ def test_halt_ends_the_run_and_an_interrupt_goes_on() -> None:
     guest.vector = 0x1F
 
     first = guest.run()
-    guest.engine.set_intr(True)
-    can = guest.engine.can_interrupt()
+    guest.cpu.set_intr(True)
+    can = guest.cpu.can_interrupt()
     guest.run()
 
     assert first is Stop.HALT
@@ -133,7 +133,7 @@ def test_interrupt_waits_for_the_instruction_after_sti() -> None:
     """
     )
     guest.vector = 0x1F
-    guest.on_write = lambda port, value: guest.engine.set_intr(True)
+    guest.on_write = lambda port, value: guest.cpu.set_intr(True)
 
     guest.run()
 
@@ -329,9 +329,9 @@ def test_self_modifying_code_runs_as_written_whatever_the_slices(slice_: int) ->
     whole.run()
     sliced.run(slice_=slice_)
 
-    assert whole.engine.read_state().gpr[3] == sum(n & 0xFF for n in range(1, 5001))
+    assert whole.cpu.read_state().gpr[3] == sum(n & 0xFF for n in range(1, 5001))
     assert sliced.engine.now() == whole.engine.now()
-    assert to_plain(sliced.engine.read_state()) == to_plain(whole.engine.read_state())
+    assert to_plain(sliced.cpu.read_state()) == to_plain(whole.cpu.read_state())
 
 
 def test_code_written_through_a_non_executable_alias_is_seen() -> None:
@@ -491,7 +491,7 @@ def test_nmi_comes_through_with_interrupts_off_and_only_once_until_iret() -> Non
         iretq
     """
     )
-    guest.on_write = lambda port, value: guest.engine.nmi()
+    guest.on_write = lambda port, value: guest.cpu.nmi()
 
     guest.run()
 

@@ -44,14 +44,14 @@ def noisy_guest(bits: int, seed: int) -> Guest:
         for entry in entries
     ]
     guest.memory.write(IDT, b"".join(gates))
-    state = guest.engine.read_state()
+    state = guest.cpu.read_state()
     state.idtr.base, state.idtr.limit = IDT, 256 * size - 1
     widths = (22, 32, 64 if bits == 64 else 32)
     state.gpr = [choose.getrandbits(choose.choice(widths)) for _ in range(16)]
     state.gpr[4] = 0x107000
     state.cr4 |= choose.choice((0, 0x600))
     state.rflags |= choose.choice((0, 0x200))
-    guest.engine.write_state(state)
+    guest.cpu.write_state(state)
     return guest
 
 
@@ -61,7 +61,7 @@ def test_noise_runs_to_some_end(bits: int, seeds: int) -> None:
     for seed in range(seeds):
         guest = noisy_guest(bits, seed)
         guest.on_write = lambda port, value, guest=guest: (  # type: ignore[misc]
-            guest.engine.nmi() if value & 1 else guest.engine.set_intr(True)
+            guest.cpu.nmi() if value & 1 else guest.cpu.set_intr(True)
         )
 
         stop = guest.run(limit=LONGEST_RUN, slice_=3000)
@@ -130,13 +130,13 @@ def test_what_unicorn_calls_impossible_ends_the_run_only() -> None:
     # A task register that is not present cannot be loaded, but a snapshot may claim one. Unicorn
     # aborts when ring 3 needs ring 0's stack.
     guest = Guest(WITHOUT_A_TASK)
-    state = guest.engine.read_state()
+    state = guest.cpu.read_state()
     state.tr.attributes = 0
     idt = struct.pack("<HHHHQ", 0x8000, 0x10, 0x8E00, 0, 0) * 32
     guest.memory.write(IDT, idt)
     guest.memory.write(0x106010, struct.pack("<Q", 0x00AF9B000000FFFF))
     state.idtr.base, state.idtr.limit = IDT, len(idt) - 1
-    guest.engine.write_state(state)
+    guest.cpu.write_state(state)
 
     stop = guest.run()
 

@@ -47,7 +47,7 @@ def test_stops_leave_no_trace(seed: int) -> None:
     undisturbed.run(END)
     hits: list[Hit] = []
     debugged.on_hit = lambda hit, address: hits.append(hit)
-    stack = debugged.engine.read_state().gpr[4]
+    stack = debugged.cpu.read_state().gpr[4]
     debugged.engine.debug(
         chance.sample(places(machine()), 5),
         [Watchpoint(stack - 16 - chance.randrange(4), 16, reads=True, writes=True)],
@@ -83,12 +83,12 @@ def test_step_in_hlt_ends_at_the_handler() -> None:
         waiting.run(waiting.now() + 10_000)
     hits: list[Hit] = []
     waiting.on_hit = lambda hit, address: hits.append(hit)
-    behind_hlt = waiting.engine.read_state().rip
+    behind_hlt = waiting.cpu.read_state().rip
 
     waiting.engine.debug_from_here(step=True)
     waiting.run(waiting.now() + 1_000_000_000)
 
-    state = waiting.engine.read_state()
+    state = waiting.cpu.read_state()
     assert hits == [Hit.STEP]
     saved_eip = int.from_bytes(waiting.memory.read(state.gpr[4], 4), "little")
     assert saved_eip == behind_hlt

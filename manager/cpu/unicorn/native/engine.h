@@ -84,8 +84,17 @@ struct debugger {
     struct watchpoint watchpoints[WATCHPOINTS_MAX];
 };
 
+/* One CPU. Its state is in `env` and `cs` of the engine. */
+struct cpu {
+    PyObject_HEAD
+    struct engine *engine;
+    int number;
+    PyObject *calls[CALLS]; /* bound methods of the platform, see cpu_type.c; or NULL */
+};
+
 struct engine {
     PyObject_HEAD
+    struct cpu *cpu;
     void *uc;
     char *cs;
     char *env;
@@ -128,7 +137,6 @@ struct engine {
     uint64_t code_pages;
     uint64_t stored_page; /* the page of the last watched store */
 
-    PyObject *calls[CALLS]; /* bound methods of the platform, see call_names */
     PyObject *msr_watch;    /* (number, value, written, refused), or NULL */
     PyObject *raised;       /* what a callback raised: re-raised by run() */
     PyObject *mapped;       /* list of objects that must outlive the engine */
@@ -213,22 +221,22 @@ uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *a
 
 static inline uint64_t ask0(struct engine *e, enum call call)
 {
-    return ask(e, e->calls[call], 0, NULL);
+    return ask(e, e->cpu->calls[call], 0, NULL);
 }
 
 static inline uint64_t ask1(struct engine *e, enum call call, uint64_t a)
 {
-    return ask(e, e->calls[call], 1, &a);
+    return ask(e, e->cpu->calls[call], 1, &a);
 }
 
 static inline uint64_t ask2(struct engine *e, enum call call, uint64_t a, uint64_t b)
 {
-    return ask(e, e->calls[call], 2, (uint64_t[]){a, b});
+    return ask(e, e->cpu->calls[call], 2, (uint64_t[]){a, b});
 }
 
 static inline uint64_t ask3(struct engine *e, enum call call, uint64_t a, uint64_t b, uint64_t c)
 {
-    return ask(e, e->calls[call], 3, (uint64_t[]){a, b, c});
+    return ask(e, e->cpu->calls[call], 3, (uint64_t[]){a, b, c});
 }
 
 /* The block, exception and invalid-instruction hooks; Unicorn's error code. */
@@ -239,6 +247,10 @@ int add_hooks(struct engine *e);
 const char *layout_mistake(struct engine *e);
 bool interposed(struct engine *e);
 void correct_features(struct engine *e);
+
+/* cpu_type.c: the Python type, and one of an engine's CPUs; NULL with an exception set. */
+PyObject *cpu_type(void);
+struct cpu *cpu_make(struct engine *e, int number);
 
 /* run.c: methods of the Python type. */
 PyObject *engine_run(PyObject *self, PyObject *deadline);

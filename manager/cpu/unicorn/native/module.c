@@ -53,6 +53,9 @@ PyMODINIT_FUNC PyInit__native(void)
     if (type == NULL || PyModule_AddObjectRef(module, "Engine", type) < 0)
         return NULL;
     Py_DECREF(type);
+    if ((type = cpu_type()) == NULL || PyModule_AddObjectRef(module, "Cpu", type) < 0)
+        return NULL;
+    Py_DECREF(type);
     for (size_t i = 0; i < sizeof(constants) / sizeof(*constants); i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0)
             return NULL;

@@ -38,6 +38,10 @@ PyObject *engine_run(PyObject *self, PyObject *deadline)
         PyErr_SetString(PyExc_RuntimeError, "the engine has crashed or is closed");
         return NULL;
     }
+    if (e->cpu->calls[0] == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the CPU is not connected to a platform");
+        return NULL;
+    }
     e->kicked = e->stopping = e->cut = e->replay = false;
     e->watch_hits = 0;
     e->translating = false;

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One CPU of an engine as a Python type: its pins, and its state as bytes. */
+#include <string.h>
+
+#include "engine.h"
+
+static const char *const call_names[CALLS] = {
+    [CALL_READ_PORT] = "read_port",     [CALL_WRITE_PORT] = "write_port",
+    [CALL_ACKNOWLEDGE] = "acknowledge", [CALL_READ_MSR] = "read_msr",
+    [CALL_WRITE_MSR] = "write_msr",     [CALL_READ_CR8] = "read_cr8",
+    [CALL_WRITE_CR8] = "write_cr8",
+};
+
+struct cpu *cpu_make(struct engine *e, int number)
+{
+    PyTypeObject *type = (PyTypeObject *)cpu_type();
+    struct cpu *c = type != NULL ? (struct cpu *)type->tp_alloc(type, 0) : NULL;
+    Py_XDECREF(type);
+    if (c == NULL)
+        return NULL;
+    c->engine = (struct engine *)Py_NewRef((PyObject *)e);
+    c->number = number;
+    return c;
+}
+
+/* The engine, if it is open; else NULL with an exception set. */
+static struct engine *open_engine(PyObject *self)
+{
+    struct engine *e = ((struct cpu *)self)->engine;
+    if (e != NULL && e->uc != NULL)
+        return e;
+    PyErr_SetString(PyExc_RuntimeError, "the engine is closed");
+    return NULL;
+}
+
+/* The platform holds the CPU and the CPU the platform's methods: a cycle for the collector. */
+static int cpu_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct cpu *c = (struct cpu *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(c->engine);
+    for (int i = 0; i < CALLS; i++)
+        Py_VISIT(c->calls[i]);
+    return 0;
+}
+
+static int cpu_clear(PyObject *self)
+{
+    struct cpu *c = (struct cpu *)self;
+    for (int i = 0; i < CALLS; i++)
+        Py_CLEAR(c->calls[i]);
+    Py_CLEAR(c->engine);
+    return 0;
+}
+
+static void cpu_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    cpu_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *cpu_connect(PyObject *self, PyObject *platform)
+{
+    struct cpu *c = (struct cpu *)self;
+    for (int i = 0; i < CALLS; i++) {
+        PyObject *method = PyObject_GetAttrString(platform, call_names[i]);
+        if (method == NULL)
+            return NULL;
+        Py_XSETREF(c->calls[i], method);
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- pins ---- */
+
+static PyObject *cpu_set_intr(PyObject *self, PyObject *level)
+{
+    struct engine *e = open_engine(self);
+    int asserted = PyObject_IsTrue(level);
+    if (asserted < 0 || e == NULL)
+        return NULL;
+    if (asserted) {
+        FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) |= INTERRUPT_HARD;
+        e->attention = 0;
+    } else {
+        FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_HARD;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *cpu_nmi(PyObject *self, PyObject *unused)
+{
+    struct engine *e = open_engine(self);
+    (void)unused;
+    if (e == NULL)
+        return NULL;
+    FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) |= INTERRUPT_NMI;
+    e->attention = 0;
+    Py_RETURN_NONE;
+}
+
+static PyObject *cpu_can_interrupt(PyObject *self, PyObject *unused)
+{
+    struct engine *e = open_engine(self);
+    (void)unused;
+    return e != NULL ? PyBool_FromLong(takes_interrupt(e)) : NULL;
+}
+
+/* ---- state ---- */
+
+static PyObject *cpu_peek(PyObject *self, PyObject *args)
+{
+    struct engine *e = open_engine(self);
+    unsigned offset, length;
+    if (e == NULL || !PyArg_ParseTuple(args, "II", &offset, &length))
+        return NULL;
+    if (offset > ENV_SIZE || length > ENV_SIZE - offset) {
+        PyErr_SetString(PyExc_IndexError, "outside the CPU state");
+        return NULL;
+    }
+    return PyBytes_FromStringAndSize(e->env + offset, length);
+}
+
+static PyObject *cpu_poke(PyObject *self, PyObject *args)
+{
+    struct engine *e = open_engine(self);
+    unsigned offset;
+    Py_buffer data;
+    if (e == NULL || !PyArg_ParseTuple(args, "Iy*", &offset, &data))
+        return NULL;
+    bool fits = offset <= ENV_SIZE && data.len <= (Py_ssize_t)(ENV_SIZE - offset);
+    if (fits)
+        memcpy(e->env + offset, data.buf, data.len);
+    PyBuffer_Release(&data);
+    if (!fits) {
+        PyErr_SetString(PyExc_IndexError, "outside the CPU state");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Clears what no record holds, so that a used CPU is as good as a new one. */
+static PyObject *cpu_forget(PyObject *self, PyObject *unused)
+{
+    struct engine *e = open_engine(self);
+    (void)unused;
+    if (e == NULL)
+        return NULL;
+    debugger_interrupted(e);
+    unicorn.update_dr7(e->env, 0); /* takes breakpoints off the engine's list */
+    memset(e->env, 0, ENV_XCR0);
+    FIELD(int32_t, e->env, ENV_OLD_EXCEPTION) = -1;
+    FIELD(uint32_t, e->env, ENV_HFLAGS2) = HF2_GIF;
+    FIELD(int32_t, e->env, ENV_DF) = 1;
+    FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) = 0;
+    FIELD(uint32_t, e->cs, CS_HALTED) = 0;
+    FIELD(int32_t, e->cs, CS_EXCEPTION_INDEX) = -1;
+    Py_RETURN_NONE;
+}
+
+/* Rebuilds what Unicorn derives from the fields that were poked. */
+static PyObject *cpu_derive(PyObject *self, PyObject *unused)
+{
+    struct engine *e = open_engine(self);
+    (void)unused;
+    if (e == NULL)
+        return NULL;
+    uint64_t *dr7 = &FIELD(uint64_t, e->env, ENV_DR + 7 * 8);
+    uint32_t enabled = (uint32_t)*dr7;
+    unicorn.update_cr4(e->env, (uint32_t)FIELD(uint64_t, e->env, ENV_CR + 4 * 8));
+    unicorn.update_hflags(e->env);
+    unicorn.update_fp_status(e->env);
+    unicorn.update_mxcsr_status(e->env);
+    *dr7 = 0; /* so that the update sees every breakpoint as new */
+    unicorn.update_dr7(e->env, enabled);
+    unicorn.tlb_flush(e->cs);
+    Py_RETURN_NONE;
+}
+
+static PyObject *cpu_get_halted(PyObject *self, void *unused)
+{
+    struct engine *e = open_engine(self);
+    (void)unused;
+    return e != NULL ? PyBool_FromLong(FIELD(uint32_t, e->cs, CS_HALTED)) : NULL;
+}
+
+static int cpu_set_halted(PyObject *self, PyObject *value, void *unused)
+{
+    struct engine *e = open_engine(self);
+    int halted = value != NULL ? PyObject_IsTrue(value) : -1;
+    (void)unused;
+    if (halted < 0 || e == NULL)
+        return -1;
+    FIELD(uint32_t, e->cs, CS_HALTED) = halted;
+    return 0;
+}
+
+static PyObject *cpu_get_nmi_pending(PyObject *self, void *unused)
+{
+    struct engine *e = open_engine(self);
+    (void)unused;
+    if (e == NULL)
+        return NULL;
+    return PyBool_FromLong(FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) & INTERRUPT_NMI);
+}
+
+static PyMethodDef cpu_methods[] = {
+    {"connect", cpu_connect, METH_O, "connect(platform): what its ports and pins lead to"},
+    {"set_intr", cpu_set_intr, METH_O, "drive the INTR pin"},
+    {"nmi", cpu_nmi, METH_NOARGS, "pulse the NMI pin"},
+    {"can_interrupt", cpu_can_interrupt, METH_NOARGS, "an interrupt waits and would be taken"},
+    {"peek", cpu_peek, METH_VARARGS, "peek(offset, length) -> bytes of CPU state"},
+    {"poke", cpu_poke, METH_VARARGS, "poke(offset, bytes)"},
+    {"forget", cpu_forget, METH_NOARGS, "zero the CPU state"},
+    {"derive", cpu_derive, METH_NOARGS, "rebuild derived state after poke()"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef cpu_getset[] = {
+    {"halted", cpu_get_halted, cpu_set_halted, "in HLT", NULL},
+    {"nmi_pending", cpu_get_nmi_pending, NULL, "an NMI has not been taken yet", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot cpu_slots[] = {
+    {Py_tp_doc, "One CPU of an engine; the engine makes them."},
+    {Py_tp_dealloc, cpu_dealloc},
+    {Py_tp_traverse, cpu_traverse},
+    {Py_tp_clear, cpu_clear},
+    {Py_tp_methods, cpu_methods},
+    {Py_tp_getset, cpu_getset},
+    {0, NULL},
+};
+
+static PyType_Spec cpu_spec = {
+    .name = "manager.cpu.unicorn._native.Cpu",
+    .basicsize = sizeof(struct cpu),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = cpu_slots,
+};
+
+PyObject *cpu_type(void)
+{
+    static PyObject *type;
+    if (type == NULL)
+        type = PyType_FromSpec(&cpu_spec);
+    return Py_XNewRef(type);
+}
