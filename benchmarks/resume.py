@@ -75,13 +75,13 @@ def _restoring(mib: int, effort: Effort) -> list[Row]:
 
 
 def _restored(graph: Graph, store: Store) -> float:
-    from manager import snapshot
     from manager.machine.machine import Machine
+    from manager.snapshot.read import open_snapshot
 
     path = store.current()
     assert path is not None
     began = time.perf_counter()
-    machine = Machine.restore(graph, snapshot.open(path))
+    machine = Machine.restore(graph, open_snapshot(path))
     machine.run(machine.now() + 1)
     elapsed = time.perf_counter() - began
     machine.close()

@@ -54,9 +54,9 @@ SPIN = b"\xeb\xfe"
 
 def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
     """All figures for a machine with `size` MiB, in ms and bytes."""
-    from manager import snapshot
     from manager.graph.build import load_graph
     from manager.machine.machine import Machine
+    from manager.snapshot.read import open_snapshot, verify_snapshot
     from manager.snapshot.store import Store
 
     (place / "spin.bin").write_bytes(SPIN)
@@ -77,7 +77,7 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
     def restored(tag: str = "base") -> Machine:
         saved = store.path(tag)
         assert saved is not None
-        again = Machine.restore(graph, snapshot.open(saved))
+        again = Machine.restore(graph, open_snapshot(saved))
         again.run(again.now() + 1)
         return again
 
@@ -106,7 +106,7 @@ def bench(size: int, place: Path, rounds: int) -> dict[str, Any]:
         times.append(elapsed)
         del machine
     figures["restore_delta_ms"] = statistics.median(times)
-    figures["verify_ms"], _ = _timed(lambda: snapshot.verify(path))
+    figures["verify_ms"], _ = _timed(lambda: verify_snapshot(path))
     return figures
 
 

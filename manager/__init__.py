@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         load,
     )
 
-__version__ = "0.1.0"
+from manager.version import __version__
 
 __all__ = ["Console", "Definition", "Machine", "Snapshot", "__version__", "load"]
 

@@ -272,10 +272,10 @@ class Machine:
         Raises HostError, for instance when there is something at `path`.
         """
         from manager.api.snapshot import Snapshot
-        from manager.snapshot.write import write
+        from manager.snapshot.write import write_snapshot
 
         directory = Path(path)
-        write(directory, self.core.image())
+        write_snapshot(directory, self.core.image())
         return Snapshot.open(directory)
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ class AddressError(ValueError):
 class Ram(mmap.mmap):
     """Host memory that is guest RAM."""
 
-    origin: object | None = None
+    backing: object | None = None
     """What the snapshot code knows of the content: which saved object it was mapped from or last
     written to, and how to tell the pages that have changed since."""
 

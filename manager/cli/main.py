@@ -12,9 +12,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-import manager
 from manager.cli.colour import has_colour
 from manager.errors import ExitCode, UsageError, VmmgrError
+from manager.version import __version__
 
 VERBS: dict[str, tuple[str, str]] = {
     "up": ("up", "boot machines, or resume those that are suspended"),
@@ -110,7 +110,7 @@ def _dispatch(argv: Sequence[str]) -> int:
         usage="vmmgr [-h] [--version] VERB ...",
         description="Runs virtual machines that TOML files declare.",
     )
-    parser.add_argument("--version", action="version", version=f"vmmgr {manager.__version__}")
+    parser.add_argument("--version", action="version", version=f"vmmgr {__version__}")
     subparsers = parser.add_subparsers(
         dest="command", metavar="VERB", prog="vmmgr", required=True, help=argparse.SUPPRESS
     )

@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manager import __version__
 from manager.errors import VmmgrError
 from manager.snapshot import cbor
 from manager.state.paths import private_directory, state_home
+from manager.version import __version__
 
 if TYPE_CHECKING:
     from manager.bus.record import Plain

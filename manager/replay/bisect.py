@@ -69,29 +69,30 @@ def first(question: Question, holds: Holds, folder: Path) -> Found:
 
     It must not hold at `good` and must at `bad`. Raises UsageError when that is not so.
     """
-    from manager import snapshot
+    from manager.snapshot.read import open_snapshot
+    from manager.snapshot.write import write_snapshot
 
     low, high = question.good, question.bad
     folder.mkdir(parents=True, exist_ok=True)
     machine = question.start(low)
     if holds(machine):
         raise UsageError(f"it holds at {seconds(low)} already", help="give an earlier --good")
-    saved = snapshot.write(folder / "good", machine.image()).directory
+    saved = write_snapshot(folder / "good", machine.image()).directory
     saved_at = low
-    found = question.go(restored(question.graph, snapshot.open(saved)), high)
+    found = question.go(restored(question.graph, open_snapshot(saved)), high)
     if not holds(found):
         raise UsageError(f"it does not hold at {seconds(high)}", help="give a later --bad")
     rip, runs = _rip(found), 2
     while high - low > 1:
         middle = (low + high) // 2
-        machine = question.go(restored(question.graph, snapshot.open(saved)), middle)
+        machine = question.go(restored(question.graph, open_snapshot(saved)), middle)
         runs += 1
         if holds(machine):
             high, rip = middle, _rip(machine)
             continue
         low = middle
         if low - saved_at > SAVED_APART:
-            saved = snapshot.write(folder / f"at-{low}", machine.image()).directory
+            saved = write_snapshot(folder / f"at-{low}", machine.image()).directory
             saved_at = low
     return Found(high, rip, runs)
 
@@ -118,14 +119,14 @@ def command_holds(command: str, folder: Path) -> Holds:
 
     It finds the virtual time in ns in $VMMGR_TIME and a snapshot in $VMMGR_SNAPSHOT.
     """
-    from manager import snapshot
+    from manager.snapshot.write import write_snapshot
 
     count = 0
 
     def holds(machine: Machine) -> bool:
         nonlocal count
         count += 1
-        written = snapshot.write(folder / f"probe-{count}", machine.image()).directory
+        written = write_snapshot(folder / f"probe-{count}", machine.image()).directory
         environment = {
             **os.environ,
             "VMMGR_TIME": str(machine.now()),

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from manager import __version__
 from manager.bus.record import Plain
 from manager.errors import HostError, SnapshotCorruptError
 from manager.machine.inputs import Input, Kind
 from manager.snapshot import cbor
+from manager.version import __version__
 
 MARK = b"\x89VMLOG\r\n"
 VERSION = 1

@@ -87,14 +87,14 @@ def check_images(header: Header) -> None:
 
 def machine_at_start(header: Header) -> Machine:
     """A machine where the log begins. Raises VmmgrError."""
-    from manager import snapshot
     from manager.machine.machine import Machine
+    from manager.snapshot.read import open_snapshot
 
     graph = graph_of(header)
     if not header.start.snapshot:
         check_images(header)
         return Machine.power_on(graph)
-    opened = snapshot.open(Path(header.start.path))
+    opened = open_snapshot(Path(header.start.path))
     if opened.id.hex() != header.start.snapshot:
         raise SnapshotMismatchError(
             f"{header.start.path} is not the snapshot that the log begins with",

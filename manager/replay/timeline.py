@@ -192,12 +192,12 @@ class Timeline:
 
     @staticmethod
     def _at(start: Checkpoint | None, header: Header) -> Machine:
-        from manager import snapshot
         from manager.replay.replay import graph_of
+        from manager.snapshot.read import open_snapshot
 
         if start is None:
             return machine_at_start(header)
-        return restored(graph_of(header), snapshot.open(start.path))
+        return restored(graph_of(header), open_snapshot(start.path))
 
     def _mark_fork(self, start: Checkpoint) -> None:
         """Keep the state that two time lines have in common, for the tree of snapshots."""

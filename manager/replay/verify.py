@@ -234,11 +234,11 @@ class Verification:
         return [legs[-1] for legs in self._processes.both(*jobs)]
 
     def _explain(self, mismatch: Mismatch, states: Sequence[Reached]) -> Mismatch:
-        from manager import snapshot
+        from manager.snapshot.read import open_snapshot
 
         one, two = (Path(reached.saved) for reached in states)
         mismatch.states = (one, two)
-        mismatch.differences = compare.snapshots(snapshot.open(one), snapshot.open(two))
+        mismatch.differences = compare.snapshots(open_snapshot(one), open_snapshot(two))
         return mismatch
 
     def _explain_output(

@@ -103,12 +103,12 @@ def read_machine(path: Path) -> tuple[Graph, list[Input]]:
 
 def carry_out(job: Job) -> list[Reached]:
     """Run the legs; after the one in which the machine ends, no more."""
-    from manager import snapshot
     from manager.machine.machine import Machine
+    from manager.snapshot.read import open_snapshot
 
     graph, inputs = read_machine(Path(job.machine))
     if job.start:
-        machine = Machine.restore(graph, snapshot.open(Path(job.start)))
+        machine = Machine.restore(graph, open_snapshot(Path(job.start)))
     else:
         machine = Machine.power_on(graph)
     begun = machine.now()
@@ -138,7 +138,7 @@ def _run(machine: Machine, leg: Leg, job: Job) -> Reached:
     if leg.tag:
         if leg.mode == "full":
             for region in machine.memory.regions:
-                region.memory.origin = None  # type: ignore[attr-defined]
+                region.memory.backing = None  # type: ignore[attr-defined]
         saved = _save(machine, job.store, leg.tag, goes_on=False)
     states: dict[str, str] = {}
     ram = ""

@@ -7,9 +7,9 @@ import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from manager import __version__
 from manager.bus.record import Plain, Record
 from manager.storage.disk import Disk
+from manager.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

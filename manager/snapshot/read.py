@@ -15,10 +15,10 @@ from manager.bus.memory import Ram
 from manager.bus.record import Plain, Record, RecordError, from_plain
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.snapshot import cbor, ram
+from manager.snapshot.backing import Backing, CopiedPages
 from manager.snapshot.decode import DeviceState, State, decode_state
 from manager.snapshot.faults import START_OVER, corrupt, host_failures
 from manager.snapshot.manifest import ChunkEntry, Header, Manifest
-from manager.snapshot.origin import CopiedPages, Origin
 from manager.snapshot.places import place_of
 from manager.snapshot.preamble import Preamble
 from manager.snapshot.write import FILE_NAME, SCHEMA
@@ -173,7 +173,7 @@ class Snapshot:
         with host_failures(f"cannot map the RAM of {self.directory}", "free some memory"):
             for entry in self.manifest.ram:
                 memory = ram.map_region(self.directory, objects, entry, writer)
-                memory.origin = Origin(
+                memory.backing = Backing(
                     self.directory,
                     self.id,
                     objects[entry.file],
@@ -204,7 +204,7 @@ _OTHER_DEVICES = (
 )
 
 
-def verify(path: Path, advance: ram.Advance = ram.unwatched) -> Snapshot:
+def verify_snapshot(path: Path, advance: ram.Advance = ram.unwatched) -> Snapshot:
     """Open a snapshot and check every byte of it, RAM included."""
     snapshot = open_snapshot(path)
     snapshot.verify_ram(advance)

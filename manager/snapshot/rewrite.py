@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from manager.errors import SnapshotMismatchError
+from manager.snapshot.backing import Backing, NoTracker
 from manager.snapshot.image import RamRegion
-from manager.snapshot.origin import NoTracker, Origin
 from manager.snapshot.read import Snapshot
 from manager.snapshot.save_disks import SavedDisks
 from manager.snapshot.save_ram import SavedRam
@@ -46,12 +46,14 @@ def _rewrite(snapshot: Snapshot, directory: Path, onto: Snapshot | None) -> None
     snapshot.verify_ram()
     regions = []
     for index, (base, memory) in enumerate(snapshot.map_ram()):
-        memory.origin = None
+        memory.backing = None
         if onto is not None:
             entry = onto.manifest.ram[index]
             objects = {item.file: item for item in onto.manifest.objects}
-            origin = Origin(onto.directory, onto.id, objects[entry.file], entry.offset, NoTracker())
-            memory.origin = origin
+            backing = Backing(
+                onto.directory, onto.id, objects[entry.file], entry.offset, NoTracker()
+            )
+            memory.backing = backing
         regions.append(RamRegion(base, memory))
     payloads = [snapshot.payload(entry) for entry in snapshot.manifest.chunks]
     with building(directory) as temp:

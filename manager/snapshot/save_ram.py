@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manager.bus.memory import PAGE, Ram
-from manager.snapshot import origin, ram, runs
+from manager.snapshot import ram, runs
+from manager.snapshot.backing import Backing, backing_of, begin
 from manager.snapshot.image import RamRegion
 from manager.snapshot.manifest import RamEntry, RamObject
-from manager.snapshot.origin import Origin
 from manager.snapshot.written import Written
 
 _LARGE = 16 << 20
@@ -49,7 +49,7 @@ class SavedRam:
             view = memoryview(region.data).cast("B")
             if not view or region.base % PAGE or len(view) % PAGE:
                 raise ValueError(f"RAM at {region.base:#x} is not a whole number of pages")
-            if (before := _origin(region)) is not None and not saved.parents:
+            if (before := backing_of(region.data)) is not None and not saved.parents:
                 saved.parents.append(before.snapshot)
             changed = None if before is None else _worthwhile(before, region.data, device)
             if before is None or changed is None:
@@ -64,7 +64,7 @@ class SavedRam:
             saved._add_delta(deltas)
         return saved
 
-    def _link_base(self, before: Origin) -> None:
+    def _link_base(self, before: Backing) -> None:
         base = before.base
         if base.file not in self.objects:
             if not ram.link_object(before.directory, self.directory, base):
@@ -113,12 +113,7 @@ class SavedRam:
         )
 
 
-def _origin(region: RamRegion) -> Origin | None:
-    found = region.data.origin if isinstance(region.data, Ram) else None
-    return found if isinstance(found, Origin) else None
-
-
-def _worthwhile(before: Origin, memory: object, device: int) -> bytes | None:
+def _worthwhile(before: Backing, memory: object, device: int) -> bytes | None:
     """The pages that differ from the base; None if all are better saved anew."""
     assert isinstance(memory, Ram)
     if not before.can_link(device):
@@ -141,10 +136,10 @@ def committed(regions: Sequence[RamRegion], written: Written, *, goes_on: bool) 
     objects = {entry.file: entry for entry in manifest.objects}
     fresh = {id(region) for region in written.fresh}
     for region in regions:
-        before = _origin(region)
+        before = backing_of(region.data)
         if id(region) not in fresh:
             assert before is not None
             before.directory, before.snapshot = written.directory, written.id
         elif goes_on and isinstance(region.data, Ram):
             entry = entries[region.base]
-            origin.begin(region.data, written.directory, written.id, objects[entry.file], entry)
+            begin(region.data, written.directory, written.id, objects[entry.file], entry)

@@ -22,7 +22,7 @@ from manager.errors import HostError, UsageError, WrongStateError
 from manager.snapshot import save_disks, save_ram
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.image import Image
-from manager.snapshot.write import TEMP_MARK, UNTOUCHED, building, sync_directory, write
+from manager.snapshot.write import TEMP_MARK, UNTOUCHED, building, sync_directory, write_snapshot
 
 CURRENT = "current"
 """The link to the snapshot that a resume takes."""
@@ -47,7 +47,7 @@ class Store:
         """
 
         def fill(target: Path) -> None:
-            written = write(target, image, reuse=self._newest())
+            written = write_snapshot(target, image, reuse=self._newest())
             done.append(lambda: save_ram.committed(image.ram, written, goes_on=goes_on))
             if goes_on:
                 done.append(lambda: save_disks.committed_disks(image.disks, written))

@@ -38,7 +38,7 @@ TEMP_MARK = ".tmp-"
 UNTOUCHED = "what was saved before is untouched"
 
 
-def write(directory: Path, image: Image, *, reuse: Path | None = None) -> Written:
+def write_snapshot(directory: Path, image: Image, *, reuse: Path | None = None) -> Written:
     """Write `image` as the new directory `directory`, wholly or not at all.
 
     When this returns, the snapshot survives a power failure. Of RAM that came from a snapshot on

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager import __version__
 from manager.errors import HostError, VmmgrError
+from manager.version import __version__
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -108,13 +108,13 @@ class ReadyCache:
 
     def find(self, key: str) -> tuple[Entry, Snapshot] | None:
         """The entry of that key, which counts as used now. A damaged one is removed."""
-        from manager import snapshot
+        from manager.snapshot.read import open_snapshot
 
         entry = _look(self.root / key)
         if entry is None:
             return None
         try:
-            opened = snapshot.open(entry.snapshot)
+            opened = open_snapshot(entry.snapshot)
             os.utime(entry.path)
         except (VmmgrError, OSError):
             self._remove(entry.path)
@@ -123,7 +123,7 @@ class ReadyCache:
 
     def add(self, key: str, image: Image, ports: Mapping[str, bytes], detail: str) -> Entry | None:
         """Keep a machine; None when it is larger than the cache may be. Raises HostError."""
-        from manager.snapshot.write import write
+        from manager.snapshot.write import write_snapshot
 
         target = self.root / key
         temp = self.root / f"{_MAKING}{key}-{os.getpid()}"
@@ -131,7 +131,7 @@ class ReadyCache:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._remove(temp)
             temp.mkdir(mode=0o700)
-            write(temp / _STATE, image)
+            write_snapshot(temp / _STATE, image)
             (temp / _PORTS).mkdir()
             for port, data in ports.items():
                 (temp / _PORTS / port).write_bytes(data)

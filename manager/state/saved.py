@@ -12,7 +12,7 @@ from manager.state.paths import MachinePaths
 
 if TYPE_CHECKING:
     from manager.machine.machine import Machine
-    from manager.snapshot import Snapshot
+    from manager.snapshot.read import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ def find_saved(paths: MachinePaths) -> Saved | None:
 
 def open_saved(paths: MachinePaths) -> Snapshot:
     """Open and check the suspended state. Raises SnapshotCorruptError."""
-    from manager import snapshot
+    from manager.snapshot.read import open_snapshot
     from manager.snapshot.store import Store
 
     current = Store(paths.snapshots).current()
     if current is None:
         raise SnapshotCorruptError(f"{paths.snapshots}: the suspended state is gone")
-    return snapshot.open(current)
+    return open_snapshot(current)
 
 
 def save(paths: MachinePaths, machine: Machine) -> Saved:

@@ -169,7 +169,7 @@ def _key(definition: Definition, name: str) -> str:
     """What a state depends on, as a name for a directory."""
     from blake3 import blake3
 
-    from manager import __version__
+    from manager.version import __version__
 
     functions = []
     wanted = name

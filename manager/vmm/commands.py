@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import manager
 from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION
 from manager.errors import UsageError
+from manager.version import __version__
 from manager.vmm.attachments import MODES
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _query_status(call: Call) -> dict[str, Any]:
 def _query_schema(_call: Call) -> dict[str, Any]:
     return {
         "protocol": PROTOCOL_VERSION,
-        "version": manager.__version__,
+        "version": __version__,
         "commands": {
             name: {
                 "summary": command.summary,

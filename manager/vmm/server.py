@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import manager
 from manager.client.protocol import (
     LINE_LIMIT,
     PROTOCOL_VERSION,
@@ -26,6 +25,7 @@ from manager.client.protocol import (
     success,
 )
 from manager.errors import HostError, VmmgrError
+from manager.version import __version__
 
 CLIENT_LIMIT = 32
 """Connections at a time; one more is turned away."""
@@ -224,7 +224,7 @@ class ControlServer:
         self._sessions.add(session)
         self._selector.register(connection, selectors.EVENT_READ, session.ready)
         greeting = {
-            "version": manager.__version__,
+            "version": __version__,
             "protocol": PROTOCOL_VERSION,
             "machine": self._machine,
         }

@@ -14,11 +14,12 @@ import json
 import sys
 from pathlib import Path
 
-from manager import snapshot
 from manager.bus.memory import Ram
 from manager.bus.record import to_plain
 from manager.graph.build import load_graph
 from manager.machine.machine import Machine
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.store import Store
 
 SECOND = 1_000_000_000
 TYPED = [
@@ -34,14 +35,14 @@ def main() -> None:
     """Run the leg."""
     machine_file, store, until, kind = (
         Path(sys.argv[1]),
-        snapshot.Store(Path(sys.argv[2])),
+        Store(Path(sys.argv[2])),
         int(sys.argv[3]),
         sys.argv[4],
     )
     graph = load_graph(machine_file)
     current = store.current()
     if current is not None:
-        machine = Machine.restore(graph, snapshot.open(current))
+        machine = Machine.restore(graph, open_snapshot(current))
     else:
         machine = Machine.power_on(graph)
     start = machine.now()
@@ -59,8 +60,8 @@ def main() -> None:
     else:
         for region in machine.memory.regions:
             if kind == "whole" and isinstance(region.memory, Ram):
-                region.memory.origin = None
-        saved = snapshot.open(store.commit(image))
+                region.memory.backing = None
+        saved = open_snapshot(store.commit(image))
         result["saved"] = {"delta": str(any(entry.delta for entry in saved.manifest.ram))}
     print(json.dumps(result))
 

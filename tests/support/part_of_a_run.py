@@ -13,10 +13,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from manager import snapshot
 from manager.bus.record import to_plain
 from manager.graph.build import load_graph
 from manager.machine.machine import Machine
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.write import write_snapshot
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
 
     graph = load_graph(arguments.machine)
     if arguments.start is not None:
-        machine = Machine.restore(graph, snapshot.open(arguments.start))
+        machine = Machine.restore(graph, open_snapshot(arguments.start))
     else:
         machine = Machine.power_on(graph)
     output: dict[str, str] = dict.fromkeys(machine.ports, "")
@@ -41,7 +42,7 @@ def main() -> None:
             output[id] += port.take_output().hex()
     image = machine.image()
     if arguments.to is not None:
-        snapshot.write(arguments.to, image)
+        write_snapshot(arguments.to, image)
     ram = hashlib.sha256()
     for region in machine.memory.regions:
         ram.update(region.memory)

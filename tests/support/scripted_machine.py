@@ -19,7 +19,8 @@ from manager.cli.main import main
 from manager.graph.nodes import Backend, DeviceNode, Graph, ImageBoot, Ready
 from manager.machine.ended import Ended
 from manager.machine.serial_port import SerialPort, SerialPortState
-from manager.snapshot import Image, RamRegion, Snapshot
+from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.read import Snapshot
 from manager.state.home import look
 from manager.state.paths import MachinePaths
 

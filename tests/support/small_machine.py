@@ -13,11 +13,12 @@ import random
 import sys
 from pathlib import Path
 
-from manager import snapshot
 from manager.bus.memory import PAGE, Ram
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 from manager.machine.machine import Machine
+from manager.snapshot.read import open_snapshot, verify_snapshot
+from manager.snapshot.store import Store
 
 ROOT = Path(__file__).parents[2]
 PLACES = (0x60000, 0x70000)
@@ -32,14 +33,14 @@ def hello(folder: Path) -> Graph:
     return load_graph(folder / "small.toml")
 
 
-def restored(graph: Graph, store: snapshot.Store, tag: str = "current") -> Machine:
+def restored(graph: Graph, store: Store, tag: str = "current") -> Machine:
     """The machine as it was saved."""
     path = store.path(tag)
     assert path is not None
-    return Machine.restore(graph, snapshot.open(path))
+    return Machine.restore(graph, open_snapshot(path))
 
 
-def incremental(graph: Graph, store: snapshot.Store) -> Path:
+def incremental(graph: Graph, store: Store) -> Path:
     """Save a machine as a base and a delta; NUMBER is 0."""
     machine = Machine.power_on(graph)
     machine.run(300 * MILLISECOND)
@@ -50,7 +51,7 @@ def incremental(graph: Graph, store: snapshot.Store) -> Path:
     machine.run(machine.now() + 100 * MILLISECOND)
     put_number(machine, 0)
     path = store.commit(machine.image())
-    assert any(entry.delta for entry in snapshot.open(path).manifest.ram)
+    assert any(entry.delta for entry in open_snapshot(path).manifest.ram)
     return path
 
 
@@ -60,11 +61,11 @@ def put_number(machine: Machine, number: int) -> None:
         machine.memory.write(place, number.to_bytes(4, "little"))
 
 
-def saved_number(graph: Graph, store: snapshot.Store) -> int:
+def saved_number(graph: Graph, store: Store) -> int:
     """The number in the current snapshot, all of which is checked."""
     path = store.current()
     assert path is not None
-    snapshot.verify(path)
+    verify_snapshot(path)
     memory = restored(graph, store).memory
     one, other = (memory.read(place, 4) for place in PLACES)
     assert one == other
@@ -74,13 +75,13 @@ def saved_number(graph: Graph, store: snapshot.Store) -> int:
 def main() -> None:
     """Commit once."""
     folder, number, kind = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    store = snapshot.Store(folder / "store")
+    store = Store(folder / "store")
     machine = restored(hello(folder), store)
     put_number(machine, number)
     if kind == "full":
         for region in machine.memory.regions:
             if isinstance(region.memory, Ram):
-                region.memory.origin = None
+                region.memory.backing = None
     (folder / "mark").touch()
     store.commit(machine.image())
 

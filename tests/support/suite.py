@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from manager import snapshot
 from manager.bus.record import to_plain
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 from manager.machine.ended import Ended
 from manager.machine.machine import Machine
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.write import write_snapshot
 from support.vmmgr import ROOT
 
 GUESTS = ROOT / "tests" / "guests"
@@ -142,5 +143,5 @@ def passes(outcome: Outcome, *, checks: int) -> None:
 
 def through_snapshot(machine: Machine, path: Path) -> Machine:
     """The same machine in another engine, by way of a snapshot."""
-    snapshot.write(path, machine.image())
-    return Machine.restore(machine.graph, snapshot.open(path))
+    write_snapshot(path, machine.image())
+    return Machine.restore(machine.graph, open_snapshot(path))

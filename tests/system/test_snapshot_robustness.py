@@ -18,11 +18,12 @@ import pytest
 from support.needs import impossible, needs
 from support.small_machine import ROOT, hello, incremental, restored, saved_number
 
-from manager import snapshot
 from manager.bus.memory import PAGE
 from manager.errors import HostError, SnapshotCorruptError
 from manager.graph.nodes import Graph
 from manager.machine.machine import Machine
+from manager.snapshot.read import open_snapshot, verify_snapshot
+from manager.snapshot.store import Store
 
 THOROUGH = os.environ.get("VMMGR_THOROUGH") == "1"
 MILLISECOND = 1_000_000
@@ -36,7 +37,7 @@ def graph(tmp_path: Path) -> Graph:
 def test_every_flipped_bit_is_found_by_verify_and_those_outside_ram_by_resume(
     graph: Graph, tmp_path: Path
 ) -> None:
-    path = incremental(graph, snapshot.Store(tmp_path / "store"))
+    path = incremental(graph, Store(tmp_path / "store"))
     files = sorted(path.iterdir())
     for file in files:
         file.chmod(0o600)
@@ -53,7 +54,7 @@ def test_every_flipped_bit_is_found_by_verify_and_those_outside_ram_by_resume(
             [byte] = os.pread(stream.fileno(), 1, at)
             os.pwrite(stream.fileno(), bytes([byte ^ 1 << bit]), at)
             try:
-                opened = snapshot.open(path)
+                opened = open_snapshot(path)
                 if file.name == "snapshot.vmms":
                     missed.append(f"{file.name} at {at:#x} by open")
                 opened.verify_ram()
@@ -62,11 +63,11 @@ def test_every_flipped_bit_is_found_by_verify_and_those_outside_ram_by_resume(
                 assert file.name in error.message  # noqa: PT017
             os.pwrite(stream.fileno(), bytes([byte]), at)
     assert missed == []
-    snapshot.verify(path)
+    verify_snapshot(path)
 
 
 def test_every_class_of_truncation_is_a_clean_error(graph: Graph, tmp_path: Path) -> None:
-    path = incremental(graph, snapshot.Store(tmp_path / "store"))
+    path = incremental(graph, Store(tmp_path / "store"))
     for file in sorted(path.iterdir()):
         file.chmod(0o600)
         content = file.read_bytes()
@@ -91,9 +92,9 @@ def test_every_class_of_truncation_is_a_clean_error(graph: Graph, tmp_path: Path
             if length < size:
                 os.truncate(file, length)
                 with pytest.raises(SnapshotCorruptError):
-                    Machine.restore(graph, snapshot.open(path))
+                    Machine.restore(graph, open_snapshot(path))
                 file.write_bytes(content)
-    snapshot.verify(path)
+    verify_snapshot(path)
 
 
 CALLS = (
@@ -104,7 +105,7 @@ CALLS = (
 
 @needs("strace")
 def test_a_kill_at_any_system_call_of_a_suspend_loses_nothing(graph: Graph, tmp_path: Path) -> None:
-    store = snapshot.Store(tmp_path / "store")
+    store = Store(tmp_path / "store")
     incremental(graph, store)
     points = 0
     for kind in ("delta", "full"):
@@ -157,7 +158,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_leaves_the_machine_running_and_the_next_suspend_whole(
     graph: Graph, small_disk: Path, goes_on: bool
 ) -> None:
-    store = snapshot.Store(small_disk / "store")
+    store = Store(small_disk / "store")
     incremental(graph, store)
     machine = restored(graph, store)
     store.commit(machine.image(), goes_on=goes_on)
@@ -168,12 +169,12 @@ def test_a_full_disk_leaves_the_machine_running_and_the_next_suspend_whole(
                 stream.write(bytes(PAGE))
         except OSError:
             pass
-    before = snapshot.open(store.current() or small_disk).id
+    before = open_snapshot(store.current() or small_disk).id
     machine.memory.write(0x66000, b"first")
 
     with pytest.raises(HostError, match=r"No space left.*\n.*free some space"):
         store.commit(machine.image(), goes_on=goes_on)
-    assert snapshot.verify(store.current() or small_disk).id == before
+    assert verify_snapshot(store.current() or small_disk).id == before
     port = machine.ports["lpc.com1"]
     port.feed(b"help\r")
     machine.run(machine.now() + 100 * MILLISECOND)

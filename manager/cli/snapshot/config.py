@@ -13,7 +13,7 @@ from manager.errors import SnapshotCorruptError
 from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, ImageBoot, KernelBoot
 
 if TYPE_CHECKING:
-    from manager.snapshot import Snapshot
+    from manager.snapshot.read import Snapshot
 
 _DEVICES = {"pci-uart": "uart", "isa-uart": None, "debug-exit": None}
 """Device types whose name in a machine file is another one, or goes without saying."""

@@ -12,19 +12,19 @@ from manager.bus.record import Plain
 from manager.cli.snapshot.words import GPR, amount, bits
 
 if TYPE_CHECKING:
-    from manager.snapshot import Snapshot
+    from manager.snapshot.read import Snapshot
 
 _SHOWN_RANGES = 40
 
 
 def diff(args: argparse.Namespace) -> int:
     """Carry out `snapshot diff`. Raises VmmgrError."""
-    from manager import snapshot
     from manager.bus.memory import PAGE
     from manager.cli.snapshot.refs import find_snapshot
     from manager.snapshot.compare import ram_differences
+    from manager.snapshot.read import open_snapshot
 
-    one, other = (snapshot.open(find_snapshot(name)) for name in (args.one, args.other))
+    one, other = (open_snapshot(find_snapshot(name)) for name in (args.one, args.other))
     machine = machine_differences(one, other)
     fields = list(state_differences(one, other))
     pages = ram_differences(one, other)

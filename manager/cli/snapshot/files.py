@@ -15,16 +15,16 @@ from manager.cli.verbs.snapshot import size
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
-    from manager.snapshot import Snapshot
+    from manager.snapshot.read import Snapshot
 
 
 def verify(args: argparse.Namespace) -> int:
     """Carry out `snapshot verify`. Raises SnapshotCorruptError."""
-    from manager import snapshot
     from manager.cli.snapshot.refs import find_snapshot
+    from manager.snapshot.read import verify_snapshot
 
     with Progress("verifying") as progress:
-        checked = snapshot.verify(find_snapshot(args.path), progress.add)
+        checked = verify_snapshot(find_snapshot(args.path), progress.add)
     files = len(checked.manifest.objects) + 1
     if args.json:
         summary = {"schema": 1, "ok": True, "files": files, "ram_bytes": checked.ram_size}
@@ -36,11 +36,11 @@ def verify(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     """Carry out `snapshot export`. Raises VmmgrError."""
-    from manager import snapshot
     from manager.cli.snapshot.refs import find_snapshot
     from manager.snapshot import archive
+    from manager.snapshot.read import open_snapshot
 
-    opened = snapshot.open(find_snapshot(args.path))
+    opened = open_snapshot(find_snapshot(args.path))
     file = Path(args.file or f"{opened.header.machine}{archive.SUFFIX}")
     with Progress("exporting") as progress:
         archive.export(opened, file, progress.add)
@@ -69,16 +69,16 @@ def load(args: argparse.Namespace) -> int:
 
 def convert(args: argparse.Namespace) -> int:
     """Carry out `snapshot convert`. Raises VmmgrError."""
-    from manager import snapshot
     from manager.cli.snapshot.refs import find_snapshot
     from manager.snapshot import archive
+    from manager.snapshot.read import open_snapshot
 
     output = Path(args.output)
     with Progress("converting") as progress:
         if Path(args.path).is_file():
             archive.unpack(Path(args.path), output, progress.add)
         else:
-            archive.export(snapshot.open(find_snapshot(args.path)), output, progress.add)
+            archive.export(open_snapshot(find_snapshot(args.path)), output, progress.add)
     return _report(args, output, f"{args.path} converted to {output}")
 
 
@@ -91,11 +91,11 @@ def flatten(args: argparse.Namespace) -> int:
 
 def rebase(args: argparse.Namespace) -> int:
     """Carry out `snapshot rebase`. Raises VmmgrError."""
-    from manager import snapshot
     from manager.cli.snapshot.refs import find_snapshot
     from manager.snapshot import rewrite
+    from manager.snapshot.read import open_snapshot
 
-    onto = snapshot.open(find_snapshot(args.onto))
+    onto = open_snapshot(find_snapshot(args.onto))
     return _rewrite(args, lambda opened, target: rewrite.rebase(opened, onto, target))
 
 
@@ -111,10 +111,10 @@ VERBS = {
 
 def _rewrite(args: argparse.Namespace, write: Callable[[Snapshot, Path], None]) -> int:
     """Write a snapshot anew: to --output, or in the place of NAME:TAG."""
-    from manager import snapshot
     from manager.cli.snapshot.refs import find_snapshot, split, store_of
+    from manager.snapshot.read import open_snapshot
 
-    opened = snapshot.open(find_snapshot(args.path))
+    opened = open_snapshot(find_snapshot(args.path))
     before = opened.ram_on_disk
     named = split(args.path)
     if args.output:
@@ -124,7 +124,7 @@ def _rewrite(args: argparse.Namespace, write: Callable[[Snapshot, Path], None]) 
         target = store_of(named[0]).add(named[1], lambda path: write(opened, path))
     else:
         raise UsageError(f"{args.path} is no machine's", help="say where to with --output")
-    after = snapshot.open(target).ram_on_disk
+    after = open_snapshot(target).ram_on_disk
     what = args.output or args.path
     text = f"{what}: RAM takes {size(after)} on disk, {size(before)} before"
     return _report(args, target, text)

@@ -13,15 +13,15 @@ from manager.cli.snapshot.words import about, amount, bits, registers
 from manager.cli.verbs.snapshot import size
 
 if TYPE_CHECKING:
-    from manager.snapshot import Snapshot
+    from manager.snapshot.read import Snapshot
 
 
 def show(args: argparse.Namespace) -> int:
     """Carry out `snapshot show`. Raises VmmgrError."""
-    from manager import snapshot
     from manager.cli.snapshot.refs import find_snapshot
+    from manager.snapshot.read import open_snapshot
 
-    opened = snapshot.open(find_snapshot(args.path))
+    opened = open_snapshot(find_snapshot(args.path))
     if args.config:
         from manager.cli.snapshot.config import machine_file
 

@@ -61,14 +61,14 @@ def _tag_suspended(paths: MachinePaths, tag: str | None) -> dict[str, Any]:
 
 def restore(args: argparse.Namespace) -> int:
     """Carry out `snapshot restore`. Raises VmmgrError."""
-    from manager import snapshot
     from manager.cli.snapshot.refs import find_snapshot, store_of
+    from manager.snapshot.read import open_snapshot
     from manager.snapshot.store import CURRENT
     from manager.state.paths import MachinePaths
     from manager.state.record import read_record, write_record
 
     path = find_snapshot(f"{args.name}:{args.tag}")
-    snapshot.open(path)
+    open_snapshot(path)
     paths = MachinePaths.of(args.name)
     with _owned(paths):
         store_of(args.name).tag(CURRENT, path)
@@ -98,14 +98,14 @@ def remove(args: argparse.Namespace) -> int:
 
 def clone(args: argparse.Namespace) -> int:
     """Carry out `snapshot clone`. Raises VmmgrError."""
-    from manager import snapshot
     from manager.cli.snapshot.refs import find_snapshot, split
+    from manager.snapshot.read import open_snapshot
     from manager.snapshot.store import Store
     from manager.state.paths import MachinePaths
     from manager.state.record import read_record, write_record
 
     source = find_snapshot(args.snapshot)
-    path = snapshot.open(source).directory
+    path = open_snapshot(source).directory
     paths = MachinePaths.of(args.name)
     paths.make()
     with _owned(paths):

@@ -84,10 +84,10 @@ def side(name: str, settings: list[str]) -> Side:
 
 
 def _of_snapshot(path: Path) -> Graph:
-    from manager import snapshot
     from manager.graph.plain import GraphFormatError, from_plain
+    from manager.snapshot.read import open_snapshot
 
-    opened = snapshot.open(path)
+    opened = open_snapshot(path)
     try:
         return from_plain(opened.manifest.config)
     except GraphFormatError as error:

@@ -79,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _machine(args: argparse.Namespace, told: Story) -> Machine:
-    from manager import snapshot
     from manager.replay.replay import graph_of, machine_at_start, restored
+    from manager.snapshot.read import open_snapshot
 
     if args.start is None:
         return machine_at_start(told.header)
@@ -94,7 +94,7 @@ def _machine(args: argparse.Namespace, told: Story) -> Machine:
         if tagged is None:
             raise UsageError(f"there is no snapshot {args.start!r} of {args.name}")
         path = tagged
-    return restored(graph_of(told.header), snapshot.open(path))
+    return restored(graph_of(told.header), open_snapshot(path))
 
 
 def _refined(machine: Machine, told: Story, first: Replay) -> list[str]:

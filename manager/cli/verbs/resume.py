@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
             help="name it where it is now: `vmmgr resume FILE`",
         )
     if args.verify and situation.saved is not None:
-        from manager import snapshot
+        from manager.snapshot.read import verify_snapshot
 
-        snapshot.verify(situation.saved.path)
+        verify_snapshot(situation.saved.path)
     settings = [] if record is None else record.settings
     launch = Launch(
         load(file, settings, remember=True),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from manager import snapshot
 from manager.devices.pit.device import Pit
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.graph.nodes import Graph
@@ -17,6 +16,8 @@ from manager.machine.machine import Machine
 from manager.replay import digests, recordings
 from manager.replay.log import Check, Start, read
 from manager.replay.replay import Divergence, Replay, machine_at_start
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.write import write_snapshot
 
 from .conftest import MILLISECOND, SECOND, Recorded
 
@@ -82,9 +83,9 @@ def test_run_that_the_guest_ended_replays_to_its_end(recorded: Recorded) -> None
 
 def test_replay_goes_on_through_a_suspend(recorded: Recorded, hello: Graph, tmp_path: Path) -> None:
     session(recorded)
-    written = snapshot.write(tmp_path / "state", recorded.machine.image())
+    written = write_snapshot(tmp_path / "state", recorded.machine.image())
     recorded.recorder.end("suspended", written.id.hex())
-    again = Machine.restore(hello, snapshot.open(tmp_path / "state"))
+    again = Machine.restore(hello, open_snapshot(tmp_path / "state"))
     recorded.machine = again
     recorded.begin(Start(written.id.hex(), str(tmp_path / "state"), again.now()))
     recorded.type("u\r")
@@ -102,14 +103,14 @@ def test_replay_from_a_snapshot_in_the_middle(
     recorded: Recorded, hello: Graph, tmp_path: Path
 ) -> None:
     recorded.run(500 * MILLISECOND)
-    written = snapshot.write(tmp_path / "state", recorded.machine.image())
+    written = write_snapshot(tmp_path / "state", recorded.machine.image())
     recorded.recorder.saved(written.id.hex(), "middle")
     recorded.type("u\r")
     recorded.run(2 * SECOND)
     recorded.recorder.end("down")
     told = recordings.story(recorded.directory)
 
-    machine = Machine.restore(hello, snapshot.open(tmp_path / "state"))
+    machine = Machine.restore(hello, open_snapshot(tmp_path / "state"))
     replay = Replay(machine, told.header.records, told.entries, begun_at=0)
 
     assert replay.run() is None

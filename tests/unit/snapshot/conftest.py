@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from manager import snapshot
 from manager.bus.record import (
     NEVER,
     Record,
@@ -28,6 +27,8 @@ from manager.bus.record import (
     uint,
 )
 from manager.snapshot import cbor, preamble
+from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.write import write_snapshot
 
 PAGE = 4096
 READER = Path(__file__).with_name("independent_reader.py")
@@ -88,8 +89,8 @@ def ram() -> list[tuple[int, bytearray]]:
 
 
 @pytest.fixture
-def make_image(ram: list[tuple[int, bytearray]]) -> Callable[..., snapshot.Image]:
-    def make(**changes: Any) -> snapshot.Image:
+def make_image(ram: list[tuple[int, bytearray]]) -> Callable[..., Image]:
+    def make(**changes: Any) -> Image:
         values: dict[str, Any] = {
             "machine": "demo",
             "virtual_time": 123_456,
@@ -99,18 +100,18 @@ def make_image(ram: list[tuple[int, bytearray]]) -> Callable[..., snapshot.Image
             "identity": {"memory": 0x214000, "devices": ["slots.4", "lpc.com1"]},
             "config": {"name": "demo", "slots": {"4": {"device": "uart"}}},
             "records": {"slots.4": sample(), "lpc.com1": sample(7)},
-            "ram": [snapshot.RamRegion(base, data) for base, data in ram],
+            "ram": [RamRegion(base, data) for base, data in ram],
             "writer": "0.1.0",
         }
-        return snapshot.Image(**(values | changes))
+        return Image(**(values | changes))
 
     return make
 
 
 @pytest.fixture
-def saved(tmp_path: Path, make_image: Callable[..., snapshot.Image]) -> Path:
+def saved(tmp_path: Path, make_image: Callable[..., Image]) -> Path:
     """A written snapshot."""
-    snapshot.write(tmp_path / "saved", make_image())
+    write_snapshot(tmp_path / "saved", make_image())
     return tmp_path / "saved"
 
 

@@ -22,13 +22,14 @@ from blake3 import blake3
 from support.records import record_types
 
 import manager
-from manager import snapshot
 from manager.bus.record import from_plain
 from manager.graph import plain
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph, ImageBoot
 from manager.machine.machine import Machine
 from manager.snapshot import archive
+from manager.snapshot.read import Snapshot, open_snapshot, verify_snapshot
+from manager.snapshot.store import Store
 
 ROOT = Path(__file__).parents[3]
 GOLDENS = ROOT / "tests" / "goldens" / "snapshot"
@@ -46,7 +47,7 @@ def test_goldens_are_made_when_that_is_asked_for(tmp_path: Path) -> None:
 def make(folder: Path, scratch: Path) -> None:
     """Write the goldens of this version."""
     folder.mkdir(parents=True, exist_ok=True)
-    store = snapshot.Store(scratch / "store")
+    store = Store(scratch / "store")
     graph = golden_graph(scratch)
     machine = Machine.power_on(graph)
     machine.run(500 * MILLISECOND)
@@ -59,8 +60,8 @@ def make(folder: Path, scratch: Path) -> None:
         path = store.commit(machine.image(), name, goes_on=True)
         file = folder / f"{name}{SUFFIX}"
         file.unlink(missing_ok=True)
-        archive.export(snapshot.open(path), file)
-        found[name] = summary(snapshot.verify(path))
+        archive.export(open_snapshot(path), file)
+        found[name] = summary(verify_snapshot(path))
         port = machine.ports["lpc.com1"]
         port.feed(b"help\r")
         machine.run(machine.now() + 100 * MILLISECOND)
@@ -75,7 +76,7 @@ def golden_graph(scratch: Path) -> Graph:
     return load_graph(scratch / "golden.toml")
 
 
-def summary(opened: snapshot.Snapshot) -> dict[str, Any]:
+def summary(opened: Snapshot) -> dict[str, Any]:
     """What a reader must find."""
     return {
         "header": {
@@ -121,14 +122,14 @@ def unpacked(file: Path, tmp_path: Path) -> Path:
 
 @each_golden
 def test_a_golden_reads_as_it_was_written(file: Path, unpacked: Path) -> None:
-    assert summary(snapshot.verify(unpacked)) == expected(file)
+    assert summary(verify_snapshot(unpacked)) == expected(file)
 
 
 @each_golden
 def test_every_record_of_a_golden_can_still_be_read(file: Path, unpacked: Path) -> None:
     known = record_types()
 
-    for id, state in snapshot.open(unpacked).states.items():
+    for id, state in open_snapshot(unpacked).states.items():
         kind = known[state.chunk.type]
         from_plain(kind, state.fields, state.chunk.version, id)
 
@@ -153,7 +154,7 @@ def test_the_independent_reader_reads_a_golden(
 
 @each_golden
 def test_a_golden_goes_on_running(file: Path, unpacked: Path) -> None:
-    opened = snapshot.open(unpacked)
+    opened = open_snapshot(unpacked)
     graph = plain.from_plain(opened.manifest.config)
     assert isinstance(graph.boot, ImageBoot)
     graph = replace(graph, boot=replace(graph.boot, image=ROOT / "machines/hello/hello.bin"))

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from manager.bus.record import to_plain
-from manager.snapshot import Image
+from manager.snapshot.image import Image
 
 READER = Path(__file__).with_name("independent_reader.py")
 

@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 import zstandard
 
-from manager import snapshot
 from manager.errors import HostError, SnapshotCorruptError
 from manager.snapshot import archive
+from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.read import open_snapshot, verify_snapshot
+from manager.snapshot.write import write_snapshot
 
-MakeImage = Callable[..., snapshot.Image]
+MakeImage = Callable[..., Image]
 
 
 @pytest.fixture
 def packed(saved: Path, tmp_path: Path) -> Path:
-    archive.export(snapshot.open(saved), tmp_path / "s.vmms.tar.zst")
+    archive.export(open_snapshot(saved), tmp_path / "s.vmms.tar.zst")
     return tmp_path / "s.vmms.tar.zst"
 
 
@@ -49,14 +51,14 @@ def test_zeros_are_holes_again_after_unpacking(tmp_path: Path, make_image: MakeI
     data = bytearray(32 << 20)
     data[20 << 20] = 1
     identity = {"memory": {"size": 32 << 20}}
-    regions = [snapshot.RamRegion(0, data)]
-    snapshot.write(tmp_path / "big", make_image(ram=regions, identity=identity))
+    regions = [RamRegion(0, data)]
+    write_snapshot(tmp_path / "big", make_image(ram=regions, identity=identity))
 
-    archive.export(snapshot.open(tmp_path / "big"), tmp_path / "big.zst")
+    archive.export(open_snapshot(tmp_path / "big"), tmp_path / "big.zst")
     archive.unpack(tmp_path / "big.zst", tmp_path / "back")
 
     assert (tmp_path / "big.zst").stat().st_size < 64 << 10
-    assert snapshot.verify(tmp_path / "back").ram_on_disk <= 64 << 10
+    assert verify_snapshot(tmp_path / "back").ram_on_disk <= 64 << 10
 
 
 def test_common_tools_can_list_it(packed: Path, saved: Path) -> None:
@@ -69,7 +71,7 @@ def test_common_tools_can_list_it(packed: Path, saved: Path) -> None:
 
 def test_an_existing_file_is_not_overwritten(packed: Path, saved: Path) -> None:
     with pytest.raises(HostError, match="exists"):
-        archive.export(snapshot.open(saved), packed)
+        archive.export(open_snapshot(saved), packed)
 
 
 def rename_member(content: bytearray, old: bytes, new: bytes) -> None:
@@ -135,7 +137,7 @@ def test_more_ram_than_the_machine_has_is_refused(
 ) -> None:
     forge(saved, lambda tree, payloads: tree.update(identity={"memory": {"size": 4096}}))
     packed.unlink()
-    archive.export(snapshot.open(saved), packed)
+    archive.export(open_snapshot(saved), packed)
 
     with pytest.raises(SnapshotCorruptError, match="bytes of RAM in a machine of 4096"):
         archive.unpack(packed, tmp_path / "back")

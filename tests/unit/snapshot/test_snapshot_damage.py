@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from manager import snapshot
 from manager.errors import ExitCode, SnapshotCorruptError
+from manager.snapshot.read import open_snapshot, verify_snapshot
 
 Forge = Callable[..., None]
 
@@ -17,7 +17,7 @@ Forge = Callable[..., None]
 def ram_file(directory: Path, base: int) -> Path:
     return next(
         directory / region.file
-        for region in snapshot.open(directory).manifest.ram
+        for region in open_snapshot(directory).manifest.ram
         if region.base == base
     )
 
@@ -38,14 +38,14 @@ def test_every_flipped_byte_of_the_state_file_is_refused_at_open(saved: Path) ->
         for at, byte in enumerate(good):
             os.pwrite(stream.fileno(), bytes((byte ^ 1 << at % 8,)), at)
             try:
-                snapshot.open(saved)
+                open_snapshot(saved)
                 accepted.append(at)
             except SnapshotCorruptError:
                 pass
             os.pwrite(stream.fileno(), bytes((byte,)), at)
 
     assert accepted == []
-    snapshot.open(saved)
+    open_snapshot(saved)
 
 
 def test_every_shorter_or_longer_state_file_is_refused_at_open(saved: Path) -> None:
@@ -56,10 +56,10 @@ def test_every_shorter_or_longer_state_file_is_refused_at_open(saved: Path) -> N
     for length in [*range(0, 200), *range(200, len(good), 97), len(good) - 1]:
         file.write_bytes(good[:length])
         with pytest.raises(SnapshotCorruptError):
-            snapshot.open(saved)
+            open_snapshot(saved)
     file.write_bytes(good + b"\0")
     with pytest.raises(SnapshotCorruptError, match=f"expected {len(good)} bytes"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 @pytest.mark.parametrize("length", [0, 1, 4095, 4096, 0x100000, 0x20FFFF, 0x210001, 0x300000])
@@ -69,11 +69,11 @@ def test_a_ram_file_of_another_length_is_an_error_at_open(saved: Path, length: i
     os.truncate(file, length)
 
     with pytest.raises(SnapshotCorruptError, match=f"expected 2162688 bytes, got {length}"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 def test_a_ram_file_cut_after_open_is_an_error_at_map(saved: Path) -> None:
-    opened = snapshot.open(saved)
+    opened = open_snapshot(saved)
     file = ram_file(saved, 0)
     file.chmod(0o600)
     os.truncate(file, 4096)
@@ -87,7 +87,7 @@ def test_a_missing_ram_file_is_an_error_at_open(saved: Path) -> None:
     file.unlink()
 
     with pytest.raises(SnapshotCorruptError, match=f"{file.name}: cannot be opened"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 def test_a_ram_file_that_is_a_link_or_a_pipe_is_refused(saved: Path) -> None:
@@ -95,12 +95,12 @@ def test_a_ram_file_that_is_a_link_or_a_pipe_is_refused(saved: Path) -> None:
     file.rename(saved / "elsewhere")
     file.symlink_to("elsewhere")
     with pytest.raises(SnapshotCorruptError):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
     file.unlink()
     os.mkfifo(file)
     with pytest.raises(SnapshotCorruptError, match="not a regular file"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_changed_ram_is_found_by_verify_with_its_place(
     file = ram_file(saved, base)
     overwrite(file, offset, byte)
 
-    snapshot.open(saved)
+    open_snapshot(saved)
     with pytest.raises(SnapshotCorruptError) as caught:
-        snapshot.verify(saved)
+        verify_snapshot(saved)
 
     assert f"{file} at byte {reported:#x}: " in str(caught.value)
     assert where in str(caught.value)
@@ -132,7 +132,7 @@ def test_changed_ram_is_found_by_verify_with_its_place(
 def test_verify_passes_when_a_hole_was_filled_with_zeros(saved: Path) -> None:
     overwrite(ram_file(saved, 0), 0x200000, bytes(4096))
 
-    snapshot.verify(saved)
+    verify_snapshot(saved)
 
 
 def test_segment_hashes_that_do_not_add_up_are_found_by_verify(saved: Path, forge: Forge) -> None:
@@ -142,15 +142,15 @@ def test_segment_hashes_that_do_not_add_up_are_found_by_verify(saved: Path, forg
     forge(saved, edit)
 
     with pytest.raises(SnapshotCorruptError, match="from the segment hashes"):
-        snapshot.verify(saved)
+        verify_snapshot(saved)
 
 
 def test_a_damaged_chunk_is_named_with_place_hashes_and_writer(saved: Path) -> None:
-    entry = snapshot.open(saved).manifest.chunks[1]
+    entry = open_snapshot(saved).manifest.chunks[1]
     overwrite(saved / "snapshot.vmms", entry.offset + 3, b"\0")
 
     with pytest.raises(SnapshotCorruptError) as caught:
-        snapshot.open(saved)
+        open_snapshot(saved)
 
     text = str(caught.value)
     assert f"{saved / 'snapshot.vmms'} at byte {entry.offset:#x}, chunk device/lpc.com1" in text
@@ -167,12 +167,12 @@ def test_other_files_are_not_taken_for_a_snapshot(saved: Path, content: bytes, f
     (saved / "snapshot.vmms").write_bytes(content)
 
     with pytest.raises(SnapshotCorruptError, match=fault):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 def test_a_place_without_a_snapshot_says_so(tmp_path: Path) -> None:
     with pytest.raises(SnapshotCorruptError, match="there is no such snapshot"):
-        snapshot.open(tmp_path / "nowhere")
+        open_snapshot(tmp_path / "nowhere")
 
 
 def test_a_state_file_that_is_too_large_is_not_read(saved: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_state_file_that_is_too_large_is_not_read(saved: Path) -> None:
     os.truncate(saved / "snapshot.vmms", 1 << 40)
 
     with pytest.raises(SnapshotCorruptError, match="is larger than"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_hostile_manifests_with_right_hashes_are_refused(
     put_manifest(saved, manifest)
 
     with pytest.raises(SnapshotCorruptError, match=fault):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 def set_first(key: str, field: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -250,7 +250,7 @@ def test_contradictory_manifests_with_right_hashes_are_refused(
     forge_tree(saved, edit)
 
     with pytest.raises(SnapshotCorruptError, match=fault):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 def forge_tree(directory: Path, edit: Callable[[dict[str, Any]], object]) -> None:
@@ -281,21 +281,21 @@ def test_chunks_that_leave_a_gap_or_overlap_are_refused(saved: Path, change: int
     forge_tree(saved, edit)
 
     with pytest.raises(SnapshotCorruptError, match="does not begin at"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 def test_bytes_that_no_chunk_owns_are_refused(saved: Path) -> None:
     forge_tree(saved, lambda tree: tree["chunks"].pop())
 
     with pytest.raises(SnapshotCorruptError, match="the chunks end at"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 def test_bytes_after_the_manifest_are_refused(saved: Path, forge: Forge) -> None:
     forge(saved, lambda tree, payloads: None, tail=b"\0")
 
     with pytest.raises(SnapshotCorruptError, match="1 bytes follow the value"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 @pytest.mark.parametrize(
@@ -319,5 +319,5 @@ def test_hostile_chunks_with_right_hashes_are_refused(
     forge(saved, edit)
 
     with pytest.raises(SnapshotCorruptError, match=fault) as caught:
-        snapshot.open(saved)
+        open_snapshot(saved)
     assert "chunk device/slots.4" in str(caught.value)

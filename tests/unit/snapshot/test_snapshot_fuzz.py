@@ -18,11 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manager import snapshot
 from manager.cli.snapshot.diff import state_differences
 from manager.cli.snapshot.show import as_json, as_text
 from manager.errors import VmmgrError
 from manager.snapshot import cbor, manifest, preamble, runs
+from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.store import Store
 
 ROUNDS = int(os.environ.get("VMMGR_FUZZ_ROUNDS", "250"))
 Forge = Callable[..., None]
@@ -57,22 +59,22 @@ def mutate(tree: Any, chance: random.Random) -> None:
 
 
 @pytest.fixture
-def incremental(tmp_path: Path, make_image: Callable[..., snapshot.Image]) -> Path:
+def incremental(tmp_path: Path, make_image: Callable[..., Image]) -> Path:
     """A snapshot with all there is: two ranges, a delta, a parent."""
-    store = snapshot.Store(tmp_path / "store")
+    store = Store(tmp_path / "store")
     content = bytearray(b"\x5a" * (64 * 4096))
-    regions = [snapshot.RamRegion(0, content), snapshot.RamRegion(0x100000, content)]
+    regions = [RamRegion(0, content), RamRegion(0x100000, content)]
     store.commit(make_image(ram=regions))
-    mapped = snapshot.open(store.current() or tmp_path).map_ram()
+    mapped = open_snapshot(store.current() or tmp_path).map_ram()
     for _, memory in mapped:
         memory[8192] = 1
-    again = [snapshot.RamRegion(base, memory) for base, memory in mapped]
+    again = [RamRegion(base, memory) for base, memory in mapped]
     return store.commit(make_image(ram=again))
 
 
 def use(directory: Path) -> None:
     """All that the commands do with a snapshot."""
-    opened = snapshot.open(directory)
+    opened = open_snapshot(directory)
     list(as_text(opened))
     as_json(opened)
     list(state_differences(opened, opened))
@@ -124,7 +126,7 @@ def test_no_edit_of_a_chunk_with_right_hashes_is_more_than_a_clean_error(
         forge(saved, edit)
         try:
             use(saved)
-            snapshot.open(saved).record("slots.4", sample_type)
+            open_snapshot(saved).record("slots.4", sample_type)
         except VmmgrError:
             pass
         (saved / "snapshot.vmms").write_bytes(good)

@@ -18,13 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.needs import impossible
 
-from manager import snapshot
 from manager.bus.memory import PAGE, Ram
 from manager.errors import HostError, SnapshotCorruptError
-from manager.snapshot import _pages, origin, runs
-from manager.snapshot.origin import CopiedPages, NoTracker, Origin, WrittenPages
+from manager.snapshot import _pages, runs
+from manager.snapshot.backing import Backing, CopiedPages, NoTracker, Tracker, WrittenPages
+from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.read import open_snapshot, verify_snapshot
+from manager.snapshot.store import Store
+from manager.snapshot.write import write_snapshot
 
-MakeImage = Callable[..., snapshot.Image]
+MakeImage = Callable[..., Image]
 PAGES = 1024
 BASE = 0xC0000
 
@@ -46,19 +49,19 @@ def poke(memory: Ram, *pages: int) -> None:
 class Small:
     """A machine of two regions of RAM and its store."""
 
-    def __init__(self, store: snapshot.Store, make_image: MakeImage) -> None:
+    def __init__(self, store: Store, make_image: MakeImage) -> None:
         self.store = store
         self._make_image = make_image
         self.ram = [(0, filled(64)), (BASE, filled())]
 
     def save(self, tag: str = "current", *, goes_on: bool = False) -> Path:
-        regions = [snapshot.RamRegion(base, memory) for base, memory in self.ram]
+        regions = [RamRegion(base, memory) for base, memory in self.ram]
         return self.store.commit(self._make_image(ram=regions), tag, goes_on=goes_on)
 
     def restore(self, tag: str = "current") -> None:
         path = self.store.path(tag)
         assert path is not None
-        self.ram = snapshot.open(path).map_ram()
+        self.ram = open_snapshot(path).map_ram()
 
     @property
     def memory(self) -> Ram:
@@ -69,18 +72,18 @@ class Small:
 
 
 def saved_content(path: Path) -> list[tuple[int, bytes]]:
-    return [(base, memory[:]) for base, memory in snapshot.verify(path).map_ram()]
+    return [(base, memory[:]) for base, memory in verify_snapshot(path).map_ram()]
 
 
 def delta_pages(path: Path) -> list[int]:
     """The pages of the high region that the snapshot's delta holds."""
-    entry = snapshot.open(path).manifest.ram[1]
+    entry = open_snapshot(path).manifest.ram[1]
     return [page for first, count in runs.pairs(entry.runs) for page in range(first, first + count)]
 
 
 @pytest.fixture
 def small(tmp_path: Path, make_image: MakeImage) -> Small:
-    return Small(snapshot.Store(tmp_path / "snapshots"), make_image)
+    return Small(Store(tmp_path / "snapshots"), make_image)
 
 
 def _unavailable(*args: Any) -> bytes:
@@ -103,14 +106,14 @@ def copied(*ways: Any) -> Callable[[Ram], CopiedPages]:
     ],
 )
 def test_each_way_finds_exactly_the_changed_pages_first_and_last_included(
-    small: Small, make_tracker: Callable[[Ram], origin.Tracker]
+    small: Small, make_tracker: Callable[[Ram], Tracker]
 ) -> None:
     small.save()
     small.restore()
     memory = small.memory
-    assert isinstance(memory.origin, Origin)
+    assert isinstance(memory.backing, Backing)
     try:
-        memory.origin.tracker = make_tracker(memory)
+        memory.backing.tracker = make_tracker(memory)
     except OSError as error:
         impossible(f"the kernel has no such way: {error}")
     assert memory[0:PAGE]
@@ -120,7 +123,7 @@ def test_each_way_finds_exactly_the_changed_pages_first_and_last_included(
         poke(memory, *(page for page in changed if page))
         if 0 in changed:
             memory[1] = changed[-1] & 0xFF or 1
-        found = memory.origin.changed(memory)
+        found = memory.backing.changed(memory)
         pages = [at for first, count in runs.pairs(found) for at in range(first, first + count)]
         assert pages == changed
 
@@ -137,10 +140,10 @@ def test_an_incremental_snapshot_reads_as_a_full_one_and_shares_the_base(
 
     assert delta_pages(second) == [0, 3, 4, PAGES - 1]
     assert saved_content(second) == expected
-    one, other = (snapshot.open(path).manifest.ram[1].file for path in (first, second))
+    one, other = (open_snapshot(path).manifest.ram[1].file for path in (first, second))
     assert (first / one).stat().st_ino == (second / other).stat().st_ino
-    full = [snapshot.RamRegion(base, content) for base, content in expected]
-    snapshot.write(tmp_path / "full", make_image(ram=full))
+    full = [RamRegion(base, content) for base, content in expected]
+    write_snapshot(tmp_path / "full", make_image(ram=full))
     assert saved_content(tmp_path / "full") == expected
 
 
@@ -162,7 +165,7 @@ def test_a_long_run_is_mapped_not_copied_and_still_counts_as_changed(small: Smal
     small.save()
     small.restore()
 
-    assert isinstance(small.memory.origin, Origin)
+    assert isinstance(small.memory.backing, Backing)
     copied = runs.count(CopiedPages().changed(small.memory))
     poke(small.memory, 150, 500)
     expected = small.content()
@@ -193,7 +196,7 @@ def test_on_tmpfs_holes_take_no_room_however_much_of_ram_is_touched(
 ) -> None:
     shared_memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared_memory) as folder:
-        small = Small(snapshot.Store(Path(folder) / "snapshots"), make_image)
+        small = Small(Store(Path(folder) / "snapshots"), make_image)
         small.ram[1] = (BASE, filled(4 * PAGES))
         small.memory[PAGE * 100 :] = bytes(PAGE * (4 * PAGES - 100))
         small.save("base")
@@ -238,13 +241,13 @@ def test_a_machine_that_goes_on_saves_only_what_it_changed_since(small: Small) -
     poke(small.memory, 9)
     third = small.save("third", goes_on=True)
 
-    assert snapshot.open(first).manifest.parents == []
+    assert open_snapshot(first).manifest.parents == []
     assert delta_pages(second) == [7, 8]
     assert delta_pages(third) == [7, 8, 9]
     assert saved_content(second) == expected
     assert saved_content(third) == small.content()
-    assert [entry.id for entry in snapshot.open(third).manifest.parents] == [
-        snapshot.open(second).id
+    assert [entry.id for entry in open_snapshot(third).manifest.parents] == [
+        open_snapshot(second).id
     ]
 
 
@@ -326,11 +329,11 @@ def test_a_missing_base_or_delta_is_reported_at_open(small: Small, which: str) -
     small.restore("base")
     poke(small.memory, 2)
     path = small.save()
-    name = getattr(snapshot.open(path).manifest.ram[1], which)
+    name = getattr(open_snapshot(path).manifest.ram[1], which)
     (path / name).unlink()
 
     with pytest.raises(SnapshotCorruptError, match=f"{name}: cannot be opened"):
-        snapshot.open(path)
+        open_snapshot(path)
 
 
 def test_a_flipped_bit_in_a_delta_is_found_with_the_guests_pages(small: Small) -> None:
@@ -338,14 +341,14 @@ def test_a_flipped_bit_in_a_delta_is_found_with_the_guests_pages(small: Small) -
     small.restore("base")
     poke(small.memory, 2, 40, 41)
     path = small.save()
-    file = path / snapshot.open(path).manifest.ram[1].delta
+    file = path / open_snapshot(path).manifest.ram[1].delta
     file.chmod(0o600)
     content = bytearray(file.read_bytes())
     content[5000] ^= 1
     file.write_bytes(content)
 
     with pytest.raises(SnapshotCorruptError, match="pages 0xc2-0xe9 of guest RAM"):
-        snapshot.verify(path)
+        verify_snapshot(path)
 
 
 def test_the_independent_reader_reads_an_incremental_snapshot(

@@ -9,59 +9,62 @@ from typing import Any
 
 import pytest
 
-from manager import snapshot
 from manager.errors import SnapshotMismatchError, WrongStateError
 from manager.snapshot import rewrite, runs
 from manager.snapshot.compare import ram_differences
+from manager.snapshot.image import Image, RamRegion
 from manager.snapshot.listing import listed, tree
+from manager.snapshot.read import open_snapshot, verify_snapshot
+from manager.snapshot.store import Store
+from manager.snapshot.write import write_snapshot
 
 PAGE = 4096
-MakeImage = Callable[..., snapshot.Image]
+MakeImage = Callable[..., Image]
 Save = Callable[..., Path]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> snapshot.Store:
-    return snapshot.Store(tmp_path / "store")
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
 
 
 @pytest.fixture
-def save(store: snapshot.Store, make_image: MakeImage) -> Save:
+def save(store: Store, make_image: MakeImage) -> Save:
     """Go on from a tag, change those pages, save under another."""
 
     def save(tag: str, source: str = "", pages: tuple[int, ...] = ()) -> Path:
         if not source:
             content = bytearray(b"\x11" * (300 * PAGE))
-            return store.commit(make_image(ram=[snapshot.RamRegion(0x100000, content)]), tag)
+            return store.commit(make_image(ram=[RamRegion(0x100000, content)]), tag)
         path = store.path(source)
         assert path is not None
-        [(base, memory)] = snapshot.open(path).map_ram()
+        [(base, memory)] = open_snapshot(path).map_ram()
         for page in pages:
             memory[page * PAGE] = 0x77
-        return store.commit(make_image(ram=[snapshot.RamRegion(base, memory)]), tag)
+        return store.commit(make_image(ram=[RamRegion(base, memory)]), tag)
 
     return save
 
 
 def content(path: Path) -> list[tuple[int, bytes]]:
-    return [(base, memory[:]) for base, memory in snapshot.verify(path).map_ram()]
+    return [(base, memory[:]) for base, memory in verify_snapshot(path).map_ram()]
 
 
 def state(path: Path) -> Any:
-    opened = snapshot.open(path)
+    opened = open_snapshot(path)
     chunks = [(entry.id, opened.payload(entry)) for entry in opened.manifest.chunks]
     return opened.manifest.header, opened.manifest.config, opened.manifest.parents, chunks
 
 
 def test_a_flattened_snapshot_has_no_delta_and_the_same_content(
-    save: Save, store: snapshot.Store, tmp_path: Path
+    save: Save, store: Store, tmp_path: Path
 ) -> None:
     save("base")
     path = save("current", "base", (3, 4))
 
-    rewrite.flatten(snapshot.open(path), tmp_path / "flat")
+    rewrite.flatten(open_snapshot(path), tmp_path / "flat")
 
-    assert snapshot.open(tmp_path / "flat").manifest.ram[0].runs == b""
+    assert open_snapshot(tmp_path / "flat").manifest.ram[0].runs == b""
     assert content(tmp_path / "flat") == content(path)
     assert state(tmp_path / "flat") == state(path)
 
@@ -75,9 +78,9 @@ def test_an_unknown_optional_chunk_survives(
         payloads["picture"] = b"\x89PNG"
 
     forge(saved, edit)
-    rewrite.flatten(snapshot.open(saved), tmp_path / "flat")
+    rewrite.flatten(open_snapshot(saved), tmp_path / "flat")
 
-    opened = snapshot.open(tmp_path / "flat")
+    opened = open_snapshot(tmp_path / "flat")
     assert [opened.payload(entry) for entry in opened.unknown] == [b"\x89PNG"]
 
 
@@ -88,11 +91,11 @@ def test_a_rebased_snapshot_shares_the_base_and_stores_what_differs(
     other = bytearray(content(base)[0][1])
     other[7 * PAGE] = 1
     other[299 * PAGE] = 2
-    snapshot.write(tmp_path / "own", make_image(ram=[snapshot.RamRegion(0x100000, other)]))
+    write_snapshot(tmp_path / "own", make_image(ram=[RamRegion(0x100000, other)]))
 
-    rewrite.rebase(snapshot.open(tmp_path / "own"), snapshot.open(base), tmp_path / "rebased")
+    rewrite.rebase(open_snapshot(tmp_path / "own"), open_snapshot(base), tmp_path / "rebased")
 
-    entry = snapshot.open(tmp_path / "rebased").manifest.ram[0]
+    entry = open_snapshot(tmp_path / "rebased").manifest.ram[0]
     assert list(runs.pairs(entry.runs)) == [(7, 1), (299, 1)]
     assert (tmp_path / "rebased" / entry.file).stat().st_ino == (base / entry.file).stat().st_ino
     assert content(tmp_path / "rebased") == [(0x100000, bytes(other))]
@@ -100,14 +103,14 @@ def test_a_rebased_snapshot_shares_the_base_and_stores_what_differs(
 
 def test_rebasing_onto_another_layout_is_refused(save: Save, saved: Path, tmp_path: Path) -> None:
     with pytest.raises(SnapshotMismatchError, match="not laid out"):
-        rewrite.rebase(snapshot.open(saved), snapshot.open(save("base")), tmp_path / "out")
+        rewrite.rebase(open_snapshot(saved), open_snapshot(save("base")), tmp_path / "out")
 
 
 def test_a_clone_shares_every_file_and_goes_its_own_way(
-    save: Save, store: snapshot.Store, make_image: MakeImage, tmp_path: Path
+    save: Save, store: Store, make_image: MakeImage, tmp_path: Path
 ) -> None:
     path = save("current")
-    twin = snapshot.Store(tmp_path / "twin")
+    twin = Store(tmp_path / "twin")
 
     cloned = twin.clone(path)
 
@@ -115,15 +118,15 @@ def test_a_clone_shares_every_file_and_goes_its_own_way(
         entry.stat().st_ino for entry in path.iterdir()
     }
     store.discard()
-    [(base, memory)] = snapshot.verify(cloned).map_ram()
+    [(base, memory)] = verify_snapshot(cloned).map_ram()
     memory[0] = 1
-    changed = twin.commit(make_image(ram=[snapshot.RamRegion(base, memory)]))
+    changed = twin.commit(make_image(ram=[RamRegion(base, memory)]))
     assert content(changed) == [(base, memory[:])]
     with pytest.raises(WrongStateError):
         twin.clone(changed)
 
 
-def test_the_list_tells_names_sizes_and_parents(save: Save, store: snapshot.Store) -> None:
+def test_the_list_tells_names_sizes_and_parents(save: Save, store: Store) -> None:
     save("base")
     save("left", "base", (1,))
     save("right", "base", (2, 3))
@@ -155,7 +158,7 @@ def test_the_list_tells_names_sizes_and_parents(save: Save, store: snapshot.Stor
     ]
 
 
-def test_a_damaged_snapshot_is_listed_with_its_fault(save: Save, store: snapshot.Store) -> None:
+def test_a_damaged_snapshot_is_listed_with_its_fault(save: Save, store: Store) -> None:
     path = save("base")
     (path / "snapshot.vmms").chmod(0o600)
     (path / "snapshot.vmms").write_bytes(b"nonsense")
@@ -167,9 +170,7 @@ def test_a_damaged_snapshot_is_listed_with_its_fault(save: Save, store: snapshot
     assert [depth for depth, _ in tree([item])] == [0]
 
 
-def test_gc_removes_what_a_killed_commit_left_and_nothing_else(
-    save: Save, store: snapshot.Store
-) -> None:
+def test_gc_removes_what_a_killed_commit_left_and_nothing_else(save: Save, store: Store) -> None:
     kept = save("base")
     left = store.root / ".000002.tmp-999"
     left.mkdir()
@@ -185,9 +186,9 @@ def test_the_pages_that_differ_are_found_with_and_without_a_common_base(
 ) -> None:
     base = save("base")
     one, other = save("one", "base", (1, 2, 50)), save("other", "base", (2, 51, 299))
-    rewrite.flatten(snapshot.open(other), tmp_path / "flat")
+    rewrite.flatten(open_snapshot(other), tmp_path / "flat")
     expected = [(0x101000, PAGE), (0x132000, 2 * PAGE), (0x22B000, PAGE)]
 
-    assert ram_differences(snapshot.open(one), snapshot.open(other)) == expected
-    assert ram_differences(snapshot.open(one), snapshot.open(tmp_path / "flat")) == expected
-    assert ram_differences(snapshot.open(base), snapshot.open(base)) == []
+    assert ram_differences(open_snapshot(one), open_snapshot(other)) == expected
+    assert ram_differences(open_snapshot(one), open_snapshot(tmp_path / "flat")) == expected
+    assert ram_differences(open_snapshot(base), open_snapshot(base)) == []

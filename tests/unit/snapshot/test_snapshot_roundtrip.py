@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from manager import snapshot
 from manager.bus.record import Record
 from manager.errors import HostError, SnapshotMismatchError, VmmgrError
+from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.read import open_snapshot, verify_snapshot
+from manager.snapshot.write import write_snapshot
 
-MakeImage = Callable[..., snapshot.Image]
+MakeImage = Callable[..., Image]
 Ram = list[tuple[int, bytearray]]
 
 
@@ -19,7 +21,7 @@ def test_everything_that_was_written_is_read_back(
 ) -> None:
     image = make_image()
 
-    opened = snapshot.verify(saved)
+    opened = verify_snapshot(saved)
 
     assert opened.header.machine == "demo"
     assert opened.header.writer == "0.1.0"
@@ -35,8 +37,8 @@ def test_everything_that_was_written_is_read_back(
 
 
 def test_the_same_machine_gives_the_same_bytes(tmp_path: Path, make_image: MakeImage) -> None:
-    snapshot.write(tmp_path / "a", make_image())
-    snapshot.write(tmp_path / "b", make_image())
+    write_snapshot(tmp_path / "a", make_image())
+    write_snapshot(tmp_path / "b", make_image())
 
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "b").iterdir())
@@ -50,15 +52,15 @@ def test_it_opens_by_directory_file_and_link(saved: Path) -> None:
     (saved.parent / "link").symlink_to("saved")
 
     for path in (saved, saved / "snapshot.vmms", saved.parent / "link"):
-        assert snapshot.open(path).directory == saved
+        assert open_snapshot(path).directory == saved
 
 
 def test_writes_to_mapped_ram_never_reach_the_files(saved: Path, ram: Ram) -> None:
-    _, mapping = snapshot.open(saved).map_ram()[0]
+    _, mapping = open_snapshot(saved).map_ram()[0]
 
     mapping[0:6] = b"XXXXXX"
 
-    _, again = snapshot.verify(saved).map_ram()[0]
+    _, again = verify_snapshot(saved).map_ram()[0]
     assert again[:] == ram[0][1]
 
 
@@ -66,9 +68,9 @@ def test_pages_of_zeros_take_no_disk(tmp_path: Path, make_image: MakeImage) -> N
     data = bytearray(16 << 20)
     data[5 << 20] = 1
 
-    snapshot.write(tmp_path / "s", make_image(ram=[snapshot.RamRegion(0, data)]))
+    write_snapshot(tmp_path / "s", make_image(ram=[RamRegion(0, data)]))
 
-    opened = snapshot.verify(tmp_path / "s")
+    opened = verify_snapshot(tmp_path / "s")
     assert opened.ram_size == 16 << 20
     assert opened.ram_on_disk <= 64 << 10
 
@@ -81,19 +83,19 @@ def test_any_pattern_of_nonzero_pages_comes_back(
     for page in pages:
         data[page * 4096 + 4095] = 0xEE
 
-    snapshot.write(tmp_path / "s", make_image(ram=[snapshot.RamRegion(0x100000, data)]))
+    write_snapshot(tmp_path / "s", make_image(ram=[RamRegion(0x100000, data)]))
 
-    [(base, mapping)] = snapshot.verify(tmp_path / "s").map_ram()
+    [(base, mapping)] = verify_snapshot(tmp_path / "s").map_ram()
     assert (base, bytearray(mapping)) == (0x100000, data)
 
 
 def test_equal_regions_share_one_file(tmp_path: Path, make_image: MakeImage) -> None:
-    regions = [snapshot.RamRegion(base, b"\x07" * 4096) for base in (0x2000, 0)]
+    regions = [RamRegion(base, b"\x07" * 4096) for base in (0x2000, 0)]
 
-    snapshot.write(tmp_path / "s", make_image(ram=regions))
+    write_snapshot(tmp_path / "s", make_image(ram=regions))
 
     assert len(list((tmp_path / "s").glob("*.ram"))) == 1
-    mapped = snapshot.verify(tmp_path / "s").map_ram()
+    mapped = verify_snapshot(tmp_path / "s").map_ram()
     assert [base for base, _ in mapped] == [0, 0x2000]
 
 
@@ -104,8 +106,8 @@ def test_files_cannot_be_written_and_the_directory_is_private(saved: Path) -> No
 
 def test_an_existing_directory_is_not_overwritten(saved: Path, make_image: MakeImage) -> None:
     with pytest.raises(HostError, match="exists"):
-        snapshot.write(saved, make_image())
-    snapshot.verify(saved)
+        write_snapshot(saved, make_image())
+    verify_snapshot(saved)
 
 
 def test_state_that_does_not_fit_its_schema_is_refused_by_name(
@@ -115,12 +117,12 @@ def test_state_that_does_not_fit_its_schema_is_refused_by_name(
     broken.ier = 0x100  # type: ignore[attr-defined]
 
     with pytest.raises(VmmgrError, match=r"slots\.4\.ier: 256 is outside 0\.\.255"):
-        snapshot.write(tmp_path / "s", make_image(records={"slots.4": broken}))
+        write_snapshot(tmp_path / "s", make_image(records={"slots.4": broken}))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_device_sets_are_compared_both_ways_in_one_message(saved: Path) -> None:
-    opened = snapshot.open(saved)
+    opened = open_snapshot(saved)
     opened.check_device_set({"slots.4": "sample", "lpc.com1": "sample"})
 
     with pytest.raises(SnapshotMismatchError) as caught:
@@ -137,4 +139,4 @@ def test_asking_for_a_device_that_is_not_there_names_it(
     saved: Path, sample_type: type[Record]
 ) -> None:
     with pytest.raises(SnapshotMismatchError, match=r"slots\.9 is not there as a sample"):
-        snapshot.open(saved).record("slots.9", sample_type)
+        open_snapshot(saved).record("slots.9", sample_type)

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from manager import snapshot
 from manager.errors import HostError, SnapshotCorruptError, UsageError
+from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.read import open_snapshot, verify_snapshot
+from manager.snapshot.store import Store
+from manager.snapshot.write import write_snapshot
 
-MakeImage = Callable[..., snapshot.Image]
+MakeImage = Callable[..., Image]
 CHANGING = [
     *("mkdir", "open", "ftruncate", "pwrite", "write", "fchmod", "fsync", "link"),
     *("rename", "replace", "symlink", "unlink", "rmdir"),
@@ -21,18 +24,18 @@ CHANGING = [
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> snapshot.Store:
-    return snapshot.Store(tmp_path / "machine" / "snapshots")
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "machine" / "snapshots")
 
 
 @pytest.fixture
-def step(make_image: MakeImage) -> Callable[[int], snapshot.Image]:
+def step(make_image: MakeImage) -> Callable[[int], Image]:
     """The machine after `n` steps: one region of RAM has changed, the other has not."""
 
-    def stepped(n: int) -> snapshot.Image:
+    def stepped(n: int) -> Image:
         changed = bytearray(0x110000)
         changed[0x5000:0x5004] = changed[0x108000:0x108004] = n.to_bytes(4, "big")
-        regions = [snapshot.RamRegion(0, changed), snapshot.RamRegion(0x400000, b"same" * 1024)]
+        regions = [RamRegion(0, changed), RamRegion(0x400000, b"same" * 1024)]
         return make_image(executed=n, ram=regions)
 
     return stepped
@@ -42,11 +45,11 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def executed(store: snapshot.Store) -> int:
+def executed(store: Store) -> int:
     """Which snapshot is current, told by its executed amount; it is checked in full."""
     current = store.current()
     assert current is not None
-    return snapshot.verify(current).header.executed
+    return verify_snapshot(current).header.executed
 
 
 def count_calls(patch: pytest.MonkeyPatch, act: Callable[[int, str], None]) -> list[int]:
@@ -78,22 +81,20 @@ def die_at(target: int) -> Callable[[int, str], None]:
     return act
 
 
-def calls_of_a_commit(store: snapshot.Store, image: snapshot.Image) -> int:
+def calls_of_a_commit(store: Store, image: Image) -> int:
     with pytest.MonkeyPatch.context() as patch:
         counter = count_calls(patch, lambda number, name: None)
         store.commit(image)
         return counter[0]
 
 
-def test_a_new_store_is_empty(store: snapshot.Store) -> None:
+def test_a_new_store_is_empty(store: Store) -> None:
     assert store.current() is None
     assert store.tags() == []
     store.discard()
 
 
-def test_a_commit_replaces_the_current_snapshot(
-    store: snapshot.Store, make_image: MakeImage
-) -> None:
+def test_a_commit_replaces_the_current_snapshot(store: Store, make_image: MakeImage) -> None:
     first = store.commit(make_image(executed=1))
     second = store.commit(make_image(executed=2))
 
@@ -103,9 +104,7 @@ def test_a_commit_replaces_the_current_snapshot(
     assert names(store.root) == [second.name, "current"]
 
 
-def test_unchanged_ram_is_shared_not_written_again(
-    store: snapshot.Store, make_image: MakeImage
-) -> None:
+def test_unchanged_ram_is_shared_not_written_again(store: Store, make_image: MakeImage) -> None:
     first = store.commit(make_image(executed=1), "before")
     second = store.commit(make_image(executed=2))
 
@@ -114,10 +113,10 @@ def test_unchanged_ram_is_shared_not_written_again(
 
 
 def test_a_mapped_snapshot_outlives_its_removal(
-    store: snapshot.Store, make_image: MakeImage, ram: list[tuple[int, bytearray]]
+    store: Store, make_image: MakeImage, ram: list[tuple[int, bytearray]]
 ) -> None:
-    mapped = snapshot.open(store.commit(make_image())).map_ram()
-    regions = [snapshot.RamRegion(base, mapping) for base, mapping in mapped]
+    mapped = open_snapshot(store.commit(make_image())).map_ram()
+    regions = [RamRegion(base, mapping) for base, mapping in mapped]
     mapped[0][1][0:1] = b"W"
 
     store.commit(make_image(ram=regions))
@@ -127,14 +126,14 @@ def test_a_mapped_snapshot_outlives_its_removal(
     assert mapped[1][1][:] == ram[1][1]
 
 
-def test_tags_keep_snapshots_until_discarded(store: snapshot.Store, make_image: MakeImage) -> None:
+def test_tags_keep_snapshots_until_discarded(store: Store, make_image: MakeImage) -> None:
     tagged = store.commit(make_image(executed=1), "clean-install")
     store.commit(make_image(executed=2))
     store.commit(make_image(executed=3))
 
     assert store.tags() == ["clean-install", "current"]
     assert store.path("clean-install") == tagged
-    assert snapshot.verify(tagged).header.executed == 1
+    assert verify_snapshot(tagged).header.executed == 1
 
     store.discard("clean-install")
     assert not tagged.exists()
@@ -142,14 +141,14 @@ def test_tags_keep_snapshots_until_discarded(store: snapshot.Store, make_image: 
 
 
 @pytest.mark.parametrize("tag", ["", "../x", "a/b", ".hidden", "000001", "Upper", "a" * 65])
-def test_names_that_are_no_tags_are_refused(store: snapshot.Store, tag: str) -> None:
+def test_names_that_are_no_tags_are_refused(store: Store, tag: str) -> None:
     with pytest.raises(UsageError, match="cannot name a snapshot"):
         store.path(tag)
 
 
 @pytest.mark.parametrize("target", ["000009", "../elsewhere", "/etc"])
 def test_a_pointer_that_leads_nowhere_good_is_an_error(
-    store: snapshot.Store, make_image: MakeImage, target: str
+    store: Store, make_image: MakeImage, target: str
 ) -> None:
     store.commit(make_image())
     (store.root / "current").unlink()
@@ -162,7 +161,7 @@ def test_a_pointer_that_leads_nowhere_good_is_an_error(
 
 
 def test_a_full_disk_is_reported_and_changes_nothing(
-    store: snapshot.Store, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+    store: Store, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.commit(make_image(executed=1))
 
@@ -181,7 +180,7 @@ def test_a_full_disk_is_reported_and_changes_nothing(
 
 
 def test_a_call_that_fails_once_leaves_the_previous_snapshot_or_the_whole_new_one(
-    store: snapshot.Store, step: Callable[[int], snapshot.Image]
+    store: Store, step: Callable[[int], Image]
 ) -> None:
     def fail_at(target: int) -> Callable[[int, str], None]:
         def act(number: int, name: str) -> None:
@@ -208,7 +207,7 @@ def test_a_call_that_fails_once_leaves_the_previous_snapshot_or_the_whole_new_on
 
 
 def test_a_disk_that_dies_during_a_commit_leaves_something_whole(
-    store: snapshot.Store, step: Callable[[int], snapshot.Image]
+    store: Store, step: Callable[[int], Image]
 ) -> None:
     def die_from(target: int) -> Callable[[int, str], None]:
         def act(number: int, name: str) -> None:
@@ -232,7 +231,7 @@ def test_a_disk_that_dies_during_a_commit_leaves_something_whole(
 
 
 def test_a_kill_at_any_call_leaves_a_whole_snapshot_and_no_litter_after_the_next_commit(
-    store: snapshot.Store, step: Callable[[int], snapshot.Image]
+    store: Store, step: Callable[[int], Image]
 ) -> None:
     store.commit(step(1))
     total = calls_of_a_commit(store, step(2))
@@ -256,7 +255,7 @@ def test_a_kill_at_any_call_leaves_a_whole_snapshot_and_no_litter_after_the_next
 
 
 def test_a_write_killed_at_any_call_leaves_all_of_the_directory_or_nothing(
-    tmp_path: Path, step: Callable[[int], snapshot.Image]
+    tmp_path: Path, step: Callable[[int], Image]
 ) -> None:
     status, target = 9, 0
     while status == 9:
@@ -265,10 +264,10 @@ def test_a_write_killed_at_any_call_leaves_all_of_the_directory_or_nothing(
         child = os.fork()
         if child == 0:
             count_calls(pytest.MonkeyPatch(), die_at(target))
-            snapshot.write(directory, step(1))
+            write_snapshot(directory, step(1))
             os._exit(0)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if directory.exists():
-            snapshot.verify(directory)
+            verify_snapshot(directory)
     assert status == 0
     assert target > 10

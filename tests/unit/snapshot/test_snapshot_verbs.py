@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from manager import snapshot
 from manager.bus.memory import Ram
 from manager.cli.main import main
 from manager.devices.uart.uart16550 import Uart16550State
 from manager.graph.build import load_graph
 from manager.graph.identity import identity, identity_hash, to_plain
+from manager.snapshot.image import Image, RamRegion
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.store import Store
+from manager.snapshot.write import write_snapshot
 from manager.state.paths import MachinePaths
 
-MakeImage = Callable[..., snapshot.Image]
+MakeImage = Callable[..., Image]
 MACHINES = Path(__file__).parents[3] / "machines"
 PAGE = 4096
 
@@ -30,16 +33,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def suspended(home: Path, make_image: MakeImage) -> snapshot.Store:
+def suspended(home: Path, make_image: MakeImage) -> Store:
     """A machine `demo` with a suspended state and, earlier, one called `before`."""
     paths = MachinePaths.of("demo")
     paths.make()
-    store = snapshot.Store(paths.snapshots)
+    store = Store(paths.snapshots)
     memory = Ram(-1, 64 * PAGE)
     memory[:] = b"\x22" * (64 * PAGE)
     uart = Uart16550State(ier=3, lcr=0x1B)
     uart.received = bytearray(b"abc")
-    ram = [snapshot.RamRegion(0x1000, memory)]
+    ram = [RamRegion(0x1000, memory)]
     store.commit(make_image(ram=ram, records={"lpc.com1": uart}), "before", goes_on=True)
     memory[5 * PAGE] = 1
     changed = Uart16550State(ier=1, lcr=0x1B)
@@ -54,7 +57,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
 
 
 def test_ls_and_tree_show_each_with_its_sizes_and_parent(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
+    suspended: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, _ = run(capsys, "ls")
     head, before, current = out.splitlines()
@@ -82,7 +85,7 @@ def test_ls_and_tree_show_each_with_its_sizes_and_parent(
 
 
 def test_show_decodes_the_registers_of_a_uart(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
+    suspended: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = run(capsys, "show", "demo:before")[1]
 
@@ -91,7 +94,7 @@ def test_show_decodes_the_registers_of_a_uart(
 
 
 def test_diff_names_registers_and_page_ranges(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
+    suspended: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = run(capsys, "diff", "demo:before", "demo")[1].splitlines()
 
@@ -109,8 +112,8 @@ def test_diff_tells_how_the_machines_differ(
 ) -> None:
     small = {"memory": {"size": 4 << 20}, "devices": {"slots.4": {"type": "pci-uart"}}}
     large = {"memory": {"size": 8 << 20}, "devices": {}}
-    snapshot.write(home / "a", make_image(identity=small))
-    snapshot.write(home / "b", make_image(identity=large))
+    write_snapshot(home / "a", make_image(identity=small))
+    write_snapshot(home / "b", make_image(identity=large))
 
     out = run(capsys, "diff", "./a", "./b")[1].splitlines()
 
@@ -119,7 +122,7 @@ def test_diff_tells_how_the_machines_differ(
 
 
 def test_restore_makes_a_saved_state_the_suspended_one(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
+    suspended: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, "restore", "demo", "before")[0] == 0
 
@@ -127,7 +130,7 @@ def test_restore_makes_a_saved_state_the_suspended_one(
 
 
 def test_rm_removes_one_and_refuses_the_suspended_state_and_what_is_not_there(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
+    suspended: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, "rm", "demo", "before")[0] == 0
     assert suspended.tags() == ["current"]
@@ -140,7 +143,7 @@ def test_rm_removes_one_and_refuses_the_suspended_state_and_what_is_not_there(
 
 
 def test_save_tags_the_state_of_a_machine_that_does_not_run(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
+    suspended: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, "save", "demo", "upgraded")[0] == 0
     assert run(capsys, "save", "demo")[0] == 0
@@ -150,7 +153,7 @@ def test_save_tags_the_state_of_a_machine_that_does_not_run(
 
 
 def test_a_clone_is_a_machine_of_its_own(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
+    suspended: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, "clone", "demo:before", "twin")[0] == 0
 
@@ -160,7 +163,7 @@ def test_a_clone_is_a_machine_of_its_own(
 
 
 def test_export_and_import_carry_a_snapshot_to_another_machine(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str], home: Path
+    suspended: Store, capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
     assert run(capsys, "export", "demo")[0] == 0
     assert run(capsys, "import", "demo.vmms.tar.zst", "other", "bug-7")[0] == 0
@@ -175,13 +178,13 @@ def test_export_and_import_carry_a_snapshot_to_another_machine(
 
 
 def test_flatten_and_rebase_change_only_how_ram_is_stored(
-    suspended: snapshot.Store, capsys: pytest.CaptureFixture[str]
+    suspended: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, "flatten", "demo")[0] == 0
-    assert snapshot.open(Path(str(suspended.current()))).manifest.ram[0].runs == b""
+    assert open_snapshot(Path(str(suspended.current()))).manifest.ram[0].runs == b""
 
     assert run(capsys, "rebase", "demo", "demo:before")[0] == 0
-    assert len(snapshot.open(Path(str(suspended.current()))).manifest.ram[0].runs) == 8
+    assert len(open_snapshot(Path(str(suspended.current()))).manifest.ram[0].runs) == 8
     assert run(capsys, "gc")[2] == "0 bytes freed\n"
     assert run(capsys, "verify", "demo")[0] == 0
 
@@ -194,7 +197,7 @@ def test_show_config_prints_a_machine_file_that_fits(
     image = make_image(
         identity=identity(graph), config=to_plain(graph), identity_hash=identity_hash(graph)
     )
-    snapshot.write(home / "s", image)
+    write_snapshot(home / "s", image)
 
     status, out, err = run(capsys, "show", "--config", "./s")
 

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from manager import snapshot
 from manager.bus.record import Plain, Record, ints, uint
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
+from manager.snapshot.image import Image
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.write import write_snapshot
 
-MakeImage = Callable[..., snapshot.Image]
+MakeImage = Callable[..., Image]
 Forge = Callable[..., None]
 
 
@@ -51,21 +53,21 @@ class RecentLatch(Latch):
 
 @pytest.fixture
 def old(tmp_path: Path, make_image: MakeImage) -> Path:
-    snapshot.write(tmp_path / "old", make_image(records={"timer": LatchV1(0x34, 0x12)}))
+    write_snapshot(tmp_path / "old", make_image(records={"timer": LatchV1(0x34, 0x12)}))
     return tmp_path / "old"
 
 
 def test_an_old_record_is_upgraded_one_version_at_a_time(old: Path) -> None:
-    assert snapshot.open(old).record("timer", Latch).divisors == [0x1234, 0]
+    assert open_snapshot(old).record("timer", Latch).divisors == [0x1234, 0]
 
 
 def test_a_newer_record_is_refused_naming_both_versions_and_the_writer(
     tmp_path: Path, make_image: MakeImage
 ) -> None:
-    snapshot.write(tmp_path / "new", make_image(records={"timer": Latch()}))
+    write_snapshot(tmp_path / "new", make_image(records={"timer": Latch()}))
 
     with pytest.raises(SnapshotCorruptError) as caught:
-        snapshot.open(tmp_path / "new").record("timer", LatchV1)
+        open_snapshot(tmp_path / "new").record("timer", LatchV1)
 
     text = str(caught.value)
     assert "chunk device/timer" in text
@@ -75,7 +77,7 @@ def test_a_newer_record_is_refused_naming_both_versions_and_the_writer(
 
 def test_a_record_too_old_is_refused(old: Path) -> None:
     with pytest.raises(SnapshotCorruptError, match="version 1, older than 2"):
-        snapshot.open(old).record("timer", RecentLatch)
+        open_snapshot(old).record("timer", RecentLatch)
 
 
 def test_an_upgrade_that_meets_wrong_fields_is_a_clean_error(old: Path, forge: Forge) -> None:
@@ -86,12 +88,12 @@ def test_an_upgrade_that_meets_wrong_fields_is_a_clean_error(old: Path, forge: F
     forge(old, edit)
 
     with pytest.raises(SnapshotCorruptError, match="cannot upgrade: KeyError"):
-        snapshot.open(old).record("timer", Latch)
+        open_snapshot(old).record("timer", Latch)
 
 
 def test_a_record_of_another_type_is_a_mismatch(saved: Path) -> None:
     with pytest.raises(SnapshotMismatchError, match=r"slots\.4 is of type sample, not latch"):
-        snapshot.open(saved).record("slots.4", Latch)
+        open_snapshot(saved).record("slots.4", Latch)
 
 
 def test_a_newer_major_format_is_refused_naming_its_writer(
@@ -100,7 +102,7 @@ def test_a_newer_major_format_is_refused_naming_its_writer(
     patch_preamble(saved, 8, b"\x02\x00")
 
     with pytest.raises(SnapshotCorruptError) as caught:
-        snapshot.open(saved)
+        open_snapshot(saved)
 
     assert "has format 2.0; this vmmgr reads 1.x (written by vmmgr 0.1.0)" in str(caught.value)
     assert "help: read it with vmmgr 0.1.0" in str(caught.value)
@@ -112,13 +114,13 @@ def test_a_big_endian_file_is_refused(
     patch_preamble(saved, 12, b"\x01\x02\x03\x04")
 
     with pytest.raises(SnapshotCorruptError, match="byte order mark"):
-        snapshot.open(saved)
+        open_snapshot(saved)
 
 
 def test_additions_of_a_newer_minor_format_are_passed_over(saved: Path, forge: Forge) -> None:
     forge(saved, lambda tree, payloads: tree.update(later={"x": 1}), minor=7)
 
-    assert snapshot.open(saved).header.machine == "demo"
+    assert open_snapshot(saved).header.machine == "demo"
 
 
 def add_chunk(mandatory: bool) -> Callable[[dict[str, Any], dict[str, bytes]], None]:
@@ -134,18 +136,18 @@ def test_an_unknown_mandatory_chunk_is_refused_by_name(saved: Path, forge: Forge
     forge(saved, add_chunk(mandatory=True))
 
     with pytest.raises(SnapshotCorruptError, match="chunk thumbnail: holds 'picture'") as caught:
-        snapshot.open(saved)
+        open_snapshot(saved)
     assert "help: read it with vmmgr 9.9.9 or newer" in str(caught.value)
 
 
 def test_an_unknown_optional_chunk_is_tolerated_and_listed(saved: Path, forge: Forge) -> None:
     forge(saved, add_chunk(mandatory=False))
 
-    assert [entry.id for entry in snapshot.open(saved).unknown] == ["thumbnail"]
+    assert [entry.id for entry in open_snapshot(saved).unknown] == ["thumbnail"]
 
 
 def test_two_schemas_of_one_name_cannot_be_written(tmp_path: Path, make_image: MakeImage) -> None:
     records = {"a": Latch(), "b": LatchV1()}
 
     with pytest.raises(Exception, match="two schemas are called latch"):
-        snapshot.write(tmp_path / "s", make_image(records=records))
+        write_snapshot(tmp_path / "s", make_image(records=records))

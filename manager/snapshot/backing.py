@@ -90,7 +90,7 @@ class NoTracker:
 
 
 @dataclass(slots=True)
-class Origin:
+class Backing:
     """The base of some memory and how to find what has changed against it."""
 
     directory: Path
@@ -144,14 +144,20 @@ class Origin:
         )
 
 
+def backing_of(memory: object) -> Backing | None:
+    """What some memory is counted against; None when it did not come from a snapshot."""
+    found = memory.backing if isinstance(memory, Ram) else None
+    return found if isinstance(found, Backing) else None
+
+
 def begin(memory: Ram, directory: Path, snapshot: bytes, base: RamObject, entry: RamEntry) -> None:
     """From now on, while it equals what was just saved, note what changes in `memory`."""
     tracker: Tracker = NoTracker()
-    before = memory.origin.tracker if isinstance(memory.origin, Origin) else None
+    before = backing_of(memory)
     with suppress(OSError):
-        if isinstance(before, WrittenPages):
-            before.restart(memory)
-            tracker = before
+        if before is not None and isinstance(before.tracker, WrittenPages):
+            before.tracker.restart(memory)
+            tracker = before.tracker
         else:
             tracker = WrittenPages(memory)
-    memory.origin = Origin(directory, snapshot, base, entry.offset, tracker)
+    memory.backing = Backing(directory, snapshot, base, entry.offset, tracker)

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The version, for all who write it down."""
+
+__version__ = "0.1.0"
