@@ -26,7 +26,7 @@ layers stay few, and a block is written a number of times that grows with the lo
 
 
 @dataclass(slots=True)
-class DiskOrigin:
+class DiskBacking:
     """Where the layers of a live disk are kept."""
 
     directory: Path
@@ -83,12 +83,12 @@ class SavedDisks:
         return DiskLayer(found.file, pack_runs(blocks))
 
     def _link(self, disk: Disk, layer: Layer, directory: Path) -> None:
-        origin = disk.origin
-        assert isinstance(origin, DiskOrigin)
-        entry = origin.objects[layer.name]
+        backing = disk.backing
+        assert isinstance(backing, DiskBacking)
+        entry = backing.objects[layer.name]
         there = layer.name in self.objects
-        if not there and not ram.link_object(origin.directory, directory, entry):
-            gone = origin.directory / layer.name
+        if not there and not ram.link_object(backing.directory, directory, entry):
+            gone = backing.directory / layer.name
             raise FileNotFoundError(errno.ENOENT, "the disk layer it shares has gone", gone)
         self.objects[layer.name] = entry
 
@@ -149,12 +149,12 @@ def committed_disks(disks: Mapping[str, Disk], written: Written) -> None:
             for layer in entry.layers
         )
         disk.saved(layers)
-        disk.origin = DiskOrigin(written.directory, objects)
+        disk.backing = DiskBacking(written.directory, objects)
 
 
 def layers_of(
     directory: Path, manifest: Manifest, entry: DiskEntry
-) -> tuple[tuple[Layer, ...], DiskOrigin]:
+) -> tuple[tuple[Layer, ...], DiskBacking]:
     """The layers of a disk of the snapshot in `directory`, for a Disk to own.
 
     Raises SnapshotCorruptError.
@@ -164,7 +164,7 @@ def layers_of(
     for layer in entry.layers:
         with ram.opened(directory, objects[layer.file], manifest.header.writer) as fd:
             layers.append(Layer(os.dup(fd), layer.runs, layer.file))
-    return tuple(layers), DiskOrigin(directory, objects)
+    return tuple(layers), DiskBacking(directory, objects)
 
 
 def _open(directory: Path, layer: DiskLayer) -> Layer:

@@ -64,7 +64,7 @@ class Disk:
         self.layers = layers
         self.read_only = read_only
         self.size = base.size
-        self.origin: object | None = None
+        self.backing: object | None = None
         """What the snapshot code knows of the layers: which directory has their files."""
         self._blocks = -(-base.size // BLOCK)
         self._log = log

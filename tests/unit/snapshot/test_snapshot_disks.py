@@ -26,9 +26,9 @@ SIZE = 4096 * PAGE
 
 def disk_of(snapshot: Snapshot, name: str = "root") -> Disk:
     entry = next(item for item in snapshot.manifest.disks if item.head.id == name)
-    layers, origin = layers_of(snapshot.directory, snapshot.manifest, entry)
+    layers, backing = layers_of(snapshot.directory, snapshot.manifest, entry)
     disk = Disk(Zeros(entry.head.size), WriteLog.nameless(), layers)
-    disk.origin = origin
+    disk.backing = backing
     return disk
 
 
