@@ -14,7 +14,7 @@ from manager.bus.memory import PAGE
 from manager.errors import SnapshotCorruptError
 from manager.snapshot import archive, rewrite
 from manager.snapshot.image import Image, RamRegion
-from manager.snapshot.read import Snapshot, open_snapshot, verify
+from manager.snapshot.read import Snapshot, open_snapshot, verify_snapshot
 from manager.snapshot.save_disks import layers_of
 from manager.snapshot.store import Store
 from manager.storage.base import Zeros
@@ -107,7 +107,7 @@ def test_a_flipped_byte_of_a_layer_is_found_and_named(
         file.write(b"b")
 
     with pytest.raises(SnapshotCorruptError, match="block 0x123 of disk 'root'"):
-        verify(saved.directory)
+        verify_snapshot(saved.directory)
 
 
 def test_an_archive_carries_the_disks(
@@ -119,7 +119,7 @@ def test_an_archive_carries_the_disks(
 
     archive.unpack(tmp_path / "x.vmms.tar.zst", tmp_path / "elsewhere")
 
-    assert content(disk_of(verify(tmp_path / "elsewhere"))) == content(disk)
+    assert content(disk_of(verify_snapshot(tmp_path / "elsewhere"))) == content(disk)
 
 
 def test_flattening_leaves_one_layer(
@@ -132,7 +132,7 @@ def test_flattening_leaves_one_layer(
 
     rewrite.flatten(saved, tmp_path / "flat")
 
-    flat = verify(tmp_path / "flat")
+    flat = verify_snapshot(tmp_path / "flat")
     assert len(flat.manifest.disks[0].layers) == 1
     assert content(disk_of(flat)) == content(disk)
 
