@@ -13,7 +13,7 @@ from manager.debug.paging import translate
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
-    from manager.debug.session import Owner
+    from manager.debug.target import Target
 
 _LINE = 16
 _LONGEST = 4096
@@ -22,8 +22,8 @@ _LONGEST = 4096
 class Monitor:
     """The commands. `physical`: whether gdb's memory accesses are to physical addresses."""
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self.physical = False
         self._commands: dict[str, tuple[str, Callable[[list[str]], str]]] = {
             "help": ("this list", self._help),
@@ -49,7 +49,7 @@ class Monitor:
         return "".join(f"{name:<10} {what}\n" for name, (what, _) in self._commands.items())
 
     def _info(self, _: list[str]) -> str:
-        machine = self._owner.machine
+        machine = self._target.machine
         state = machine.cpu.read_state()
         mode = "protected mode, 32 bits" if state.cs.attributes & 1 << 22 else "16 bits"
         if not state.cr0 & 1:
@@ -68,7 +68,7 @@ class Monitor:
         return "\n".join(rows) + "\n"
 
     def _devices(self, arguments: list[str]) -> str:
-        records = self._owner.machine.records(as_it_is=True)
+        records = self._target.machine.records(as_it_is=True)
         if not arguments:
             return "".join(f"{id:<20} {record.TYPE}\n" for id, record in records.items())
         if arguments[0] not in records:
@@ -76,7 +76,7 @@ class Monitor:
         return "".join(_fields(to_plain(records[arguments[0]])))
 
     def _irq(self, _: list[str]) -> str:
-        records = self._owner.machine.records(as_it_is=True)
+        records = self._target.machine.records(as_it_is=True)
         wanted = ("board.pic", "board.ioapic", "board.lapic")
         return "".join(
             f"{id}\n" + "".join(_fields(to_plain(records[id]), "  "))
@@ -86,7 +86,7 @@ class Monitor:
 
     def _translate(self, arguments: list[str]) -> str:
         address = _number(arguments)
-        machine = self._owner.machine
+        machine = self._target.machine
         place = translate(machine.cpu.read_state(), address, machine.memory.read)
         return f"{address:#x} is {f'at {place:#x}' if place is not None else 'not mapped'}\n"
 
@@ -96,7 +96,7 @@ class Monitor:
             return f"gdb's addresses are {'physical' if self.physical else 'linear'} now\n"
         start = _number(arguments)
         length = min(_number(arguments[1:]) if arguments[1:] else 64, _LONGEST)
-        data = memory.load(self._owner.machine, start, length, physical=True)
+        data = memory.load(self._target.machine, start, length, physical=True)
         if not data:
             return f"there is no RAM at {start:#x}\n"
         return "".join(
@@ -105,7 +105,7 @@ class Monitor:
         )
 
     def _suspend(self, _: list[str]) -> str:
-        result = self._owner.suspend()
+        result = self._target.suspend()
         return f"suspended; the snapshot is {result['snapshot']}\n"
 
 

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 INTERRUPT = 0x03
 """Sent without a frame while the target runs: stop it."""
 ACK, NAK = b"+", b"-"
+OK, UNKNOWN, FAILED = b"OK", b"", b"E01"
+NO_MEMORY = b"E14"
+"""EFAULT."""
 LONGEST = 0x4000
 """Bytes of a packet's data, either way."""
 _ESCAPE = 0x7D
@@ -19,7 +22,7 @@ _FLIP = 0x20
 
 
 class Interrupt:
-    """Somebody pressed Ctrl-C in gdb."""
+    """The user pressed Ctrl-C in gdb."""
 
 
 def frame(data: bytes) -> bytes:

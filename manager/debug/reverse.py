@@ -15,7 +15,7 @@ from manager.debug.registers import program_counter
 from manager.errors import WrongStateError
 
 if TYPE_CHECKING:
-    from manager.debug.session import Owner
+    from manager.debug.target import Target
     from manager.machine.inputs import Input
     from manager.machine.machine import Machine
 
@@ -42,12 +42,12 @@ def _order(place: Place) -> Place:
 
 
 class Reverse:
-    """Takes the owner's machine back. Raises WrongStateError where there is no way back."""
+    """Takes the target's machine back. Raises WrongStateError where there is no way back."""
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._hits: list[tuple[Hit, int]] = []
-        history = owner.history()
+        history = target.history()
         if history is None:
             raise WrongStateError(
                 "this run is not recorded, or the machine is not ready yet: there is no way back",
@@ -55,9 +55,9 @@ class Reverse:
             )
         self._start: int = history[0]
         self._recorded: list[Input] = history[1]
-        self._wanted = place_of(owner.machine)
-        self._now = owner.machine.now()
-        self._halted = owner.machine.cpu.halted
+        self._wanted = place_of(target.machine)
+        self._now = target.machine.now()
+        self._halted = target.machine.cpu.halted
 
     def step(self) -> bool:
         """To the instruction before; false at the beginning of the record."""
@@ -94,7 +94,7 @@ class Reverse:
                 self._hits_from(begin, breakpoints, watchpoints, count)
                 found = self._hits[-1]
                 if found[0] is Hit.WATCHPOINT:
-                    machine = self._owner.machine
+                    machine = self._target.machine
                     self._wanted, self._now = place_of(machine), machine.now()
                     self._halted = False
                     self.step()
@@ -108,8 +108,8 @@ class Reverse:
         return sorted({*times, self._start}, reverse=True)
 
     def _go_back(self, to: int) -> Machine:
-        self._owner.rewind(back=None, to=to, inputs=None)
-        machine = self._owner.machine
+        self._target.rewind(back=None, to=to, inputs=None)
+        machine = self._target.machine
         for item in self._recorded:
             if item.at > to:
                 machine.inputs.schedule(item)

@@ -8,90 +8,49 @@ machine stands still from the moment that gdb connects until it says continue.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from manager.cpu.engine import Hit, Watchpoint
+from manager.cpu.engine import Hit
 from manager.debug import memory, packets, registers
 from manager.debug.monitor import Monitor
+from manager.debug.packets import FAILED, NO_MEMORY, OK, UNKNOWN
+from manager.debug.points import Points
 from manager.debug.reverse import Reverse
 from manager.errors import VmmgrError
 
 if TYPE_CHECKING:
-    from manager.machine.inputs import Input
-    from manager.machine.machine import Machine
+    from manager.debug.target import Target
 
-OK, UNKNOWN, FAILED = b"OK", b"", b"E01"
-NO_MEMORY = b"E14"
-"""EFAULT."""
 SIGINT, SIGTRAP = 2, 5
 THREAD = b"thread:1;"
 FEATURES = (
     "PacketSize={size:x};qXfer:features:read+;QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+;"
     "ReverseStep+;ReverseContinue+"
 )
-BREAKPOINTS_MAX, WATCHPOINTS_MAX = 256, 64
-"""What the engine has room for."""
-_SOFTWARE, _HARDWARE, _WRITE, _READ, _ACCESS = "01234"
-"""Kinds of a Z packet."""
-_WORDS = {_WRITE: b"watch", _READ: b"rwatch", _ACCESS: b"awatch"}
 
 
-class Owner(Protocol):
-    """The process that owns the machine."""
-
-    machine: Machine
-
-    def hold(self, held: bool) -> None:
-        """Let virtual time stand still for the debugger, or go on."""
-
-    def suspend(self) -> dict[str, Any]:
-        """Save the machine and end. Raises VmmgrError."""
-
-    def power_off(self) -> None:
-        """Pull the plug."""
-
-    def rewind(self, *, back: int | None, to: int | None, inputs: int | None) -> dict[str, Any]:
-        """Take the machine back to the virtual time `to`. Raises VmmgrError."""
-
-    def history(self) -> tuple[int, list[Input]] | None:
-        """When the record of the run begins, and the input since; None without a record."""
-
-
-class Session:
+class GdbSession:
     """`send` takes bytes for gdb."""
 
-    def __init__(self, owner: Owner, send: Callable[[bytes], None]) -> None:
-        self._owner = owner
+    def __init__(self, target: Target, send: Callable[[bytes], None]) -> None:
+        self._target = target
         self._send = send
         self._reader = packets.Reader()
         self._acknowledges = True
-        self._architecture = registers.architecture(owner.machine)
-        self._points: dict[tuple[str, int, int], None] = {}
-        """(kind, address, length) of each break- and watchpoint, in gdb's order."""
+        self._architecture = registers.architecture(target.machine)
+        self._points = Points()
         self._running = False
         self._attached = True
         self._stop = b"S05"
-        self._monitor = Monitor(owner)
+        self._monitor = Monitor(target)
         self._halt()
 
     # -- what happens to the machine ------------------------------------------------------
 
     def hit(self, hit: Hit, address: int) -> None:
         """The machine has come to something that it was to stop for."""
-        self._owner.hold(True)
-        self._stopped(SIGTRAP, self._reason(hit, address))
-
-    def _reason(self, hit: Hit, address: int) -> bytes:
-        """The part of a stop's answer that says why."""
-        reason = THREAD
-        if hit is Hit.BREAKPOINT:
-            hard = any(point[:2] == (_HARDWARE, address) for point in self._points)
-            reason += b"hwbreak:;" if hard else b"swbreak:;"
-        elif hit is Hit.WATCHPOINT:
-            kind = next((k for k, start, _ in self._points if k in _WORDS and start == address), "")
-            if kind:
-                reason += b"%s:%x;" % (_WORDS[kind], address)
-        return reason
+        self._target.hold(True)
+        self._stopped(SIGTRAP, THREAD + self._points.reason(hit, address))
 
     def ended(self, status: int) -> None:
         """The machine is over, or its process ends, with that exit status."""
@@ -103,13 +62,13 @@ class Session:
         """No debugger any more: the machine goes on as if there had never been one."""
         if self._attached:
             self._attached = False
-            machine = self._owner.machine
+            machine = self._target.machine
             machine.on_hit = None
             machine.engine.debug((), ())
-            self._owner.hold(False)
+            self._target.hold(False)
 
     def _halt(self) -> None:
-        self._owner.hold(True)
+        self._target.hold(True)
         self._running = False
 
     def _stopped(self, signal: int, reason: bytes = THREAD) -> None:
@@ -120,34 +79,26 @@ class Session:
 
     def _resume(self, *, step: bool) -> bytes | None:
         """Let the machine go on; the answer comes when it stops."""
-        machine = self._owner.machine
-        machine.engine.debug(*self._wanted())
+        machine = self._target.machine
+        machine.engine.debug(*self._points.wanted())
         machine.engine.debug_from_here(step)
         machine.on_hit = self.hit
         self._running = True
-        self._owner.hold(False)
+        self._target.hold(False)
         return None
-
-    def _wanted(self) -> tuple[set[int], list[Watchpoint]]:
-        """The breakpoints and the watchpoints."""
-        breakpoints = {address for kind, address, _ in self._points if kind not in _WORDS}
-        watchpoints = [
-            Watchpoint(address, length, kind != _WRITE, kind != _READ)
-            for kind, address, length in self._points
-            if kind in _WORDS
-        ]
-        return breakpoints, watchpoints
 
     def _backwards(self, *, step: bool) -> bytes:
         """Go back; the answer is the stop."""
         at_begin = b"T05%sreplaylog:begin;" % THREAD
         try:
-            way = Reverse(self._owner)
+            way = Reverse(self._target)
             if step:
                 self._stop = b"T05" + THREAD if way.step() else at_begin
             else:
-                found = way.run(*self._wanted())
-                self._stop = at_begin if found is None else b"T05" + self._reason(*found)
+                found = way.run(*self._points.wanted())
+                self._stop = (
+                    at_begin if found is None else b"T05" + THREAD + self._points.reason(*found)
+                )
         except VmmgrError as error:
             self._say(f"{error}\n")
             self._stop = at_begin
@@ -180,7 +131,7 @@ class Session:
 
     def _interrupted(self) -> None:
         if self._running:
-            self._owner.hold(True)
+            self._target.hold(True)
             self._stopped(SIGINT)
 
     def _answer(self, packet: bytes) -> bytes | None:
@@ -198,12 +149,12 @@ class Session:
             case "?":
                 return self._stop
             case "g":
-                state = self._owner.machine.cpu.read_state()
+                state = self._target.machine.cpu.read_state()
                 return b"".join(item.encode(state) for item in self._registers)
             case "G":
                 return self._write_all(bytes.fromhex(rest))
             case "p":
-                return self._registers[int(rest, 16)].encode(self._owner.machine.cpu.read_state())
+                return self._registers[int(rest, 16)].encode(self._target.machine.cpu.read_state())
             case "P":
                 number, _, value = rest.partition("=")
                 register = self._registers[int(number, 16)]
@@ -214,7 +165,7 @@ class Session:
                 where, _, data = rest.partition(":")
                 return self._store(_pair(where)[0], bytes.fromhex(data))
             case "Z" | "z":
-                return self._point(rest, insert=command == "Z")
+                return self._points.change(rest, insert=command == "Z")
             case "c" | "s":
                 if rest:
                     self._jump(int(rest, 16))
@@ -233,7 +184,7 @@ class Session:
                 self.detach()
                 return OK
             case "k":
-                self._owner.power_off()
+                self._target.power_off()
                 return None
         return UNKNOWN
 
@@ -243,7 +194,7 @@ class Session:
 
     def _jump(self, address: int) -> None:
         counter = next(item for item in self._registers if item.name in ("rip", "eip"))
-        registers.write(self._owner.machine, counter, address)
+        registers.write(self._target.machine, counter, address)
 
     def _verbose(self, rest: str) -> bytes | None:
         if rest == "Cont?":
@@ -252,7 +203,7 @@ class Session:
             action = rest[5:6]
             return self._resume(step=action in ("s", "S"))
         if rest.startswith("Kill"):
-            self._owner.power_off()
+            self._target.power_off()
             return OK
         return UNKNOWN
 
@@ -299,7 +250,7 @@ class Session:
     # -- registers, memory, points --------------------------------------------------------
 
     def _write(self, register: registers.Register, value: bytes) -> bytes:
-        done = registers.write(self._owner.machine, register, int.from_bytes(value, "little"))
+        done = registers.write(self._target.machine, register, int.from_bytes(value, "little"))
         return OK if done else FAILED
 
     def _write_all(self, values: bytes) -> bytes:
@@ -314,13 +265,13 @@ class Session:
         return OK
 
     def _load(self, address: int, length: int) -> bytes:
-        machine, physical = self._owner.machine, self._monitor.physical
+        machine, physical = self._target.machine, self._monitor.physical
         length = min(length, packets.LONGEST // 2 - 1)
         data = memory.load(machine, address, length, physical=physical)
         return data.hex().encode() if data or not length else NO_MEMORY
 
     def _store(self, address: int, data: bytes) -> bytes:
-        machine, physical = self._owner.machine, self._monitor.physical
+        machine, physical = self._target.machine, self._monitor.physical
         return OK if memory.store(machine, address, data, physical=physical) else NO_MEMORY
 
     def _store_binary(self, rest: bytes) -> bytes:
@@ -329,22 +280,6 @@ class Session:
             return self._store(_pair(where.decode("ascii"))[0], packets.unescape(data))
         except (ValueError, IndexError):
             return FAILED
-
-    def _point(self, rest: str, *, insert: bool) -> bytes:
-        kind, address, length = rest.partition(";")[0].split(",")[:3]
-        if kind not in (_SOFTWARE, _HARDWARE, *_WORDS):
-            return UNKNOWN
-        start, size = int(address, 16), int(length, 16)
-        point = (kind, start, size if kind in _WORDS else 0)
-        if not insert:
-            self._points.pop(point, None)
-            return OK
-        alike = sum((known[0] in _WORDS) == (kind in _WORDS) for known in self._points)
-        room = WATCHPOINTS_MAX if kind in _WORDS else BREAKPOINTS_MAX
-        if alike >= room or start >= 1 << 64 or (kind in _WORDS and not 0 < size <= 1 << 32):
-            return FAILED
-        self._points[point] = None
-        return OK
 
 
 def _pair(text: str) -> tuple[int, int]:

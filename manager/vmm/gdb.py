@@ -15,7 +15,7 @@ from manager.backends.outbox import Outbox
 from manager.backends.tcp import TcpAddress
 from manager.backends.unix import UnixAddress
 from manager.backends.watch import READ, WRITE, Watch
-from manager.debug.session import Session
+from manager.debug.session import GdbSession
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Gdb
@@ -39,7 +39,7 @@ class GdbListener:
         self._client: socket.socket | None = None
         self._watch: Watch | None = None
         self._outbox = Outbox(CLIENT_LIMIT, noted=False)
-        self._session: Session | None = None
+        self._session: GdbSession | None = None
         if wanted.wait:
             owner.hold(True)
 
@@ -66,7 +66,7 @@ class GdbListener:
             self._outbox = Outbox(CLIENT_LIMIT, noted=False)
             self._watch = Watch(self._selector, client.fileno(), self._ready)
             self._watch.want(READ)
-            self._session = Session(self._owner, self._send)
+            self._session = GdbSession(self._owner, self._send)
             self._owner.publish("debugger-attached")
 
     def _ready(self, events: int) -> None:

@@ -14,14 +14,14 @@ from manager.cpu.state import CpuState
 from manager.debug import packets
 from manager.debug.packets import Interrupt, Reader, frame
 from manager.debug.paging import translate
-from manager.debug.session import Session
+from manager.debug.session import GdbSession
 from manager.graph.build import load_graph
 from manager.machine.machine import Machine
 
 HELLO = Path(__file__).parents[3] / "machines/hello.toml"
 
 
-class Owner:
+class Target:
     """Stands for the process that owns the machine."""
 
     def __init__(self) -> None:
@@ -49,9 +49,9 @@ class Gdb:
     """Sends packets and collects the answers."""
 
     def __init__(self) -> None:
-        self.owner = Owner()
+        self.target = Target()
         self.sent = bytearray()
-        self.session = Session(self.owner, self.sent.extend)
+        self.session = GdbSession(self.target, self.sent.extend)
 
     def ask(self, packet: bytes) -> bytes:
         """The content of the answer; empty when there is none yet or it is empty."""
@@ -66,8 +66,8 @@ class Gdb:
     def run(self, nanoseconds: int = 50_000_000) -> bytes:
         """Let the machine run, if gdb lets it, and return what gdb was told."""
         self.sent.clear()
-        if not self.owner.held:
-            self.owner.machine.run(self.owner.machine.now() + nanoseconds)
+        if not self.target.held:
+            self.target.machine.run(self.target.machine.now() + nanoseconds)
         return self.answer()
 
 
@@ -105,7 +105,7 @@ def test_escapes_go_there_and_back(data: bytes) -> None:
 
 
 def test_machine_stands_still_while_gdb_has_it(gdb: Gdb) -> None:
-    assert gdb.owner.held
+    assert gdb.target.held
     assert gdb.ask(b"?") == b"S05"
 
 
@@ -134,7 +134,7 @@ def test_breakpoint_is_reported_with_its_kind(gdb: Gdb) -> None:
     gdb.ask(b"vCont;c")
 
     assert gdb.run() == b"T05thread:1;swbreak:;"
-    assert gdb.owner.held
+    assert gdb.target.held
     gdb.ask(b"c")
     assert gdb.run() == b"T05thread:1;hwbreak:;"
     assert gdb.ask(b"p8") == (0x7C04).to_bytes(4, "little").hex().encode()
@@ -146,7 +146,7 @@ def test_removed_breakpoint_stops_nobody(gdb: Gdb) -> None:
     gdb.ask(b"c")
 
     assert gdb.run() == b""
-    assert not gdb.owner.held
+    assert not gdb.target.held
 
 
 def test_step_is_one_instruction(gdb: Gdb) -> None:
@@ -163,12 +163,12 @@ def test_interrupt_stops_a_machine_that_runs(gdb: Gdb) -> None:
     gdb.sent.clear()
     gdb.session.receive(b"\x03")
 
-    assert gdb.owner.held
+    assert gdb.target.held
     assert gdb.answer() == b"T02thread:1;"
 
 
 def test_memory_reads_end_where_memory_does(gdb: Gdb) -> None:
-    code = gdb.owner.machine.memory.read(0x7C00, 4).hex().encode()
+    code = gdb.target.machine.memory.read(0x7C00, 4).hex().encode()
 
     assert gdb.ask(b"m7c00,4") == code
     assert gdb.ask(b"m9fffe,10") == b"0000"
@@ -182,7 +182,7 @@ def test_detached_machine_goes_on_without_breakpoints(gdb: Gdb) -> None:
     gdb.ask(b"Z0,7c02,1")
 
     assert gdb.ask(b"D") == b"OK"
-    assert not gdb.owner.held
+    assert not gdb.target.held
     assert gdb.run() == b""
 
 
@@ -194,7 +194,7 @@ def test_way_back_without_a_record_ends_at_once(gdb: Gdb) -> None:
 def test_kill_pulls_the_plug(gdb: Gdb) -> None:
     gdb.ask(b"k")
 
-    assert gdb.owner.powered_off
+    assert gdb.target.powered_off
 
 
 def test_end_of_the_machine_is_an_exit(gdb: Gdb) -> None:
@@ -256,7 +256,7 @@ def test_no_packet_is_too_strange(content: bytes) -> None:
 
     assert isinstance(next(Reader().feed(frame(b"x"))), bytes)
     _ONE.session.receive(b"\x03" + frame(b"?"))
-    assert _ONE.owner.machine.now() == 0
+    assert _ONE.target.machine.now() == 0
 
 
 def test_interrupt_in_a_stream_is_told_from_packets() -> None:
