@@ -68,8 +68,7 @@ void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end)
 /* The first code was translated from a page: stores to it must be seen, whatever their mapping. */
 EXPORT void tlb_protect_code_x86_64(void *uc, uint64_t ram_address)
 {
-    struct engine *e = running_engine;
-    (void)uc;
+    struct engine *e = engine_of_uc(uc);
     for (int i = 0; i < e->ram_count; i++) {
         const struct ram *ram = &e->ram[i];
         if (ram_address - ram->start < ram->length) {
@@ -84,8 +83,7 @@ EXPORT void tlb_protect_code_x86_64(void *uc, uint64_t ram_address)
 /* The last code of a page is gone. */
 EXPORT void tlb_unprotect_code_x86_64(void *uc, uint64_t ram_address)
 {
-    struct engine *e = running_engine;
-    (void)uc;
+    struct engine *e = engine_of_uc(uc);
     if (e != NULL && ram_address >> PAGE_BITS < e->code_pages)
         e->has_code[ram_address >> PAGE_BITS] = 0;
 }
@@ -100,7 +98,7 @@ EXPORT void tlb_reset_dirty_by_vaddr_x86_64(void *cs, uint64_t start, uint64_t l
 
 EXPORT void tb_flush_x86_64(void *cs)
 {
-    struct engine *e = running_engine;
+    struct engine *e = engine_of(cs);
     unicorn.tb_flush(cs);
     if (e == NULL)
         return;
@@ -117,7 +115,7 @@ EXPORT void tb_flush_x86_64(void *cs)
 EXPORT void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, int length,
                                                 uintptr_t host_pc)
 {
-    struct engine *e = running_engine;
+    struct engine *e = engine_of_uc(uc);
     e->stored_page = start >> PAGE_BITS;
     if (!holds_code(e, e->stored_page))
         return;
@@ -132,7 +130,7 @@ EXPORT void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t 
 /* After such a store: may the next ones go straight to RAM? */
 EXPORT void tlb_set_dirty_x86_64(void *cs, uint64_t virtual)
 {
-    struct engine *e = running_engine;
+    struct engine *e = engine_of(cs);
     if (!holds_code(e, e->stored_page))
         unicorn.tlb_set_dirty(cs, virtual);
 }

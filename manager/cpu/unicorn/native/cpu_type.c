@@ -23,14 +23,9 @@ struct cpu *cpu_make(struct engine *e, int number)
     return c;
 }
 
-/* The engine, if it is open; else NULL with an exception set. */
-static struct engine *open_engine(PyObject *self)
+static struct engine *engine_of_cpu(PyObject *self)
 {
-    struct engine *e = ((struct cpu *)self)->engine;
-    if (e != NULL && e->uc != NULL)
-        return e;
-    PyErr_SetString(PyExc_RuntimeError, "the engine is closed");
-    return NULL;
+    return opened((PyObject *)((struct cpu *)self)->engine);
 }
 
 /* The platform holds the CPU and the CPU the platform's methods: a cycle for the collector. */
@@ -78,7 +73,7 @@ static PyObject *cpu_connect(PyObject *self, PyObject *platform)
 
 static PyObject *cpu_set_intr(PyObject *self, PyObject *level)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     int asserted = PyObject_IsTrue(level);
     if (asserted < 0 || e == NULL)
         return NULL;
@@ -93,7 +88,7 @@ static PyObject *cpu_set_intr(PyObject *self, PyObject *level)
 
 static PyObject *cpu_nmi(PyObject *self, PyObject *unused)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     (void)unused;
     if (e == NULL)
         return NULL;
@@ -104,7 +99,7 @@ static PyObject *cpu_nmi(PyObject *self, PyObject *unused)
 
 static PyObject *cpu_can_interrupt(PyObject *self, PyObject *unused)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     (void)unused;
     return e != NULL ? PyBool_FromLong(takes_interrupt(e)) : NULL;
 }
@@ -113,7 +108,7 @@ static PyObject *cpu_can_interrupt(PyObject *self, PyObject *unused)
 
 static PyObject *cpu_peek(PyObject *self, PyObject *args)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     unsigned offset, length;
     if (e == NULL || !PyArg_ParseTuple(args, "II", &offset, &length))
         return NULL;
@@ -126,7 +121,7 @@ static PyObject *cpu_peek(PyObject *self, PyObject *args)
 
 static PyObject *cpu_poke(PyObject *self, PyObject *args)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     unsigned offset;
     Py_buffer data;
     if (e == NULL || !PyArg_ParseTuple(args, "Iy*", &offset, &data))
@@ -145,7 +140,7 @@ static PyObject *cpu_poke(PyObject *self, PyObject *args)
 /* Clears what no record holds, so that a used CPU is as good as a new one. */
 static PyObject *cpu_forget(PyObject *self, PyObject *unused)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     (void)unused;
     if (e == NULL)
         return NULL;
@@ -164,7 +159,7 @@ static PyObject *cpu_forget(PyObject *self, PyObject *unused)
 /* Rebuilds what Unicorn derives from the fields that were poked. */
 static PyObject *cpu_derive(PyObject *self, PyObject *unused)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     (void)unused;
     if (e == NULL)
         return NULL;
@@ -182,14 +177,14 @@ static PyObject *cpu_derive(PyObject *self, PyObject *unused)
 
 static PyObject *cpu_get_halted(PyObject *self, void *unused)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     (void)unused;
     return e != NULL ? PyBool_FromLong(FIELD(uint32_t, e->cs, CS_HALTED)) : NULL;
 }
 
 static int cpu_set_halted(PyObject *self, PyObject *value, void *unused)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     int halted = value != NULL ? PyObject_IsTrue(value) : -1;
     (void)unused;
     if (halted < 0 || e == NULL)
@@ -200,7 +195,7 @@ static int cpu_set_halted(PyObject *self, PyObject *value, void *unused)
 
 static PyObject *cpu_get_nmi_pending(PyObject *self, void *unused)
 {
-    struct engine *e = open_engine(self);
+    struct engine *e = engine_of_cpu(self);
     (void)unused;
     if (e == NULL)
         return NULL;

@@ -91,7 +91,8 @@ EXPORT void cpu_watchpoint_remove_by_ref_x86_64(void *cs, void *watchpoint)
 EXPORT int cpu_watchpoint_address_matches_x86_64(void *cs, uint64_t address, uint64_t length)
 {
     void *env = (char *)cs + CS_TO_ENV;
-    int access = running_engine ? debugger_watches(running_engine, address, length) : 0;
+    const struct engine *e = engine_of(cs);
+    int access = e != NULL ? debugger_watches(e, address, length) : 0;
     if (!(dr(env, 7) & 0xff))
         return access;
     if (watched(env, address, length, MEMORY_READ))

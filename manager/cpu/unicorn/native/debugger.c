@@ -148,7 +148,10 @@ int debugger_watches(const struct engine *e, uint64_t address, uint64_t length)
 
 PyObject *engine_set_breakpoints(PyObject *self, PyObject *addresses)
 {
-    struct debugger *d = &((struct engine *)self)->debugger;
+    struct engine *e = opened(self);
+    if (e == NULL)
+        return NULL;
+    struct debugger *d = &e->debugger;
     PyObject *list = PySequence_Fast(addresses, "breakpoints are a sequence of addresses");
     if (list == NULL)
         return NULL;
@@ -170,7 +173,9 @@ PyObject *engine_set_breakpoints(PyObject *self, PyObject *addresses)
 
 PyObject *engine_set_watchpoints(PyObject *self, PyObject *wanted)
 {
-    struct engine *e = (struct engine *)self;
+    struct engine *e = opened(self);
+    if (e == NULL)
+        return NULL;
     struct debugger *d = &e->debugger;
     PyObject *list = PySequence_Fast(wanted, "watchpoints are (address, length, access)");
     if (list == NULL)
@@ -196,7 +201,9 @@ PyObject *engine_set_watchpoints(PyObject *self, PyObject *wanted)
 
 PyObject *engine_pass(PyObject *self, PyObject *step)
 {
-    struct engine *e = (struct engine *)self;
+    struct engine *e = opened(self);
+    if (e == NULL)
+        return NULL;
     struct debugger *d = &e->debugger;
     int wanted = PyObject_IsTrue(step);
     if (wanted < 0)

@@ -11,6 +11,47 @@ enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_HOOK_INSN_INVALID = 1 <
 
 struct engine *running_engine;
 
+/* ---- all engines of the process ---- */
+
+static struct engine *engines;
+
+void engine_join(struct engine *e)
+{
+    e->next = engines;
+    engines = e;
+}
+
+void engine_leave(struct engine *e)
+{
+    for (struct engine **place = &engines; *place != NULL; place = &(*place)->next)
+        if (*place == e) {
+            *place = e->next;
+            return;
+        }
+}
+
+struct engine *engine_of(const void *cs)
+{
+    if (running_engine != NULL && running_engine->cs == cs)
+        return running_engine;
+    struct engine *e = engines;
+    while (e != NULL && e->cs != cs)
+        e = e->next;
+    return e;
+}
+
+struct engine *engine_of_uc(const void *uc)
+{
+    if (running_engine != NULL && running_engine->uc == uc)
+        return running_engine;
+    struct engine *e = engines;
+    while (e != NULL && e->uc != uc)
+        e = e->next;
+    return e;
+}
+
+/* ---- hooks ---- */
+
 static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64_t address,
                                                   uint32_t size)
 {

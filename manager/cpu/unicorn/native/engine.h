@@ -94,6 +94,7 @@ struct cpu {
 
 struct engine {
     PyObject_HEAD
+    struct engine *next; /* of those that are open */
     struct cpu *cpu;
     void *uc;
     char *cs;
@@ -142,8 +143,14 @@ struct engine {
     PyObject *mapped;       /* list of objects that must outlive the engine */
 };
 
-/* The engine inside uc_emu_start, for the functions that take Unicorn's places. */
+/* The engine inside uc_emu_start: whose code called the functions that take Unicorn's places. */
 extern struct engine *running_engine;
+
+/* The engine that a CPUState or a uc_engine belongs to, running or not; NULL while it is made. */
+struct engine *engine_of(const void *cs);
+struct engine *engine_of_uc(const void *uc);
+void engine_join(struct engine *e);
+void engine_leave(struct engine *e);
 
 /* Let time pass that no code accounts for. */
 static inline void charge(struct engine *e, uint64_t ticks)
@@ -247,6 +254,9 @@ int add_hooks(struct engine *e);
 const char *layout_mistake(struct engine *e);
 bool interposed(struct engine *e);
 void correct_features(struct engine *e);
+
+/* The engine itself, if it is open; else NULL with an exception set. */
+struct engine *opened(PyObject *engine);
 
 /* cpu_type.c: the Python type, and one of an engine's CPUs; NULL with an exception set. */
 PyObject *cpu_type(void);

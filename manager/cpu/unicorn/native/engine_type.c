@@ -16,6 +16,15 @@ int unicorn_failed(const char *what, int error)
     return -1;
 }
 
+struct engine *opened(PyObject *engine)
+{
+    struct engine *e = (struct engine *)engine;
+    if (e != NULL && e->uc != NULL)
+        return e;
+    PyErr_SetString(PyExc_RuntimeError, "the engine is closed");
+    return NULL;
+}
+
 static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"cpu_model", "code_buffer", NULL};
@@ -59,6 +68,7 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
     }
     correct_features(e);
     contain_crashes();
+    engine_join(e);
 
     if ((error = add_hooks(e)) != 0)
         return unicorn_failed("adding hooks", error);
@@ -81,6 +91,7 @@ static int engine_clear(PyObject *self)
 {
     struct engine *e = (struct engine *)self;
     Py_CLEAR(e->cpu);
+    engine_leave(e);
     Py_CLEAR(e->msr_watch);
     Py_CLEAR(e->raised);
     if (e->crashed) { /* nothing of it can be trusted, closing it neither */
@@ -120,10 +131,11 @@ static void engine_dealloc(PyObject *self)
 
 static PyObject *engine_set_a20(PyObject *self, PyObject *enabled)
 {
+    struct engine *e = opened(self);
     int on = PyObject_IsTrue(enabled);
-    if (on < 0)
+    if (on < 0 || e == NULL)
         return NULL;
-    unicorn.set_a20(((struct engine *)self)->cs, on);
+    unicorn.set_a20(e->cs, on);
     Py_RETURN_NONE;
 }
 
@@ -135,10 +147,11 @@ static PyObject *engine_watch_msrs(PyObject *self, PyObject *watch)
 
 static PyObject *engine_invalidate(PyObject *self, PyObject *args)
 {
+    struct engine *e = opened(self);
     unsigned long long start, end;
-    if (!PyArg_ParseTuple(args, "KK", &start, &end))
+    if (e == NULL || !PyArg_ParseTuple(args, "KK", &start, &end))
         return NULL;
-    code_pages_invalidate((struct engine *)self, start, end);
+    code_pages_invalidate(e, start, end);
     Py_RETURN_NONE;
 }
 
@@ -153,13 +166,9 @@ static PyObject *engine_get_fault(PyObject *self, void *unused)
 
 static PyObject *engine_get_cpus(PyObject *self, void *unused)
 {
-    struct engine *e = (struct engine *)self;
+    struct engine *e = opened(self);
     (void)unused;
-    if (e->cpu == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the engine is closed");
-        return NULL;
-    }
-    return PyTuple_Pack(1, e->cpu);
+    return e != NULL ? PyTuple_Pack(1, e->cpu) : NULL;
 }
 
 static PyMethodDef engine_methods[] = {

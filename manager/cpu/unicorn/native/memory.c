@@ -67,10 +67,10 @@ static void write_mmio(void *uc, uint64_t offset, unsigned size, uint64_t value,
 
 PyObject *engine_map_ram(PyObject *self, PyObject *args)
 {
-    struct engine *e = (struct engine *)self;
+    struct engine *e = opened(self);
     unsigned long long base, offset, length;
     PyObject *memory;
-    if (!PyArg_ParseTuple(args, "KOKK", &base, &memory, &offset, &length))
+    if (e == NULL || !PyArg_ParseTuple(args, "KOKK", &base, &memory, &offset, &length))
         return NULL;
     /* The memoryview keeps the buffer exported, hence in place, for the engine's lifetime. */
     PyObject *view = PyMemoryView_FromObject(memory);
@@ -96,11 +96,11 @@ PyObject *engine_map_ram(PyObject *self, PyObject *args)
 
 PyObject *engine_map_rom(PyObject *self, PyObject *args)
 {
-    struct engine *e = (struct engine *)self;
+    struct engine *e = opened(self);
     unsigned long long base;
     PyObject *memory;
     size_t hook;
-    if (!PyArg_ParseTuple(args, "KO", &base, &memory))
+    if (e == NULL || !PyArg_ParseTuple(args, "KO", &base, &memory))
         return NULL;
     PyObject *view = PyMemoryView_FromObject(memory);
     if (view == NULL)
@@ -122,9 +122,9 @@ PyObject *engine_map_rom(PyObject *self, PyObject *args)
 
 PyObject *engine_map_hole(PyObject *self, PyObject *args)
 {
-    struct engine *e = (struct engine *)self;
+    struct engine *e = opened(self);
     unsigned long long base, length;
-    if (!PyArg_ParseTuple(args, "KK", &base, &length))
+    if (e == NULL || !PyArg_ParseTuple(args, "KK", &base, &length))
         return NULL;
     int error = unicorn.mmio_map(e->uc, base, length, read_hole, NULL, write_hole, NULL);
     if (error != 0) {
@@ -136,10 +136,10 @@ PyObject *engine_map_hole(PyObject *self, PyObject *args)
 
 PyObject *engine_map_mmio(PyObject *self, PyObject *args)
 {
-    struct engine *e = (struct engine *)self;
+    struct engine *e = opened(self);
     unsigned long long base, length;
     PyObject *read, *write;
-    if (!PyArg_ParseTuple(args, "KKOO", &base, &length, &read, &write))
+    if (e == NULL || !PyArg_ParseTuple(args, "KKOO", &base, &length, &read, &write))
         return NULL;
     PyObject *device = PyTuple_Pack(3, self, read, write);
     if (device == NULL)

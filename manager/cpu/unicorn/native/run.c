@@ -27,15 +27,15 @@ static bool as_ticks(PyObject *time, uint64_t *ticks)
 
 PyObject *engine_run(PyObject *self, PyObject *deadline)
 {
-    struct engine *e = (struct engine *)self;
-    if (!as_ticks(deadline, &e->deadline))
+    struct engine *e = opened(self);
+    if (e == NULL || !as_ticks(deadline, &e->deadline))
         return NULL;
     if (running_engine != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "an engine is already running");
         return NULL;
     }
-    if (e->crashed || e->uc == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the engine has crashed or is closed");
+    if (e->crashed) {
+        PyErr_SetString(PyExc_RuntimeError, "the engine has crashed");
         return NULL;
     }
     if (e->cpu->calls[0] == NULL) {

@@ -11,7 +11,7 @@ enum { PROT_STORE = 2 };
 EXPORT bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int access,
                                     int mmu_index, bool probe, uintptr_t host_pc)
 {
-    struct engine *e = running_engine;
+    struct engine *e = engine_of(cs);
     if (e != NULL) {
         e->fill_address = address;
         e->fill_access = access;
@@ -42,7 +42,7 @@ EXPORT void tlb_set_page_with_attrs_x86_64(void *cs, uint64_t virtual, uint64_t 
                                            uint32_t attributes, int protection, int mmu_index,
                                            uint64_t size)
 {
-    struct engine *e = running_engine;
+    struct engine *e = engine_of(cs);
     if (physical >> PHYSICAL_BITS)
         refuse_physical(e, mmu_index);
     unicorn.tlb_set_page(cs, virtual, physical, attributes, protection, mmu_index, size);
