@@ -89,7 +89,7 @@ class Machine:
         Without a name it is the machine's console: the port on stdio, else the one of `[ready]`,
         else COM1, else the first. Raises UsageError.
         """
-        from manager.vmm.wiring import console_of, resolve_port
+        from manager.graph.port_names import console_of, resolve_port
 
         graph = self.core.graph
         ids = [node.id for node in graph.serial_ports()]

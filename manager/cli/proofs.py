@@ -65,7 +65,7 @@ def inputs_of(
 
 def port_of(graph: Graph, wanted: str | None) -> str:
     """The id of a port, the console's unless named. Raises UsageError."""
-    from manager.vmm.wiring import console_of, resolve_port
+    from manager.graph.port_names import console_of, resolve_port
 
     ids = [node.id for node in graph.serial_ports()]
     return resolve_port(ids, wanted, console_of(graph))

@@ -16,10 +16,11 @@ from manager.backends import factory
 from manager.backends.null import NullBackend
 from manager.backends.stdio import StdioBackend
 from manager.errors import ExitCode, UsageError
+from manager.graph.port_names import console_of, resolve_port
 from manager.vmm.hosts import listen_for_gdb
 from manager.vmm.outcome import Outcome
 from manager.vmm.owner import Owner
-from manager.vmm.wiring import Wire, Wiring, console_of, resolve_port
+from manager.vmm.wiring import Wire, Wiring
 
 if TYPE_CHECKING:
     from manager.backends.backend import Backend

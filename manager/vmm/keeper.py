@@ -127,8 +127,8 @@ class Keeper:
 
     def watch(self) -> None:
         """Nobody waits for the machine to get ready: do so, in order to keep it."""
+        from manager.graph.port_names import resolve_port
         from manager.machine.expectation import Expectation, Until, compile_pattern
-        from manager.vmm.wiring import resolve_port
 
         declared = self._owner.machine.graph.ready
         wires = self._owner.wiring.wires

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from manager.errors import ExitCode, VmmgrError
+from manager.graph.port_names import console_of, resolve_port
 from manager.state.home import Home
 from manager.state.paths import MachinePaths
 from manager.state.port_log import set_aside
@@ -19,7 +20,7 @@ from manager.vmm.keeper import Keeper
 from manager.vmm.origin import Origin, declares, make
 from manager.vmm.outcome import Outcome
 from manager.vmm.owner import OnTerm, Owner
-from manager.vmm.wiring import Wire, Wiring, console_of, resolve_port
+from manager.vmm.wiring import Wire, Wiring
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph

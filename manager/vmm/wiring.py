@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.backends.failed import FailedBackend
 from manager.backends.scrollback import Scrollback
-from manager.errors import HostError, UsageError
+from manager.errors import HostError
+from manager.graph.port_names import resolve_port
 from manager.state.port_log import PortLog, tail
 
 if TYPE_CHECKING:
     from manager.backends.backend import Backend
-    from manager.graph.nodes import Graph
     from manager.machine.serial_port import SerialPort
 
 BACKLOG_LIMIT = 1024 * 1024
@@ -223,31 +223,3 @@ class Wiring:
         """Pass on the rest of every port and end."""
         for wire in self.wires.values():
             wire.close()
-
-
-def resolve_port(ids: Iterable[str], wanted: str | None, console: str | None) -> str:
-    """The id of the port that `wanted` (com1, lpc.com1, 4, slots.4) means. Raises UsageError."""
-    known = list(ids)
-    if wanted is None:
-        if console is None:
-            raise UsageError("the machine has no serial port")
-        return console
-    for candidate in (wanted, f"lpc.{wanted}", f"slots.{wanted}"):
-        if candidate in known:
-            return candidate
-    raise UsageError(
-        f"the machine has no port {wanted!r}",
-        help=f"its ports: {', '.join(known)}" if known else "it has no serial ports",
-    )
-
-
-def console_of(graph: Graph) -> str | None:
-    """The port meant when none is named: on stdio, else the one to get ready, else the first."""
-    ports = graph.serial_ports()
-    ids = [node.id for node in ports]
-    on_stdio = [node.id for node in ports if node.backend and node.backend.type == "stdio"]
-    if on_stdio:
-        return on_stdio[0]
-    if graph.ready is not None:
-        return resolve_port(ids, graph.ready.port, None)
-    return "lpc.com1" if "lpc.com1" in ids else ids[0] if ids else None

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _log_of(situation: Situation, port: str | None) -> Path:
-    from manager.vmm.wiring import resolve_port
+    from manager.graph.port_names import resolve_port
 
     record = situation.record
     if record is None:

@@ -10,16 +10,10 @@ import pytest
 
 from manager.errors import UsageError
 from manager.graph.nodes import Ready
+from manager.graph.port_names import console_of, resolve_port
 from manager.vmm.outcome import Outcome
 from manager.vmm.owner import Owner
-from manager.vmm.wiring import (
-    BACKLOG_LIMIT,
-    PENDING_LIMIT,
-    Wire,
-    Wiring,
-    console_of,
-    resolve_port,
-)
+from manager.vmm.wiring import BACKLOG_LIMIT, PENDING_LIMIT, Wire, Wiring
 
 
 class Slow:
