@@ -63,7 +63,7 @@ def _restoring(mib: int, effort: Effort) -> list[Row]:
         machine = Machine.power_on(graph)
         while not machine.ports["lpc.com1"].take_output():
             machine.run(machine.now() + 10_000_000)
-        store.commit(machine.image())
+        store.commit(machine.run_to_image())
         machine.close()
         del machine
         attempts: dict[str, Attempt] = {

@@ -140,7 +140,7 @@ def _pages_of(region: Any) -> range:
 
 
 def _save(store: Any, machine: Any, tag: str) -> Path:
-    path: Path = store.commit(machine.image(), tag)
+    path: Path = store.commit(machine.run_to_image(), tag)
     return path
 
 

@@ -275,7 +275,7 @@ class Machine:
         from manager.snapshot.write import write_snapshot
 
         directory = Path(path)
-        write_snapshot(directory, self.core.image())
+        write_snapshot(directory, self.core.run_to_image())
         return Snapshot.open(directory)
 
     def close(self) -> None:

@@ -97,7 +97,7 @@ def show_devices(devices: Mapping[str, Mapping[str, Any]]) -> str:
     """A line for each device, with its plain fields."""
     rows = []
     for id, state in devices.items():
-        if id in ("cpu", "time", "rom"):
+        if id.startswith("cpu.") or id in ("time", "rom"):
             continue
         fields = " ".join(f"{name}={_shown(value)}" for name, value in _plain_fields(state))
         rows.append(f"  {id:<18} {fields}".rstrip()[:_WIDEST])

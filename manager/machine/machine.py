@@ -4,47 +4,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
 
 from manager.boot import firmware, firmware_tables, loader
 from manager.bus.clock import Clock
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory, RamRegion
 from manager.bus.ports import PortBus
-from manager.bus.record import Record, uint
+from manager.bus.record import Record
 from manager.cpu.engine import Cpu, Hit, PcEngine, Stop
 from manager.cpu.state import CpuState
 from manager.devices.rom import Rom, RomState
 from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph
-from manager.machine import engines
+from manager.machine import engines, state
 from manager.machine.board import Board, Outside
 from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
 from manager.machine.platform import PcPlatform
-from manager.machine.serial_port import SerialPort, SerialPortState
+from manager.machine.serial_port import SerialPort
 from manager.machine.trace import Trace
 from manager.snapshot.image import Image
 from manager.snapshot.image import RamRegion as SavedRegion
 from manager.snapshot.read import Snapshot
 
-CPU_ID = "cpu"
-TIME_ID = "time"
-ROM_ID = "rom"
-INPUT_SUFFIX = ".input"
 RESET_TIME = 1_000_000
 """ns for which a reset holds the machine, PCI's shortest; so one that resets for ever gets on."""
-
-
-@dataclass(slots=True)
-class TimeState(Record):
-    """Virtual time, as the engine counts it."""
-
-    TYPE: ClassVar[str] = "time"
-
-    ticks: int = uint(64, "virtual time since power-on", unit="1/4 ns")
-    charged: int = uint(64, "the part of it that was not spent on code", unit="1/4 ns")
 
 
 class Machine:
@@ -133,9 +117,9 @@ class Machine:
         memory = Memory([RamRegion(base, mapped) for base, mapped in snapshot.map_ram()])
         rom = None
         if isinstance(graph.boot, FirmwareBoot):
-            rom = Rom(snapshot.record(ROM_ID, RomState))
+            rom = Rom(snapshot.record(state.ROM_ID, RomState))
         machine = cls(graph, engine or engines.make(graph), memory, rom)
-        machine._load(snapshot)
+        state.load(snapshot, machine.engine, machine._board)
         return machine
 
     @property
@@ -206,8 +190,8 @@ class Machine:
             if not self.cpu.interrupts_enabled:
                 self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
         elif stop is Stop.SHUTDOWN:
-            state = self.cpu.read_state()
-            self._end("triple-fault", ExitCode.GUEST_FAULT, f"triple fault at {_place(state)}")
+            place = _place(self.cpu.read_state())
+            self._end("triple-fault", ExitCode.GUEST_FAULT, f"triple fault at {place}")
         elif stop is Stop.FAULT:
             place = _place(self.cpu.read_state())
             detail = f"the engine cannot go on at {place}: {self.engine.fault}"
@@ -257,8 +241,11 @@ class Machine:
 
     # -- snapshots ------------------------------------------------------------------------
 
-    def image(self) -> Image:
-        """All that a snapshot holds. Input on its way arrives first, which takes a nanosecond."""
+    def run_to_image(self) -> Image:
+        """Run until no input is on its way, then say all that a snapshot holds.
+
+        Input arrives within a nanosecond or so; a block that a debugger has stopped in is finished.
+        """
         from manager.graph import identity
 
         self._finish_block()
@@ -295,36 +282,12 @@ class Machine:
         """
         if not as_it_is:
             self._finish_block()
-        ticks, charged = self.engine.time
-        records: dict[str, Record] = {
-            CPU_ID: self.cpu.read_state(),
-            TIME_ID: TimeState(ticks, charged),
-        }
-        if self._rom is not None:
-            records[ROM_ID] = self._rom.save()
-        records |= {id: device.save() for id, device in self._board.devices.items()}
-        records |= {id + INPUT_SUFFIX: port.save() for id, port in self.ports.items()}
-        return records
-
-    def _load(self, snapshot: Snapshot) -> None:
-        devices = self._board.devices
-        states = {id: snapshot.record(id, device.STATE) for id, device in devices.items()}
-        inputs = {id: snapshot.record(id + INPUT_SUFFIX, SerialPortState) for id in self.ports}
-        cpu = snapshot.record(CPU_ID, CpuState)
-        time = snapshot.record(TIME_ID, TimeState)
-
-        self.engine.time = (time.ticks, time.charged)
-        self.cpu.write_state(cpu)
-        for id, state in inputs.items():
-            self.ports[id].load(state)
-        for id, device in devices.items():
-            device.load(states[id])
-        self._board.settle()
+        return state.save(self.engine, self._rom, self._board)
 
     def close(self) -> None:
         """Let go of the host's resources."""
         self.trace.close()
 
 
-def _place(state: CpuState) -> str:
-    return f"{state.cs.selector:04x}:{state.rip:x}"
+def _place(cpu: CpuState) -> str:
+    return f"{cpu.cs.selector:04x}:{cpu.rip:x}"

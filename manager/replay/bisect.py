@@ -77,7 +77,7 @@ def first(question: Question, holds: Holds, folder: Path) -> Found:
     machine = question.start(low)
     if holds(machine):
         raise UsageError(f"it holds at {seconds(low)} already", help="give an earlier --good")
-    saved = write_snapshot(folder / "good", machine.image()).directory
+    saved = write_snapshot(folder / "good", machine.run_to_image()).directory
     saved_at = low
     found = question.go(restored(question.graph, open_snapshot(saved)), high)
     if not holds(found):
@@ -92,7 +92,7 @@ def first(question: Question, holds: Holds, folder: Path) -> Found:
             continue
         low = middle
         if low - saved_at > SAVED_APART:
-            saved = write_snapshot(folder / f"at-{low}", machine.image()).directory
+            saved = write_snapshot(folder / f"at-{low}", machine.run_to_image()).directory
             saved_at = low
     return Found(high, rip, runs)
 
@@ -126,7 +126,7 @@ def command_holds(command: str, folder: Path) -> Holds:
     def holds(machine: Machine) -> bool:
         nonlocal count
         count += 1
-        written = write_snapshot(folder / f"probe-{count}", machine.image()).directory
+        written = write_snapshot(folder / f"probe-{count}", machine.run_to_image()).directory
         environment = {
             **os.environ,
             "VMMGR_TIME": str(machine.now()),

@@ -103,7 +103,7 @@ class Timeline:
     def take(self, machine: Machine, sent: Callable[[], Mapping[str, int]]) -> None:
         """Save the machine, which goes on; a failure is kept in `fault`, not raised."""
         began = time.monotonic()
-        image = machine.image()
+        image = machine.run_to_image()
         at = image.virtual_time
         tag = f"{AUTO}{at // 1_000_000}ms"
         self._next_at, self._next_work = at + INTERVAL, _work(machine) + WORK

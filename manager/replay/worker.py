@@ -168,7 +168,7 @@ def _save(machine: Machine, store: str, tag: str, *, goes_on: bool) -> str:
 
     # Input that is still on its way belongs to the next process, not to this state.
     waiting = machine.inputs.recall()
-    path = Store(Path(store)).commit(machine.image(), tag, goes_on=goes_on)
+    path = Store(Path(store)).commit(machine.run_to_image(), tag, goes_on=goes_on)
     for item in waiting:
         machine.inputs.schedule(item)
     return str(path)

@@ -16,6 +16,9 @@ from manager.snapshot.faults import START_OVER, corrupt
 from manager.snapshot.manifest import ChunkEntry, Manifest, ManifestError, parse
 from manager.snapshot.write import DEVICE, SCHEMA
 
+RENAMED = {"cpu": "cpu.0"}
+"""Ids in the machine that earlier versions wrote -> what they are now."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
@@ -49,9 +52,10 @@ def decode_state(file: Path, data: bytes) -> State:
     for entry in manifest.chunks:
         payload = _payload(file, head, entry, data)
         if entry.kind == DEVICE:
-            if entry.instance in states:
-                raise _chunk_fault(file, head, entry, f"device {entry.instance} is there twice")
-            states[entry.instance] = _device_state(file, head, entry, payload)
+            id = RENAMED.get(entry.instance, entry.instance)
+            if id in states:
+                raise _chunk_fault(file, head, entry, f"device {id} is there twice")
+            states[id] = _device_state(file, head, entry, payload)
         elif entry.kind == SCHEMA and entry.version == 1 and entry.codec == "none":
             schemas = payload
         elif entry.mandatory:

@@ -168,7 +168,7 @@ class Home:
         from manager.snapshot.store import Store
 
         store = Store(self.paths.snapshots)
-        return store.commit(machine.image(), tag or store.free_tag(), goes_on=True)
+        return store.commit(machine.run_to_image(), tag or store.free_tag(), goes_on=True)
 
     def stopped(self) -> None:
         """The machine ended in order: there is nothing to go back to."""

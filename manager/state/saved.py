@@ -58,7 +58,7 @@ def save(paths: MachinePaths, machine: Machine) -> Saved:
     """
     from manager.snapshot.store import Store
 
-    path = Store(paths.snapshots).commit(machine.image())
+    path = Store(paths.snapshots).commit(machine.run_to_image())
     return Saved(path, path.stat().st_mtime)
 
 

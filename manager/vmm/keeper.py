@@ -175,7 +175,7 @@ class Keeper:
         wiring.pump()
         try:
             ports = {id: wire.so_far() for id, wire in wiring.wires.items()}
-            image = self._owner.machine.image()
+            image = self._owner.machine.run_to_image()
             if to.cache.add(to.key, image, ports, detail) is None:
                 self._say("the machine is too large for the ready cache")
         except HostError as error:

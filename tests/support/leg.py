@@ -50,7 +50,7 @@ def main() -> None:
         machine.run(at)
         machine.ports["lpc.com1"].feed(text)
     result = {"output": {id: port.take_output().hex() for id, port in machine.ports.items()}}
-    image = machine.image()
+    image = machine.run_to_image()
     if kind == "last":
         ram = hashlib.sha256()
         for region in machine.memory.regions:

@@ -40,7 +40,7 @@ def main() -> None:
         machine.run(min(arguments.until, machine.now() + arguments.slice))
         for id, port in machine.ports.items():
             output[id] += port.take_output().hex()
-    image = machine.image()
+    image = machine.run_to_image()
     if arguments.to is not None:
         write_snapshot(arguments.to, image)
     ram = hashlib.sha256()

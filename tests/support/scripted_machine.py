@@ -65,7 +65,7 @@ class FakeMachine:
     def restore(cls, graph: Graph, snapshot: Snapshot) -> FakeMachine:
         if cls.restore_error is not None:
             raise cls.restore_error
-        state = snapshot.record("cpu", FakeState)
+        state = snapshot.record("cpu.0", FakeState)
         machine = cls(graph, ((state.now, b"resumed\r\n"),))
         machine.time.value = state.now
         machine.line = bytes(state.line)
@@ -131,9 +131,9 @@ class FakeMachine:
         return self.next_event()
 
     def records(self) -> dict[str, Record]:
-        return dict(self.image().records)
+        return dict(self.run_to_image().records)
 
-    def image(self) -> Image:
+    def run_to_image(self) -> Image:
         if FakeMachine.image_error is not None:
             raise FakeMachine.image_error
         return Image(
@@ -145,7 +145,7 @@ class FakeMachine:
             identity={},
             config={},
             records={
-                "cpu": FakeState(self.now(), bytearray(self.line)),
+                "cpu.0": FakeState(self.now(), bytearray(self.line)),
                 **{id: port.save() for id, port in self.ports.items()},
             },
             ram=[RamRegion(0, bytes(8192))],

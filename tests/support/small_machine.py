@@ -46,11 +46,11 @@ def incremental(graph: Graph, store: Store) -> Path:
     machine.run(300 * MILLISECOND)
     for page in range(0x40, 0xA0, 2):
         machine.memory.write(page * PAGE, random.Random(page).randbytes(PAGE))
-    store.commit(machine.image(), "base")
+    store.commit(machine.run_to_image(), "base")
     machine = restored(graph, store, "base")
     machine.run(machine.now() + 100 * MILLISECOND)
     put_number(machine, 0)
-    path = store.commit(machine.image())
+    path = store.commit(machine.run_to_image())
     assert any(entry.delta for entry in open_snapshot(path).manifest.ram)
     return path
 
@@ -83,7 +83,7 @@ def main() -> None:
             if isinstance(region.memory, Ram):
                 region.memory.backing = None
     (folder / "mark").touch()
-    store.commit(machine.image())
+    store.commit(machine.run_to_image())
 
 
 if __name__ == "__main__":

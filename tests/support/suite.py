@@ -113,7 +113,7 @@ def run(machine: Machine, *, limit: int = 5 * SECOND, slice_: int | None = None)
         for id, port in machine.ports.items():
             outcome.output[id] += port.take_output()
     outcome.time = machine.now()
-    image = machine.image()
+    image = machine.run_to_image()
     outcome.records = {id: repr(to_plain(record)) for id, record in image.records.items()}
     ram = hashlib.sha256()
     for region in machine.memory.regions:
@@ -143,5 +143,5 @@ def passes(outcome: Outcome, *, checks: int) -> None:
 
 def through_snapshot(machine: Machine, path: Path) -> Machine:
     """The same machine in another engine, by way of a snapshot."""
-    write_snapshot(path, machine.image())
+    write_snapshot(path, machine.run_to_image())
     return Machine.restore(machine.graph, open_snapshot(path))

@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_the_machine_running_and_the_next_suspend_whole(
     store = Store(small_disk / "store")
     incremental(graph, store)
     machine = restored(graph, store)
-    store.commit(machine.image(), goes_on=goes_on)
+    store.commit(machine.run_to_image(), goes_on=goes_on)
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as stream:
         try:
@@ -173,7 +173,7 @@ def test_a_full_disk_leaves_the_machine_running_and_the_next_suspend_whole(
     machine.memory.write(0x66000, b"first")
 
     with pytest.raises(HostError, match=r"No space left.*\n.*free some space"):
-        store.commit(machine.image(), goes_on=goes_on)
+        store.commit(machine.run_to_image(), goes_on=goes_on)
     assert verify_snapshot(store.current() or small_disk).id == before
     port = machine.ports["lpc.com1"]
     port.feed(b"help\r")
@@ -181,7 +181,7 @@ def test_a_full_disk_leaves_the_machine_running_and_the_next_suspend_whole(
     assert b"help" in port.take_output()
     machine.memory.write(0x67000, b"second")
     filler.unlink()
-    store.commit(machine.image(), goes_on=goes_on)
+    store.commit(machine.run_to_image(), goes_on=goes_on)
 
     again = restored(graph, store)
     for one, other in zip(machine.memory.regions, again.memory.regions, strict=True):

@@ -70,7 +70,7 @@ def test_snapshot_of_a_machine_in_the_middle_of_a_block_is_between_two() -> None
         debugged.engine.debug_from_here(step=True)
         debugged.run(END)
 
-    image = debugged.image()
+    image = debugged.run_to_image()
 
     undisturbed.run(image.virtual_time)
     assert not debugged.engine.in_block

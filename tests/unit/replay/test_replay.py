@@ -83,7 +83,7 @@ def test_run_that_the_guest_ended_replays_to_its_end(recorded: Recorded) -> None
 
 def test_replay_goes_on_through_a_suspend(recorded: Recorded, hello: Graph, tmp_path: Path) -> None:
     session(recorded)
-    written = write_snapshot(tmp_path / "state", recorded.machine.image())
+    written = write_snapshot(tmp_path / "state", recorded.machine.run_to_image())
     recorded.recorder.end("suspended", written.id.hex())
     again = Machine.restore(hello, open_snapshot(tmp_path / "state"))
     recorded.machine = again
@@ -103,7 +103,7 @@ def test_replay_from_a_snapshot_in_the_middle(
     recorded: Recorded, hello: Graph, tmp_path: Path
 ) -> None:
     recorded.run(500 * MILLISECOND)
-    written = write_snapshot(tmp_path / "state", recorded.machine.image())
+    written = write_snapshot(tmp_path / "state", recorded.machine.run_to_image())
     recorded.recorder.saved(written.id.hex(), "middle")
     recorded.type("u\r")
     recorded.run(2 * SECOND)

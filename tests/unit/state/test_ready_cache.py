@@ -55,7 +55,7 @@ def test_kept_machine_is_found_with_its_output(hello: Graph, tmp_path: Path) -> 
     output = machine.ports["lpc.com1"].take_output()
     cache = ReadyCache(tmp_path / "ready")
 
-    cache.add("k1", machine.image(), {"lpc.com1": output}, "> ")
+    cache.add("k1", machine.run_to_image(), {"lpc.com1": output}, "> ")
     found = cache.find("k1")
 
     assert found is not None
@@ -69,7 +69,7 @@ def test_least_recently_used_goes_first(hello: Graph, tmp_path: Path) -> None:
     machine = Machine.power_on(hello)
     cache = ReadyCache(tmp_path / "ready")
     for number in range(3):
-        entry = cache.add(f"k{number}", machine.image(), {}, "")
+        entry = cache.add(f"k{number}", machine.run_to_image(), {}, "")
         assert entry is not None
         os.utime(entry.path, (number, number))
     assert cache.find("k0") is not None  # used just now
@@ -83,14 +83,14 @@ def test_least_recently_used_goes_first(hello: Graph, tmp_path: Path) -> None:
 def test_machine_larger_than_the_limit_is_not_kept(hello: Graph, tmp_path: Path) -> None:
     cache = ReadyCache(tmp_path / "ready", limit=1000)
 
-    assert cache.add("k", Machine.power_on(hello).image(), {}, "") is None
+    assert cache.add("k", Machine.power_on(hello).run_to_image(), {}, "") is None
     assert cache.entries() == []
     assert list(cache.root.iterdir()) == []
 
 
 def test_damaged_entry_is_removed_and_the_machine_boots(hello: Graph, tmp_path: Path) -> None:
     cache = ReadyCache(tmp_path / "ready")
-    entry = cache.add("k", Machine.power_on(hello).image(), {}, "")
+    entry = cache.add("k", Machine.power_on(hello).run_to_image(), {}, "")
     assert entry is not None
     state = entry.snapshot / "snapshot.vmms"
     state.chmod(0o600)
@@ -102,7 +102,7 @@ def test_damaged_entry_is_removed_and_the_machine_boots(hello: Graph, tmp_path: 
 
 def test_clear_drops_everything(hello: Graph, tmp_path: Path) -> None:
     cache = ReadyCache(tmp_path / "ready")
-    cache.add("k", Machine.power_on(hello).image(), {}, "")
+    cache.add("k", Machine.power_on(hello).run_to_image(), {}, "")
 
     assert cache.clear() == 1
     assert cache.entries() == []

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What of a machine is written down, by the ids of its parts, and how it is taken over again.
+
+RAM is not among it, nor input on its way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from manager.bus.record import Record, uint
+from manager.cpu.engine import PcEngine
+from manager.cpu.state import CpuState
+from manager.devices.rom import Rom
+from manager.machine.board import Board
+from manager.machine.serial_port import SerialPortState
+from manager.snapshot.read import Snapshot
+
+CPU_PREFIX = "cpu."
+TIME_ID = "time"
+ROM_ID = "rom"
+INPUT_SUFFIX = ".input"
+
+
+@dataclass(slots=True)
+class TimeState(Record):
+    """Virtual time, as the engine counts it."""
+
+    TYPE: ClassVar[str] = "time"
+
+    ticks: int = uint(64, "virtual time since power-on", unit="1/4 ns")
+    charged: int = uint(64, "the part of it that was not spent on code", unit="1/4 ns")
+
+
+def save(engine: PcEngine, rom: Rom | None, board: Board) -> dict[str, Record]:
+    """The state of each CPU, of time and of every device by id, in a fixed order."""
+    records: dict[str, Record] = {
+        f"{CPU_PREFIX}{number}": cpu.read_state() for number, cpu in enumerate(engine.cpus)
+    }
+    records[TIME_ID] = TimeState(*engine.time)
+    if rom is not None:
+        records[ROM_ID] = rom.save()
+    records |= {id: device.save() for id, device in board.devices.items()}
+    records |= {id + INPUT_SUFFIX: port.save() for id, port in board.ports.items()}
+    return records
+
+
+def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
+    """Take over what `save` gave. Raises as Snapshot.record does, with nothing changed."""
+    devices = board.devices
+    states = {id: snapshot.record(id, device.STATE) for id, device in devices.items()}
+    inputs = {id: snapshot.record(id + INPUT_SUFFIX, SerialPortState) for id in board.ports}
+    numbers = range(len(engine.cpus))
+    cpus = [snapshot.record(f"{CPU_PREFIX}{number}", CpuState) for number in numbers]
+    time = snapshot.record(TIME_ID, TimeState)
+
+    engine.time = (time.ticks, time.charged)
+    for cpu, cpu_state in zip(engine.cpus, cpus, strict=True):
+        cpu.write_state(cpu_state)
+    for id, input_state in inputs.items():
+        board.ports[id].load(input_state)
+    for id, device in devices.items():
+        device.load(states[id])
+    board.settle()
