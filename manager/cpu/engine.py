@@ -149,16 +149,33 @@ class Engine(Protocol):
         """Open or close the A20 gate."""
 
     def map_ram(self, base: int, memory: mmap, offset: int, length: int) -> None:
-        """Make `memory[offset:offset + length]` the RAM at physical address `base`."""
+        """Make `memory[offset:offset + length]` the RAM at physical address `base`.
+
+        A base beyond 52 bits, which no page table can name, is a home for memory of a device: the
+        guest sees it where `place_ram` puts it, and nowhere before.
+        """
+
+    def place_ram(self, home: int, base: int | None) -> None:
+        """Show the memory whose home that is at `base` from now on, or nowhere.
+
+        RAM comes first where both are, then memory in the order of mapping.
+        """
 
     def map_rom(self, base: int, memory: mmap) -> None:
         """Make `memory`, whole pages, readable and executable at `base`; stores are dropped."""
 
     def map_mmio(self, base: int, length: int, read: MmioRead, write: MmioWrite) -> None:
-        """Put a device's registers at physical addresses [base, base + length), whole pages."""
+        """Put a device's registers at physical addresses [base, base + length), multiples of 4.
+
+        They have to lie in a hole; where there is memory it comes first. Raises ValueError where
+        there are registers already.
+        """
+
+    def unmap_mmio(self, base: int) -> None:
+        """Take away the registers that begin at `base`. Raises ValueError if there are none."""
 
     def map_hole(self, base: int, length: int) -> None:
-        """Physical addresses where nothing answers: all ones."""
+        """Whole pages of physical addresses without memory: all ones but where devices answer."""
 
     def watch_msrs(self, watch: Callable[[int, int, int, int], None]) -> None:
         """Call `watch(number, value, written, refused)` at every RDMSR and WRMSR.

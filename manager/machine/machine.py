@@ -79,11 +79,10 @@ class Machine:
         self.inputs = Inputs(self.clock, self._board.deliver)
         for place, device in self._board.in_memory:
             self.engine.map_mmio(place.base, place.length, device.read_mmio, device.write_mmio)
-        taken = [(place.base, place.length) for place, _ in self._board.in_memory]
+        chips = [(rom.base, len(rom.memory))] if rom is not None else []
         if rom is not None:
             self.engine.map_rom(rom.base, rom.memory)
-            taken.append((rom.base, len(rom.memory)))
-        for base, length in memory.holes(taken):
+        for base, length in memory.holes(chips):
             self.engine.map_hole(base, length)
         platform.connect(self._board.interrupts.lapic)
         self.trace.pci(self._board.pci)

@@ -59,7 +59,6 @@ class Guest:
             taken.append((base, PAGE))
         if mmio is not None:
             self.engine.map_mmio(mmio, PAGE, lambda offset, size: offset, self._mmio_write)
-            taken.append((mmio, PAGE))
         for base, length in self.memory.holes(taken):
             self.engine.map_hole(base, length)
         if state is None:

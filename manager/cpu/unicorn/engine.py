@@ -54,7 +54,9 @@ class UnicornEngine:
         self.kick = engine.kick
         self.set_a20 = self._gate.set
         self.map_rom = engine.map_rom
+        self.place_ram = engine.place_ram
         self.map_mmio = engine.map_mmio
+        self.unmap_mmio = engine.unmap_mmio
         self.map_hole = engine.map_hole
         self.watch_msrs = engine.watch_msrs
         self.invalidate = engine.invalidate

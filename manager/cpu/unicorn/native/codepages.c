@@ -15,7 +15,7 @@
 
 enum { PAGE_BITS = 12, PAGE_SIZE = 1 << PAGE_BITS };
 
-bool code_pages_add(struct engine *e, uint64_t base, uint64_t length, void *host)
+bool code_pages_add(struct engine *e, uint64_t home, uint64_t length, void *host)
 {
     if (e->ram_count == RAM_REGIONS) {
         PyErr_SetString(PyExc_ValueError, "too many RAM regions");
@@ -33,12 +33,13 @@ bool code_pages_add(struct engine *e, uint64_t base, uint64_t length, void *host
         e->has_code = grown;
         e->code_pages = pages;
     }
-    e->ram[e->ram_count++] = (struct ram){base, length, start, host};
+    uint64_t base = home >> PHYSICAL_BITS ? NOWHERE : home;
+    e->ram[e->ram_count++] = (struct ram){base, length, home, start, host};
     return true;
 }
 
 /* RAM by Unicorn's own numbering ("ram address"), which starts a new range for each region. */
-static const struct ram *ram_at(const struct engine *e, uint64_t physical)
+const struct ram *ram_at(const struct engine *e, uint64_t physical)
 {
     for (int i = 0; i < e->ram_count; i++)
         if (physical - e->ram[i].base < e->ram[i].length)
@@ -63,6 +64,32 @@ void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end)
         }
         physical = next;
     }
+}
+
+/* Memory of a device is at another address now. Unicorn asks for a page's address when it fills its
+ * TLB, so that is where memory moves; see below. Translated code goes, because blocks of one page
+ * jump to each other without asking. */
+PyObject *engine_place_ram(PyObject *self, PyObject *args)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long home;
+    PyObject *base;
+    if (!PyArg_ParseTuple(args, "KO", &home, &base))
+        return NULL;
+    unsigned long long address = base != Py_None ? PyLong_AsUnsignedLongLong(base) : NOWHERE;
+    if (PyErr_Occurred())
+        return NULL;
+    for (int i = 0; i < e->ram_count; i++) {
+        struct ram *ram = &e->ram[i];
+        if (ram->home != home)
+            continue;
+        code_pages_invalidate(e, ram->base, ram->base + ram->length);
+        ram->base = address;
+        unicorn.tlb_flush(e->cs);
+        Py_RETURN_NONE;
+    }
+    PyErr_Format(PyExc_ValueError, "no memory has its home at %#llx", home);
+    return NULL;
 }
 
 /* The first code was translated from a page: stores to it must be seen, whatever their mapping. */
@@ -135,8 +162,7 @@ EXPORT void tlb_set_dirty_x86_64(void *cs, uint64_t virtual)
         unicorn.tlb_set_dirty(cs, virtual);
 }
 
-bool code_pages_allow_store(const struct engine *e, uint64_t physical)
+bool code_pages_allow_store(const struct engine *e, const struct ram *ram, uint64_t physical)
 {
-    const struct ram *ram = ram_at(e, physical);
-    return ram != NULL && !e->has_code[(physical - ram->base + ram->start) >> PAGE_BITS];
+    return !e->has_code[(physical - ram->base + ram->start) >> PAGE_BITS];
 }

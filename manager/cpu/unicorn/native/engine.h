@@ -42,14 +42,33 @@ enum call {
     CALLS,
 };
 
-enum { RAM_REGIONS = 8 };
+enum { RAM_REGIONS = 64 };
 
-/* One region of RAM: where the guest sees it, where Unicorn counts it, where it is. */
+/* One region of RAM: where the guest sees it, where Unicorn has it, where Unicorn counts it, where
+ * it is. Memory of a device has a home beyond all addresses that a guest can name, and the guest
+ * sees it wherever place_ram() says. */
 struct ram {
     uint64_t base;
     uint64_t length;
+    uint64_t home;
     uint64_t start;
     void *host;
+};
+
+#define NOWHERE (UINT64_C(1) << 62)
+
+/* See memory.c: addresses without memory behind, and the devices that answer at some of them. */
+struct hole {
+    struct engine *engine;
+    uint64_t base;
+    struct hole *next;
+};
+
+struct claim {
+    uint64_t base;
+    uint64_t end;
+    PyObject *read;  /* (offset, size) -> value */
+    PyObject *write; /* (offset, size, value) */
 };
 
 /* What the host's debugger wants and has got. See debugger.c; addresses are linear. */
@@ -138,6 +157,10 @@ struct engine {
     uint64_t code_pages;
     uint64_t stored_page; /* the page of the last watched store */
 
+    struct hole *holes;
+    struct claim *claims; /* by address, none overlaps another */
+    size_t claim_count;
+
     PyObject *msr_watch;    /* (number, value, written, refused), or NULL */
     PyObject *raised;       /* what a callback raised: re-raised by run() */
     PyObject *mapped;       /* list of objects that must outlive the engine */
@@ -179,11 +202,13 @@ static inline bool takes_interrupt(const struct engine *e)
 }
 
 /* Keeps track of a new RAM region; false with a Python exception set. */
-bool code_pages_add(struct engine *e, uint64_t base, uint64_t length, void *host);
+bool code_pages_add(struct engine *e, uint64_t home, uint64_t length, void *host);
 /* The host wrote to guest-physical [physical, end): drop what was translated from it. */
 void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end);
-/* May stores to this physical address go straight to RAM? */
-bool code_pages_allow_store(const struct engine *e, uint64_t physical);
+/* The region that a guest finds at a physical address, or NULL. */
+const struct ram *ram_at(const struct engine *e, uint64_t physical);
+/* May stores to this physical address of a region go straight to RAM? */
+bool code_pages_allow_store(const struct engine *e, const struct ram *ram, uint64_t physical);
 
 /* The #DB of the data breakpoints that the instruction before has hit. */
 void raise_watch_hits(struct engine *e) __attribute__((noreturn));
@@ -273,9 +298,14 @@ int engine_set_time(PyObject *self, PyObject *value, void *unused);
 
 /* memory.c: methods of the Python type. */
 PyObject *engine_map_ram(PyObject *self, PyObject *args);
+PyObject *engine_place_ram(PyObject *self, PyObject *args);
 PyObject *engine_map_rom(PyObject *self, PyObject *args);
 PyObject *engine_map_hole(PyObject *self, PyObject *args);
 PyObject *engine_map_mmio(PyObject *self, PyObject *args);
+PyObject *engine_unmap_mmio(PyObject *self, PyObject *base);
+int visit_claims(struct engine *e, visitproc visit, void *arg);
+void clear_claims(struct engine *e);
+void free_holes(struct engine *e); /* once Unicorn is closed */
 
 /* Sets RuntimeError from an error code of Unicorn's; always -1. */
 int unicorn_failed(const char *what, int error);

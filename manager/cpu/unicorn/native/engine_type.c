@@ -84,7 +84,7 @@ static int engine_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(e->msr_watch);
     Py_VISIT(e->raised);
     Py_VISIT(e->mapped);
-    return 0;
+    return visit_claims(e, visit, arg);
 }
 
 static int engine_clear(PyObject *self)
@@ -94,6 +94,7 @@ static int engine_clear(PyObject *self)
     engine_leave(e);
     Py_CLEAR(e->msr_watch);
     Py_CLEAR(e->raised);
+    clear_claims(e);
     if (e->crashed) { /* nothing of it can be trusted, closing it neither */
         e->uc = NULL;
         e->mapped = NULL;
@@ -125,6 +126,7 @@ static void engine_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     engine_clear(self);
     free(e->has_code);
+    free_holes(e);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -173,8 +175,10 @@ static PyObject *engine_get_cpus(PyObject *self, void *unused)
 
 static PyMethodDef engine_methods[] = {
     {"map_ram", engine_map_ram, METH_VARARGS, "map_ram(base, buffer, offset, length)"},
+    {"place_ram", engine_place_ram, METH_VARARGS, "place_ram(home, base or None)"},
     {"map_rom", engine_map_rom, METH_VARARGS, "map_rom(base, buffer): stores are dropped"},
     {"map_mmio", engine_map_mmio, METH_VARARGS, "map_mmio(base, length, read, write)"},
+    {"unmap_mmio", engine_unmap_mmio, METH_O, "unmap_mmio(base): the device there is gone"},
     {"map_hole", engine_map_hole, METH_VARARGS, "map_hole(base, length): reads as all ones"},
     {"run", engine_run, METH_O, "run(deadline) -> why it stopped"},
     {"now", engine_now, METH_NOARGS, "virtual time in ns"},

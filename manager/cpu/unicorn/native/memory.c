@@ -1,28 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What answers at a physical address: RAM, ROM, a device, or nobody. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "engine.h"
 
 enum { UC_HOOK_MEM_WRITE_PROT = 1 << 8 };
 enum { UC_PROT_READ_EXEC = 5, UC_PROT_ALL = 7 };
-
-/* An address where there is neither RAM nor a device: the bus floats high. */
-static uint64_t read_hole(void *uc, uint64_t offset, unsigned size, void *opaque)
-{
-    (void)uc;
-    (void)offset;
-    (void)size;
-    (void)opaque;
-    return UINT64_MAX;
-}
-
-static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value, void *opaque)
-{
-    (void)uc;
-    (void)offset;
-    (void)size;
-    (void)value;
-    (void)opaque;
-}
 
 /* A store to ROM: the bus cycle happens, nothing takes it. */
 static bool on_rom_write(void *uc, int type, uint64_t address, int size, int64_t value,
@@ -37,32 +21,53 @@ static bool on_rom_write(void *uc, int type, uint64_t address, int size, int64_t
     return true;
 }
 
-/* A device in memory. Unicorn keeps `opaque`, a tuple (engine, read, write). */
-enum { MMIO_ENGINE, MMIO_READ, MMIO_WRITE };
-
-static uint64_t read_mmio(void *uc, uint64_t offset, unsigned size, void *opaque)
+/*
+ * Where there is neither RAM nor ROM, accesses come here, aligned and of 1, 2 or 4 bytes: Unicorn
+ * splits all others. Unicorn itself has nothing but holes there; which device answers says a table
+ * of ours, so that one can come, go and move while the guest runs without a change to what Unicorn
+ * has mapped.
+ */
+static struct claim *claim_at(const struct engine *e, uint64_t address)
 {
-    struct engine *e = (struct engine *)PyTuple_GET_ITEM((PyObject *)opaque, MMIO_ENGINE);
+    size_t low = 0, high = e->claim_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (e->claims[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < e->claim_count && e->claims[low].base <= address ? &e->claims[low] : NULL;
+}
+
+static uint64_t read_hole(void *uc, uint64_t offset, unsigned size, void *opaque)
+{
+    const struct hole *hole = opaque;
+    struct engine *e = hole->engine;
+    const struct claim *claim = claim_at(e, hole->base + offset);
+    (void)uc;
+    if (claim == NULL)
+        return UINT64_MAX; /* the bus floats high */
     charge(e, MMIO_TICKS);
-    if (size == 8)
-        return read_mmio(uc, offset, 4, opaque) | read_mmio(uc, offset + 4, 4, opaque) << 32;
-    uint64_t value = ask(e, PyTuple_GET_ITEM((PyObject *)opaque, MMIO_READ), 2,
-                         (uint64_t[]){offset, size});
+    PyObject *read = Py_NewRef(claim->read); /* the device may give up its claim meanwhile */
+    uint64_t value = ask(e, read, 2, (uint64_t[]){hole->base + offset - claim->base, size});
+    Py_DECREF(read);
     return value & (UINT32_MAX >> (32 - 8 * size));
 }
 
-static void write_mmio(void *uc, uint64_t offset, unsigned size, uint64_t value, void *opaque)
+static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value, void *opaque)
 {
-    struct engine *e = (struct engine *)PyTuple_GET_ITEM((PyObject *)opaque, MMIO_ENGINE);
+    const struct hole *hole = opaque;
+    struct engine *e = hole->engine;
+    const struct claim *claim = claim_at(e, hole->base + offset);
     (void)uc;
-    charge(e, MMIO_TICKS);
-    if (size == 8) {
-        write_mmio(uc, offset, 4, value, opaque);
-        write_mmio(uc, offset + 4, 4, value >> 32, opaque);
+    if (claim == NULL)
         return;
-    }
-    ask(e, PyTuple_GET_ITEM((PyObject *)opaque, MMIO_WRITE), 3,
-        (uint64_t[]){offset, size, value & (UINT32_MAX >> (32 - 8 * size))});
+    charge(e, MMIO_TICKS);
+    PyObject *write = Py_NewRef(claim->write);
+    uint64_t at = hole->base + offset - claim->base;
+    ask(e, write, 3, (uint64_t[]){at, size, value & (UINT32_MAX >> (32 - 8 * size))});
+    Py_DECREF(write);
 }
 
 PyObject *engine_map_ram(PyObject *self, PyObject *args)
@@ -126,7 +131,12 @@ PyObject *engine_map_hole(PyObject *self, PyObject *args)
     unsigned long long base, length;
     if (e == NULL || !PyArg_ParseTuple(args, "KK", &base, &length))
         return NULL;
-    int error = unicorn.mmio_map(e->uc, base, length, read_hole, NULL, write_hole, NULL);
+    struct hole *hole = malloc(sizeof(*hole));
+    if (hole == NULL)
+        return PyErr_NoMemory();
+    *hole = (struct hole){e, base, e->holes};
+    e->holes = hole;
+    int error = unicorn.mmio_map(e->uc, base, length, read_hole, hole, write_hole, hole);
     if (error != 0) {
         unicorn_failed("mapping a hole", error);
         return NULL;
@@ -141,14 +151,67 @@ PyObject *engine_map_mmio(PyObject *self, PyObject *args)
     PyObject *read, *write;
     if (e == NULL || !PyArg_ParseTuple(args, "KKOO", &base, &length, &read, &write))
         return NULL;
-    PyObject *device = PyTuple_Pack(3, self, read, write);
-    if (device == NULL)
+    size_t at = 0;
+    while (at < e->claim_count && e->claims[at].base < base)
+        at++;
+    bool taken = (at > 0 && e->claims[at - 1].end > base) ||
+                 (at < e->claim_count && e->claims[at].base < base + length);
+    if (taken || (base | length) % 4 || base + length <= base) {
+        PyErr_Format(PyExc_ValueError, "no device can have %llu bytes at %#llx", length, base);
         return NULL;
-    int error = unicorn.mmio_map(e->uc, base, length, read_mmio, device, write_mmio, device);
-    int status = error != 0 ? unicorn_failed("mapping a device", error)
-                            : PyList_Append(e->mapped, device);
-    Py_DECREF(device);
-    if (status < 0)
-        return NULL;
+    }
+    struct claim *grown = realloc(e->claims, (e->claim_count + 1) * sizeof(*grown));
+    if (grown == NULL)
+        return PyErr_NoMemory();
+    e->claims = grown;
+    memmove(grown + at + 1, grown + at, (e->claim_count - at) * sizeof(*grown));
+    grown[at] = (struct claim){base, base + length, Py_NewRef(read), Py_NewRef(write)};
+    e->claim_count++;
     Py_RETURN_NONE;
+}
+
+PyObject *engine_unmap_mmio(PyObject *self, PyObject *base)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long address = PyLong_AsUnsignedLongLong(base);
+    if (PyErr_Occurred())
+        return NULL;
+    struct claim *found = claim_at(e, address);
+    if (found == NULL || found->base != address) {
+        PyErr_Format(PyExc_ValueError, "no device begins at %#llx", address);
+        return NULL;
+    }
+    struct claim gone = *found;
+    e->claim_count--;
+    memmove(found, found + 1, (char *)(e->claims + e->claim_count) - (char *)found);
+    Py_DECREF(gone.read);
+    Py_DECREF(gone.write);
+    Py_RETURN_NONE;
+}
+
+int visit_claims(struct engine *e, visitproc visit, void *arg)
+{
+    for (size_t i = 0; i < e->claim_count; i++) {
+        Py_VISIT(e->claims[i].read);
+        Py_VISIT(e->claims[i].write);
+    }
+    return 0;
+}
+
+void clear_claims(struct engine *e)
+{
+    while (e->claim_count > 0) {
+        struct claim gone = e->claims[--e->claim_count];
+        Py_DECREF(gone.read);
+        Py_DECREF(gone.write);
+    }
+}
+
+void free_holes(struct engine *e)
+{
+    free(e->claims);
+    for (struct hole *next, *hole = e->holes; hole != NULL; hole = next) {
+        next = hole->next;
+        free(hole);
+    }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * New entries of the soft TLB: what asked for one, which physical addresses there are, and whether
- * stores may bypass us (see codepages.c).
+ * New entries of the soft TLB: what asked for one, which physical addresses there are, where the
+ * memory of a device really is, and whether stores may bypass us (see codepages.c).
  */
 #include "engine.h"
 
@@ -45,9 +45,9 @@ EXPORT void tlb_set_page_with_attrs_x86_64(void *cs, uint64_t virtual, uint64_t 
     struct engine *e = engine_of(cs);
     if (physical >> PHYSICAL_BITS)
         refuse_physical(e, mmu_index);
-    unicorn.tlb_set_page(cs, virtual, physical, attributes, protection, mmu_index, size);
-    if (e == NULL || !(protection & PROT_STORE))
-        return;
-    if (code_pages_allow_store(e, physical))
+    const struct ram *ram = e != NULL ? ram_at(e, physical) : NULL;
+    uint64_t home = ram != NULL ? physical - ram->base + ram->home : physical;
+    unicorn.tlb_set_page(cs, virtual, home, attributes, protection, mmu_index, size);
+    if (ram != NULL && (protection & PROT_STORE) && code_pages_allow_store(e, ram, physical))
         unicorn.tlb_set_dirty(cs, virtual);
 }
