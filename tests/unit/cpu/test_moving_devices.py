@@ -241,7 +241,7 @@ def test_code_that_moves_away_under_itself_is_gone_at_the_next_jump() -> None:
         )
         guest.run(slice_=slice_)
         assert guest.done
-        ends.append((guest.said, guest.engine.now(), to_plain(guest.engine.read_state())))
+        ends.append((guest.said, guest.engine.now(), to_plain(guest.cpu.read_state())))
 
     assert ends[0][0] == [1, 2, 3, 4]
     assert ends[1:] == ends[:1] * 2

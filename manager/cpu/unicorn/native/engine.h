@@ -296,7 +296,8 @@ PyObject *engine_kick(PyObject *self, PyObject *unused);
 PyObject *engine_get_time(PyObject *self, void *unused);
 int engine_set_time(PyObject *self, PyObject *value, void *unused);
 
-/* memory.c: methods of the Python type. */
+/* memory.c; Unicorn's error code, then methods of the Python type. */
+int number_ram_apart(struct engine *e);
 PyObject *engine_map_ram(PyObject *self, PyObject *args);
 PyObject *engine_place_ram(PyObject *self, PyObject *args);
 PyObject *engine_map_rom(PyObject *self, PyObject *args);

@@ -70,6 +70,8 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
     contain_crashes();
     engine_join(e);
 
+    if ((error = number_ram_apart(e)) != 0)
+        return unicorn_failed("mapping RAM", error);
     if ((error = add_hooks(e)) != 0)
         return unicorn_failed("adding hooks", error);
     return 0;

@@ -43,6 +43,7 @@ bool link_unicorn(const char *path)
         {"uc_reg_read", &unicorn.reg_read},
         {"uc_reg_write", &unicorn.reg_write},
         {"uc_mem_map_ptr", &unicorn.mem_map_ptr},
+        {"uc_mem_unmap", &unicorn.mem_unmap},
         {"uc_mem_protect", &unicorn.mem_protect},
         {"uc_mmio_map", &unicorn.mmio_map},
         {"uc_hook_add", &unicorn.hook_add},

@@ -70,6 +70,16 @@ static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value,
     Py_DECREF(write);
 }
 
+/* Unicorn numbers RAM by where its smallest block ends, so that a block that is larger than one
+ * before it gets the numbers of another: translated code of two pages cannot be told apart then.
+ * Once a block was freed, it looks for numbers that are free. */
+int number_ram_apart(struct engine *e)
+{
+    static char page[4096] __attribute__((aligned(4096)));
+    int error = unicorn.mem_map_ptr(e->uc, 0, sizeof(page), UC_PROT_ALL, page);
+    return error != 0 ? error : unicorn.mem_unmap(e->uc, 0, sizeof(page));
+}
+
 PyObject *engine_map_ram(PyObject *self, PyObject *args)
 {
     struct engine *e = opened(self);

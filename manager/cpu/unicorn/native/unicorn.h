@@ -16,6 +16,7 @@ struct unicorn {
     int (*reg_read)(void *uc, int reg, void *value);
     int (*reg_write)(void *uc, int reg, const void *value);
     int (*mem_map_ptr)(void *uc, uint64_t base, size_t size, uint32_t perms, void *host);
+    int (*mem_unmap)(void *uc, uint64_t base, size_t size);
     int (*mem_protect)(void *uc, uint64_t base, size_t size, uint32_t perms);
     int (*mmio_map)(void *uc, uint64_t base, size_t size, void *read, void *read_data,
                     void *write, void *write_data);
