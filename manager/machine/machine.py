@@ -156,6 +156,7 @@ class Machine:
             clock.run_due()
             if self._reset_requested:
                 self._reset()
+                continue  # what fell due while the reset held the machine comes first
             now = engine.now()
             if now >= until or self._stop_requested:
                 break

@@ -147,7 +147,9 @@ class Replay:
         self._checks = [entry for entry in entries if isinstance(entry, Check) and entry.at > now]
         self._next = 0
         self._end = next((entry for entry in entries if isinstance(entry, End)), None)
-        self.last_at = max([now, *(entry.at for entry in entries)])
+        last = max([now, *(entry.at for entry in entries)])
+        # Input with a later stamp than the end never arrived.
+        self.last_at = self._end.at if self._end is not None else last
         self._timer = machine.clock.timer(self._due)
         for entry in entries:
             if isinstance(entry, Input) and entry.at > now:

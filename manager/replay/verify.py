@@ -43,7 +43,8 @@ class Plan:
     def cuts(self) -> list[int]:
         """The virtual times of the points."""
         choose = random.Random(self.seed)  # noqa: S311  no secret
-        return sorted(choose.sample(range(1, self.until), min(self.points, self.until - 1)))
+        times = range(1, max(1, self.until))
+        return sorted(choose.sample(times, min(self.points, len(times))))
 
 
 @dataclass(slots=True)
@@ -121,7 +122,10 @@ class Verification:
             self._explain_output(mismatch, [whole], sliced)
             return Report(0, self._started, mismatch, ended)
         chains = [cuts[number :: self._processes.at_once] for number in range(self._at_once(cuts))]
-        reference = dict(zip([*cuts, plan.until], sliced, strict=False))
+        times = [*cuts, plan.until]
+        reference = dict(zip(times, sliced, strict=False))
+        for time in times[len(sliced) :]:
+            reference[time] = sliced[-1]  # past its end a machine stays as it ended
         with ThreadPoolExecutor(len(chains) or 1) as pool:
             found = list(
                 pool.map(
@@ -150,8 +154,6 @@ class Verification:
         for index, cut in enumerate([*cuts, self.plan.until]):
             if self._stop.is_set():
                 return None
-            if cut not in reference:
-                break  # the machine ended before
             last = cut == self.plan.until
             leg = Leg(
                 cut,
@@ -172,11 +174,11 @@ class Verification:
                 return self._locate(what, side, _Side(starts[-1]), before, cut, reached)
             starts.append(reached.saved)
             before = reached.now
+            if reached.ended:
+                break
             if not last:
                 self._held += 1
                 self._progress(self._held, self.plan.points)
-            if reached.ended:
-                break
         mismatch = Mismatch("console", 0, self.plan.until)
         if _joined(parts) == whole.output:
             return None
@@ -221,7 +223,9 @@ class Verification:
             if not left.same_state(right):
                 return low, time
             low = time
-        return (low - 1, low) if low == high else (low, high)
+            if left.ended:
+                break  # both did, and stay as they are
+        return high - 1, high  # not different this time: there is nothing left to halve
 
     def _states(self, one: _Side, two: _Side, until: int) -> list[Reached]:
         """Both sides at a time, each in a new process, and saved."""

@@ -14,6 +14,8 @@ from manager.machine.machine import Machine
 from manager.replay import recordings
 from manager.replay.log import Start
 from manager.replay.recorder import Recorder, header_of
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.write import write_snapshot
 
 ROOT = Path(__file__).parents[3]
 MILLISECOND = 1_000_000
@@ -47,6 +49,13 @@ class Recorded:
             if self.machine.run(min(until, self.machine.now() + slice_)) is not None:
                 break
             self.pump()
+
+    def suspend_and_resume(self, state: Path) -> None:
+        """End the log, and go on in another machine with another."""
+        written = write_snapshot(state, self.machine.image())
+        self.recorder.end("suspended", written.id.hex())
+        self.machine = Machine.restore(self.machine.graph, open_snapshot(state))
+        self.begin(Start(written.id.hex(), str(state), self.machine.now()))
 
     def type(self, text: str, port: str = "lpc.com1") -> None:
         """Send the guest something."""
