@@ -18,6 +18,7 @@ from manager.api.errors import (
 )
 from manager.api.machine import Machine
 from manager.api.snapshot import Snapshot
+from manager.text.pattern import Match
 
 __all__ = [
     "Console",
@@ -27,6 +28,7 @@ __all__ = [
     "FailOnError",
     "Machine",
     "MachineEndedError",
+    "Match",
     "OutOfBudgetError",
     "Snapshot",
     "load",

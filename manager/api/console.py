@@ -3,7 +3,8 @@
 
 Each port has a cursor: the end of the last match. A search begins there, so what was matched once
 is never matched again. Patterns are regular expressions whose `^` and `$` match at lines; escape
-sequences and carriage returns are not in the text (manager.machine.console_text).
+sequences and carriage returns are not in the text (manager.machine.console_text). They are
+searched in linear time, so they cannot look around or refer back (manager.text.pattern).
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from manager.api.errors import FailOnError, MachineEndedError, OutOfBudgetError
 from manager.config.units import format_duration
 from manager.errors import UsageError
 from manager.machine.console_text import WINDOW, ConsoleText
-from manager.machine.expectation import Expectation, Until, compile_pattern
+from manager.machine.expectation import Expectation, Until
+from manager.text.pattern import Match, PatternError, any_of, compile_pattern
+from manager.text.search import Search
 
 if TYPE_CHECKING:
     from manager.api.machine import Machine
     from manager.machine.serial_port import SerialPort
+    from manager.text.pattern import Pattern as Compiled
 
 Pattern = str | re.Pattern[str]
 BUDGET = "8s"
@@ -37,8 +41,8 @@ class Console:
     __slots__ = (
         "_cursor",
         "_expectation",
-        "_fail_cursor",
         "_fail_on",
+        "_failures",
         "_machine",
         "_port",
         "_prompt",
@@ -55,8 +59,8 @@ class Console:
         self._text = ConsoleText()
         self._raw = bytearray()
         self._cursor = 0
-        self._fail_cursor = 0
-        self._fail_on: list[str] = []
+        self._fail_on: list[Compiled] = []
+        self._failures: Search | None = None
         self._expectation: Expectation | None = None
         self.newline = "\n"
         """What `send_line` ends a line with."""
@@ -95,7 +99,7 @@ class Console:
 
     # -- from the guest -------------------------------------------------------------------
 
-    def expect(self, pattern: Pattern, timeout: Duration = BUDGET) -> re.Match[str]:
+    def expect(self, pattern: Pattern, timeout: Duration = BUDGET) -> Match:
         """Run until the text after the cursor matches, and move the cursor behind the match.
 
         `timeout` is guest time. Raises OutOfBudgetError, FailOnError, MachineEndedError.
@@ -103,19 +107,15 @@ class Console:
         __tracebackhide__ = True
         return self._expect(_compiled(pattern), pattern, timeout)
 
-    def expect_line(self, pattern: Pattern, timeout: Duration = BUDGET) -> re.Match[str]:
+    def expect_line(self, pattern: Pattern, timeout: Duration = BUDGET) -> Match:
         """Run until there is a whole line in which `pattern` matches; `group()` is that line.
 
         The cursor moves to its end. For groups of `pattern` use `expect`.
         """
         __tracebackhide__ = True
-        source, flags = _source(pattern)
-        line = re.compile(rf"[^\n]*?(?:{source})[^\n]*(?=\n)", flags)
-        return self._expect(line, pattern, timeout)
+        return self._expect(_compiled(pattern).line(), pattern, timeout)
 
-    def expect_prompt(
-        self, pattern: Pattern | None = None, timeout: Duration = BUDGET
-    ) -> re.Match[str]:
+    def expect_prompt(self, pattern: Pattern | None = None, timeout: Duration = BUDGET) -> Match:
         """Run until the output ends in a match, on a line that is not finished.
 
         Without a pattern it is the machine file's `[ready]` pattern on that port, and otherwise
@@ -123,8 +123,7 @@ class Console:
         """
         __tracebackhide__ = True
         wanted = pattern if pattern is not None else self._prompt
-        source, flags = _source(wanted)
-        return self._expect(re.compile(rf"(?:{source})\Z", flags), wanted, timeout)
+        return self._expect(_compiled(wanted).at_end(), wanted, timeout)
 
     def command(self, line: str, timeout: Duration = BUDGET, prompt: Pattern | None = None) -> str:
         """Give a shell a line and wait for its next prompt; returns what was printed between.
@@ -146,12 +145,12 @@ class Console:
         The cursor stays. Raises FailOnError.
         """
         __tracebackhide__ = True
-        source, flags = _source(pattern)
-        compiled = re.compile(source, flags)
+        compiled = _compiled(pattern)
         self._raise_if_found(compiled, pattern)
         if during:
+            search = Search(compiled, self._cursor)
             self._machine.run_until(
-                lambda: compiled.search(self.unread) is not None,
+                lambda: search.look(self.text, self._text.start) is not None,
                 timeout=during,
                 _must=False,
             )
@@ -188,18 +187,14 @@ class Console:
 
         Raises FailOnError there, whichever port is being waited for.
         """
-        source, flags = _source(pattern)
-        if flags & ~(re.MULTILINE | re.UNICODE):
-            raise UsageError("write the flags of a fail-on pattern into it, such as (?i:...)")
-        if not self._fail_on:
-            self._fail_cursor = self._text.start + len(self.text)
-        self._fail_on.append(source)
+        self._fail_on.append(_compiled(pattern))
+        end = self._text.start + len(self.text)
+        begin = end if self._failures is None else self._failures.position
+        self._failures = Search(any_of(self._fail_on), begin)
 
     # -- how it works ---------------------------------------------------------------------
 
-    def _expect(
-        self, compiled: re.Pattern[str], wanted: Pattern, timeout: Duration
-    ) -> re.Match[str]:
+    def _expect(self, compiled: Compiled, wanted: Pattern, timeout: Duration) -> Match:
         __tracebackhide__ = True
         budget = nanoseconds(timeout)
         expectation = self._begin([Until(compiled)], budget)
@@ -224,7 +219,6 @@ class Console:
 
     def _begin(self, steps: list[Until], budget: int | None = None) -> Expectation:
         """An expectation on this port, started. The machine calls `_end` when it has run."""
-        fail_on = "|".join(f"(?:{pattern})" for pattern in self._fail_on)
         machine = self._machine
         self._expectation = expectation = Expectation(
             machine.core.clock,
@@ -232,11 +226,10 @@ class Console:
             steps,
             finished=lambda verdict: machine.core.stop(),
             collect=self._collect,
-            fail_on=compile_pattern(fail_on) if fail_on else None,
+            fail_on=self._failures,
             budget=budget,
             console=self._text,
             position=self._cursor,
-            fail_position=self._fail_cursor,
         )
         self._collect()
         self._port.on_output = expectation.sending
@@ -248,12 +241,11 @@ class Console:
         """The wait is over, one way or another."""
         expectation = self._expectation
         assert expectation is not None
-        self._fail_cursor = expectation.fail_position
         expectation.cancel()
         self._port.on_output = None
 
     def _guarded(self) -> bool:
-        return bool(self._fail_on)
+        return self._failures is not None
 
     def failure(self) -> FailOnError:
         """The error for a `fail_on` pattern that has just matched."""
@@ -262,7 +254,7 @@ class Console:
         detail = self._expectation.verdict.detail
         return FailOnError(f"{self.port}: fail_on matched: {detail}", report.output(self._text))
 
-    def _raise_if_found(self, compiled: re.Pattern[str], wanted: Pattern) -> None:
+    def _raise_if_found(self, compiled: Compiled, wanted: Pattern) -> None:
         __tracebackhide__ = True
         found = compiled.search(self.unread)
         if found is not None:
@@ -291,15 +283,8 @@ class Console:
         return f"<Console {self.port} of {self._machine.name}>"
 
 
-def _source(pattern: Pattern) -> tuple[str, int]:
-    if isinstance(pattern, re.Pattern):
-        return pattern.pattern, pattern.flags
+def _compiled(pattern: Pattern) -> Compiled:
     try:
-        return pattern, compile_pattern(pattern).flags
-    except re.error as error:
-        raise UsageError(f"{pattern!r} is not a regular expression: {error}") from None
-
-
-def _compiled(pattern: Pattern) -> re.Pattern[str]:
-    source, flags = _source(pattern)
-    return re.compile(source, flags)
+        return compile_pattern(pattern)
+    except PatternError as error:
+        raise UsageError(error.report()) from None

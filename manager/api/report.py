@@ -11,6 +11,7 @@ from typing import Any
 from manager.bus.record import NEVER
 from manager.cpu.state import CpuState
 from manager.machine.console_text import ConsoleText
+from manager.text.pattern import PatternError, compile_pattern
 
 LAST_LINES = 40
 SHORTEST_START = 3
@@ -18,6 +19,8 @@ SHORTEST_START = 3
 _LIKE = 0.6
 """How alike a line and a pattern are that are shown together, 0 to 1."""
 _WIDEST = 200
+_LONGEST_WANTED = 200
+"""Characters of a pattern, and of a line, that are compared."""
 _REGISTERS = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi")
 
 
@@ -46,7 +49,7 @@ def miss(text: ConsoleText, cursor: int, wanted: str | re.Pattern[str]) -> str:
     near = nearest(pattern, text.text[offset:])
     if near:
         return f"{shown}\n  nearest: {near}"
-    if offset and re.search(pattern, text.text[:offset], re.MULTILINE):
+    if offset and compile_pattern(pattern).search(text.text[:offset]):
         return f"{shown}\n  it came before the last match; each search begins after that"
     return shown
 
@@ -57,14 +60,15 @@ def nearest(pattern: str, text: str) -> str:
     >>> nearest("login: root", "Debian\nlogin: toor\n")
     "'login: toor' matches as far as 'login: '"
     """
+    pattern = pattern[:_LONGEST_WANTED]
     for end in range(len(pattern) - 1, SHORTEST_START - 1, -1):
         try:
-            found = re.search(pattern[:end], text, re.MULTILINE)
-        except re.error:
+            found = compile_pattern(pattern[:end]).search(text)
+        except PatternError:
             continue
         if found is not None and found.end() - found.start() >= SHORTEST_START:
             return f"{_line_at(text, found.start())!r} matches as far as {pattern[:end]!r}"
-    lines = [line.strip() for line in text.split("\n")[-200:] if line.strip()]
+    lines = [line.strip()[:_LONGEST_WANTED] for line in text.split("\n")[-200:] if line.strip()]
     alike = difflib.get_close_matches(pattern, lines, 1, _LIKE)
     return f"{alike[0]!r} looks like it" if alike else ""
 

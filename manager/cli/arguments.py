@@ -16,6 +16,7 @@ from manager.errors import UsageError
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.state.home import Situation
+    from manager.text.pattern import Pattern
     from manager.vmm.launch import Launch
 
 T = TypeVar("T")
@@ -58,17 +59,20 @@ def duration(text: str) -> int:
     return _argument(parse_duration, text)
 
 
-def pattern(text: str) -> re.Pattern[str]:
-    """Argparse type of a regular expression."""
-    from manager.machine.expectation import compile_pattern
+def pattern(text: str) -> Pattern:
+    """Argparse type of a pattern."""
+    from manager.text.pattern import PatternError, compile_pattern
 
-    return _argument(compile_pattern, text)
+    try:
+        return compile_pattern(text)
+    except PatternError as error:
+        raise argparse.ArgumentTypeError(error.report()) from None
 
 
 def _argument(read: Callable[[str], T], text: str) -> T:
     try:
         return read(text)
-    except (ValueError, re.error) as error:
+    except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 

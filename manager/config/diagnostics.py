@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from manager.config.codes import TITLES, is_warning
 from manager.errors import UsageError
@@ -25,6 +25,18 @@ class Span:
     text: str
     """The whole line."""
     label: str = ""
+
+    def at_character(self, value: str, offset: int) -> Span:
+        """One character of the string `value` that stands here; the whole if it is not as it is.
+
+        >>> Span("a.toml", 1, 7, 5, "key = 'a(b'").at_character("a(b", 1).column
+        9
+        """
+        raw = self.text[self.column - 1 : self.column - 1 + self.length]
+        quote = 3 if raw[:3] in ('"' * 3, "'" * 3) else 1
+        if raw[quote : quote + offset + 1] != value[: offset + 1]:
+            return self
+        return replace(self, column=self.column + quote + offset, length=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,8 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
     if kind.startswith("VM"):
         spans = [origins.key_span((*path, key)) for key in context["at"]] or [value]
         primary, *others = spans
+        if context["offset"] is not None:
+            primary = primary.at_character(str(found), context["offset"])
         help = context["help"] or None
         return Diagnostic(kind, context["message"], primary, tuple(others), help)
     if kind == "extra_forbidden":

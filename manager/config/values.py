@@ -7,7 +7,6 @@ A custom error has a diagnostic code as its type, the message and the remedy in 
 from __future__ import annotations
 
 import re
-import warnings
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from manager.config.codes import TITLES, is_warning
 from manager.config.suggest import did_you_mean
 from manager.config.units import GIB, MIB
 from manager.config.words import NAME
+from manager.text.pattern import PatternError, compile_pattern
 
 MAX_MEMORY = 64 * GIB
 MAX_ADDRESS = MAX_MEMORY + GIB
@@ -28,12 +28,17 @@ DEFAULT_EPOCH = 1_704_067_200
 """2024-01-01T00:00:00Z."""
 
 
-def fault(code: str, message: str, help: str = "", at: tuple[str, ...] = ()) -> PydanticCustomError:
-    """An error that carries its diagnostic; `at` are the keys of this table to point to."""
+def fault(
+    code: str, message: str, help: str = "", at: tuple[str, ...] = (), offset: int | None = None
+) -> PydanticCustomError:
+    """An error that carries its diagnostic.
+
+    `at` are the keys of this table to point to, `offset` the character of the value.
+    """
     return PydanticCustomError(
         code,
         "{message}",
-        {"message": message, "help": help, "at": at},
+        {"message": message, "help": help, "at": at, "offset": offset},
     )
 
 
@@ -89,19 +94,10 @@ def _epoch(value: object) -> object:
 def _pattern(text: str) -> str:
     try:
         compile_pattern(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise fault("VM017", f"not a regular expression: {error}") from None
+    except PatternError as error:
+        message = f"not a pattern: {error.message}"
+        raise fault("VM017", message, error.help, offset=error.position) from None
     return text
-
-
-def compile_pattern(text: str) -> re.Pattern[str]:
-    """A regular expression, `$` at ends of lines too. Raises re.error and what `re` lets through.
-
-    What Python says about its own future is not for users of machine files.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return re.compile(text, re.MULTILINE)
 
 
 HOST_PORT = re.compile(r"(?:[^\s:\[\]/]*|\[[0-9A-Fa-f:.%a-z]+\]):([0-9]{1,5})")

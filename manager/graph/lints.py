@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from manager.config.diagnostics import Diagnostic, Span
 from manager.config.load import LoadedModel
 from manager.config.units import MIB, show_size
-from manager.config.values import compile_pattern
 from manager.graph.nodes import DeviceNode, Graph, ImageBoot
 from manager.graph.rules import model_path
+from manager.text.pattern import compile_pattern
 
 _HUGE_PAGE = 2 * MIB
 _CONSOLE = re.compile(r"console=(\S+)")
@@ -128,7 +128,7 @@ class _Adviser:
         ready = self.graph.ready
         for key in ("wait-for", "fail-on"):
             pattern = getattr(ready, key.replace("-", "_"), None)
-            if pattern is not None and compile_pattern(pattern).search(""):
+            if pattern is not None and compile_pattern(pattern).matches_nothing:
                 yield Diagnostic(
                     "VM105",
                     f"`{key}` matches before the guest has printed anything",

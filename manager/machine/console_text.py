@@ -34,8 +34,7 @@ _UNFINISHED = re.compile(
     r"|[ -/]{0,8}"
     r")\Z"
 )
-_LINE_END = re.compile(r"\r+\n")
-_TRAILING_RETURNS = re.compile(r"\r+\Z")
+_LINE_END = re.compile(r"(?<!\r)\r+\n")  # from the first: in linear time
 
 
 class ConsoleText:
@@ -65,7 +64,7 @@ class ConsoleText:
         if self._returned:
             plain = "\r" + plain
         self._returned = plain.endswith("\r")
-        self.text += _LINE_END.sub("\n", _TRAILING_RETURNS.sub("", plain))
+        self.text += _LINE_END.sub("\n", plain.rstrip("\r"))
 
     def _without_sequences(self, more: str) -> str:
         held = self._sequence + more

@@ -3,25 +3,28 @@
 
 The text is looked at 1 ms of virtual time after the port began to send, never at a moment that
 the host chose; so a run with expectations does the same whatever the host's load, and an answer
-reaches the guest at the same instruction every time.
+reaches the guest at the same instruction every time. A match that is longer than a line on a
+terminal may be seen a few milliseconds later (manager.text.search).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from manager.bus.clock import Clock
 from manager.bus.record import NEVER
 from manager.machine.console_text import ConsoleText
+from manager.text.pattern import Match, Pattern
+from manager.text.search import Search
 
 SETTLE = 1_000_000
 """Virtual ns from the first byte of a burst until its text is searched."""
-
-_MAY_CROSS_LINES = re.compile(r"\\[^dwbB.()\[\]{}+*?|^$/ :#>-]|\[\^|\(\?(?![:=!<])|\n")
-"""Patterns that might match a line feed; without one, a match lies within a line."""
+AFAR = 16_000_000
+"""Virtual ns from such a search until one for long matches."""
+_LONGEST_DETAIL = 200
+"""Characters of a line that are told of a match."""
 
 
 class Input(Protocol):
@@ -35,7 +38,7 @@ class Input(Protocol):
 class Until:
     """Wait until the text matches."""
 
-    pattern: re.Pattern[str]
+    pattern: Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,6 @@ class Verdict:
     """One line: the text that matched, or the pattern still waited for."""
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The pattern as expectations read it: `^` and `$` match at lines.
-
-    Raises re.error.
-    """
-    return re.compile(pattern, re.MULTILINE)
-
-
 class Expectation:
     """Goes through steps in order; each search starts after the match before it.
 
@@ -74,24 +69,25 @@ class Expectation:
     `fail_on` and the budget (ns of virtual time from the start) can end it.
 
     Several that follow each other on one port share its `console` text: each begins to search at
-    `position` and to look for failures at `fail_position`, both in characters since its beginning.
+    `position`, in characters since its beginning, and may be handed the same `fail_on`.
     """
 
     __slots__ = (
+        "_afar",
         "_budget",
         "_clock",
         "_collect",
         "_deadline",
         "_fail_on",
-        "_fail_position",
         "_finished",
         "_input",
         "_next",
-        "_position",
         "_search",
+        "_settled",
         "_steps",
         "console",
         "match",
+        "position",
         "verdict",
     )
 
@@ -103,11 +99,10 @@ class Expectation:
         *,
         finished: Callable[[Verdict], None],
         collect: Callable[[], None] = lambda: None,
-        fail_on: re.Pattern[str] | None = None,
+        fail_on: Search | None = None,
         budget: int | None = None,
         console: ConsoleText | None = None,
         position: int = 0,
-        fail_position: int = 0,
     ) -> None:
         self._clock = clock
         self._input = port
@@ -116,14 +111,17 @@ class Expectation:
         self._collect = collect
         self._fail_on = fail_on
         self._budget = budget
-        self._search = clock.timer(self._look)
+        self._settled = clock.timer(self._look)
+        self._afar = clock.timer(lambda: self._look(afar=True))
         self._deadline = clock.timer(self._out_of_budget)
         self._next = 0
-        self._position = position
-        self._fail_position = fail_position
+        self._search: Search | None = None
+        """For the step that is waited for, from the first look on."""
+        self.position = position
+        """Where the next search begins."""
         self.console = console if console is not None else ConsoleText()
         self.verdict: Verdict | None = None
-        self.match: re.Match[str] | None = None
+        self.match: Match | None = None
         """The last match: of the last Until, or of `fail_on` when it failed."""
 
     def start(self) -> None:
@@ -134,87 +132,74 @@ class Expectation:
 
     def sending(self) -> None:
         """Told that the port began to send: search soon, if no search is due already."""
-        if self.verdict is None and self._search.deadline == NEVER:
-            self._search.arm(self._clock.now() + SETTLE)
+        if self.verdict is None and self._settled.deadline == NEVER:
+            self._settled.arm(self._clock.now() + SETTLE)
 
     def heard(self, data: bytes) -> None:
         """Take output of the port, in any number of pieces."""
         if self.verdict is None:
             self.console.add(data)
 
-    @property
-    def position(self) -> int:
-        """Where the next search begins."""
-        return self._position
-
-    @property
-    def fail_position(self) -> int:
-        """Where the next search for a failure begins."""
-        return self._fail_position
-
     def look(self) -> None:
         """Search at once what the port has sent: nothing more will come, or time is up."""
         if self.verdict is None:
-            self._look()
+            self._look(afar=True)
 
     def waiting_for(self) -> str | None:
         """The pattern that is waited for now."""
         awaited = self._awaited()
-        return None if awaited is None else awaited.pattern
+        return None if awaited is None else awaited.source
 
     def cancel(self) -> None:
         """Stop waiting; no verdict comes any more."""
-        self._clock.remove(self._search)
+        self._clock.remove(self._settled)
+        self._clock.remove(self._afar)
         self._clock.remove(self._deadline)
 
-    def _awaited(self) -> re.Pattern[str] | None:
+    def _awaited(self) -> Pattern | None:
         step = self._steps[self._next] if self._next < len(self._steps) else None
         return step.pattern if isinstance(step, Until) else None
 
-    def _look(self) -> None:
+    def _look(self, *, afar: bool = False) -> None:
         self._collect()
         if self.verdict is not None:
             return
-        text = self.console
-        text.forget()
-        failure = self._fail_match()
+        self._judge(afar=afar)
+        self.console.forget()
+        if self.verdict is not None or not any(search.behind for search in self._searches()):
+            self._afar.disarm()
+        elif self._afar.deadline == NEVER:
+            self._afar.arm(self._clock.now() + AFAR)
+
+    def _judge(self, *, afar: bool) -> None:
+        """Go as far through the steps as the text leads."""
+        text, start = self.console.text, self.console.start
+        fail_on = self._fail_on
+        failure = fail_on.look(text, start, afar=afar) if fail_on is not None else None
         while (awaited := self._awaited()) is not None:
-            match = awaited.search(text.text, max(self._position - text.start, 0))
-            if match is None:
-                self._position = self._resume_at(awaited, self._position)
+            if self._search is None:
+                self._search = Search(awaited, self.position)
+            match = self._search.look(text, start, afar=afar)
+            if match is None or (failure is not None and failure.start() < match.start()):
                 break
-            if failure is not None and failure.start() < match.start():
-                break
-            self._position = text.start + match.end()
+            self.position = start + match.end()
             self.match = match
             self._next += 1
+            self._search = None
             self._send_due()
             if self._next == len(self._steps):
                 self._finish(Verdict("matched", _line_of(match)))
                 return
-        if failure is not None:
+        if failure is not None and fail_on is not None:
             self.match = failure
-            self._fail_position = text.start + failure.end()
+            fail_on.go_on(start + failure.end())
             self._finish(Verdict("failed", _line_of(failure)))
 
-    def _fail_match(self) -> re.Match[str] | None:
-        if self._fail_on is None:
-            return None
-        text = self.console
-        match = self._fail_on.search(text.text, max(self._fail_position - text.start, 0))
-        if match is None:
-            self._fail_position = self._resume_at(self._fail_on, self._fail_position)
-        return match
-
-    def _resume_at(self, pattern: re.Pattern[str], position: int) -> int:
-        """Where the next search for a pattern that is not there yet has to begin.
-
-        Lines that are complete need not be searched again, unless a match could cross lines.
-        """
-        if _MAY_CROSS_LINES.search(pattern.pattern):
-            return position
-        text = self.console
-        return max(position, text.start + text.text.rfind("\n") + 1)
+    def _searches(self) -> Iterator[Search]:
+        if self._search is not None:
+            yield self._search
+        if self._fail_on is not None:
+            yield self._fail_on
 
     def _send_due(self) -> None:
         while self._next < len(self._steps):
@@ -225,7 +210,7 @@ class Expectation:
             self._next += 1
 
     def _out_of_budget(self) -> None:
-        self._look()
+        self._look(afar=True)
         if self.verdict is None:
             waiting = self.waiting_for()
             self._finish(Verdict("budget", f"still waiting for {waiting!r}" if waiting else ""))
@@ -236,9 +221,13 @@ class Expectation:
         self._finished(verdict)
 
 
-def _line_of(match: re.Match[str]) -> str:
-    """The line in which a match begins."""
+def _line_of(match: Match) -> str:
+    """The line in which a match begins, or the last of the match where that is long."""
     text = match.string
     start = text.rfind("\n", 0, match.start()) + 1
     end = text.find("\n", match.start())
-    return text[start : end if end >= 0 else len(text)].strip()
+    end = end if end >= 0 else len(text)
+    if end - start > _LONGEST_DETAIL:
+        end = min(end, match.end())
+        start = max(start, end - _LONGEST_DETAIL)
+    return text[start:end].strip()

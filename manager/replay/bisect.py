@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from manager.bus.memory import AddressError
 from manager.errors import UsageError
+from manager.machine.console_text import WINDOW, ConsoleText
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
 from manager.replay.replay import restored, seconds
+from manager.text.search import Search
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
+    from manager.text.pattern import Pattern
 
 SAVED_APART = 1_000_000
 """Virtual ns: steps below this are run again rather than saved."""
@@ -138,31 +140,30 @@ def command_holds(command: str, folder: Path) -> Holds:
     return holds
 
 
-def first_output(question: Question, pattern: re.Pattern[str], port: str) -> Found:
+def first_output(question: Question, pattern: Pattern, port: str) -> Found:
     """When a port had sent what matches, to the byte; looked for in what comes after `good`.
 
     Raises UsageError when it is not there by `bad`.
     """
     machine = Machine.power_on(question.graph)
     wire = machine.ports[port]
-    heard: list[tuple[int, int]] = []
-    text = ""
+    heard: list[int] = []
+    console = ConsoleText()
+    search = Search(pattern)
 
     def sent() -> None:
-        nonlocal text
         data = wire.take_output()
         if machine.now() <= question.good or heard:
             return
-        text += data.decode("latin-1")
-        line = text.rfind("\n", 0, len(text) - 1) + 1
-        if pattern.search(text, line) is not None or (
-            text.endswith("\n") and pattern.search(text) is not None
-        ):
-            heard.append((machine.now(), 0))
+        console.add(data)
+        if search.look(console.text, console.start) is not None:
+            heard.append(machine.now())
             machine.stop()
+        elif len(console.text) > 2 * WINDOW:
+            console.forget()
 
     wire.on_output = sent
     question.go(machine, question.bad)
     if not heard:
         raise UsageError(f"{port} has not sent that by {seconds(question.bad)}")
-    return Found(heard[0][0], _rip(machine), 1)
+    return Found(heard[0], _rip(machine), 1)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import selectors
 import sys
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.machine.expectation import Expectation, Step, Verdict
     from manager.machine.machine import Machine
+    from manager.text.pattern import Pattern
 
 _STATUS = {
     "matched": ExitCode.OK,
@@ -40,7 +40,7 @@ class Script:
     """What to wait for and to answer, on which port, for how long."""
 
     steps: Sequence[Step] = ()
-    fail_on: re.Pattern[str] | None = None
+    fail_on: Pattern | None = None
     budget: int | None = None
     """ns of virtual time."""
     port: str | None = None
@@ -125,6 +125,7 @@ def _judge(outcome: Outcome, verdict: Verdict | None) -> Outcome:
 
 def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:
     from manager.machine.expectation import Expectation
+    from manager.text.search import Search
 
     wire = owner.wiring.wires.get(console) if console is not None else None
 
@@ -138,7 +139,7 @@ def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:
         script.steps,
         finished=finished,
         collect=owner.wiring.pump,
-        fail_on=script.fail_on,
+        fail_on=Search(script.fail_on) if script.fail_on is not None else None,
         budget=script.budget,
     )
     if wire is not None and (script.steps or script.fail_on is not None):

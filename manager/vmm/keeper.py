@@ -128,7 +128,9 @@ class Keeper:
     def watch(self) -> None:
         """Nobody waits for the machine to get ready: do so, in order to keep it."""
         from manager.graph.port_names import resolve_port
-        from manager.machine.expectation import Expectation, Until, compile_pattern
+        from manager.machine.expectation import Expectation, Until
+        from manager.text.pattern import compile_pattern
+        from manager.text.search import Search
 
         declared = self._owner.machine.graph.ready
         wires = self._owner.wiring.wires
@@ -143,7 +145,7 @@ class Keeper:
             if verdict.outcome == "matched":
                 self.ready(verdict.detail)
 
-        fail_on = compile_pattern(declared.fail_on) if declared.fail_on is not None else None
+        fail_on = Search(compile_pattern(declared.fail_on)) if declared.fail_on else None
         expectation = Expectation(
             self._owner.machine.clock,
             wire.port,

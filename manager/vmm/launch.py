@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import selectors
 import textwrap
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.machine.expectation import Verdict
     from manager.machine.machine import Machine
+    from manager.text.pattern import Pattern
 
 ATTENDANCE = 10.0
 """Seconds that a machine waits for the console that it was started with."""
@@ -39,8 +39,8 @@ NO_LIMIT = 1e9
 class Readiness:
     """When the machine counts as up."""
 
-    wait_for: re.Pattern[str]
-    fail_on: re.Pattern[str] | None = None
+    wait_for: Pattern
+    fail_on: Pattern | None = None
     timeout: float | None = None
     """Seconds of the host's time."""
     port: str | None = None
@@ -202,6 +202,7 @@ def _settle(home: Home, outcome: Outcome) -> None:
 
 def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
     from manager.machine.expectation import Expectation, Until
+    from manager.text.search import Search
 
     readiness = launch.readiness
     assert readiness is not None
@@ -250,7 +251,7 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
         [Until(readiness.wait_for)],
         finished=finished,
         collect=wire.pump,
-        fail_on=readiness.fail_on,
+        fail_on=Search(readiness.fail_on) if readiness.fail_on is not None else None,
     )
     wire.listeners += [audience.output, expectation.heard]
     wire.port.on_output = expectation.sending

@@ -71,8 +71,8 @@ def declares(graph: Graph, readiness: Readiness | None) -> bool:
     declared = graph.ready
     if readiness is None or declared is None:
         return False
-    fail_on = readiness.fail_on.pattern if readiness.fail_on is not None else None
-    wanted = (readiness.wait_for.pattern, fail_on)
+    fail_on = readiness.fail_on.source if readiness.fail_on is not None else None
+    wanted = (readiness.wait_for.source, fail_on)
     return wanted == (declared.wait_for, declared.fail_on) and readiness.port in (
         None,
         declared.port,

@@ -163,7 +163,7 @@ def _readiness(args: argparse.Namespace, graph: Graph, resume: bool) -> Readines
     A resumed machine does not print again what a booting one does, so there `[ready]` is no
     default.
     """
-    from manager.machine.expectation import compile_pattern
+    from manager.text.pattern import compile_pattern
     from manager.vmm.launch import Readiness
 
     wanted = args.wait_for or (args.detach and not resume)

@@ -27,7 +27,7 @@ def parse_run(*argv: str) -> argparse.Namespace:
 def test_until_and_send_keep_their_order() -> None:
     args = parse_run("--send", "a", "--until", "l: $", "--send", r"r\n", "--until", "# $")
 
-    assert [(option, getattr(value, "pattern", value)) for option, value in args.steps] == [
+    assert [(option, getattr(value, "source", value)) for option, value in args.steps] == [
         ("--send", b"a"),
         ("--until", "l: $"),
         ("--send", b"r\n"),
@@ -42,7 +42,7 @@ def test_no_steps_are_no_steps() -> None:
 def test_one_command_line_does_not_leak_into_the_next() -> None:
     parse_run("--until", "x")
 
-    assert [step[1].pattern for step in parse_run("--until", "y").steps] == ["y"]
+    assert [step[1].source for step in parse_run("--until", "y").steps] == ["y"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from manager.graph.nodes import Graph
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
 from manager.replay.bisect import Question, command_holds, first, first_output, memory_holds
+from manager.text.pattern import compile_pattern
 
 from .conftest import MILLISECOND, SECOND
 
@@ -23,7 +24,7 @@ TYPED = (Input(500 * MILLISECOND, "data", "lpc.com1", b"u\r"),)
 def test_first_output_is_found_to_the_byte(hello: Graph) -> None:
     question = Question(hello, 0, 1 * SECOND, TYPED)
 
-    found = first_output(question, re.compile(r"\d+ ticks"), "lpc.com1")
+    found = first_output(question, compile_pattern(r"\d+ ticks"), "lpc.com1")
 
     machine = Machine.power_on(hello)
     machine.inputs.schedule(TYPED[0])

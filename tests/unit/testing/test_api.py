@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -237,7 +238,7 @@ def test_wrong_durations_are_named(machine: Machine, wrong: str | float) -> None
 
 
 def test_wrong_patterns_and_ports_are_named(machine: Machine) -> None:
-    with pytest.raises(UsageError, match="regular expression"):
+    with pytest.raises(UsageError, match="parenthesis without its end"):
         machine.console().expect("(")
     with pytest.raises(UsageError, match="com3"):
         machine.console("com3")
@@ -251,3 +252,31 @@ def test_long_output_is_kept_within_bounds(machine: Machine) -> None:
 
     assert len(console.text) <= 3 * 65536
     assert console.expect_line("tick 1").group() == "tick 1"
+
+
+@pytest.mark.parametrize("pattern", [".*END", "(a|.)+END", "(?s).*END"])
+def test_no_pattern_keeps_a_wait_from_its_end(machine: Machine, pattern: str) -> None:
+    console = machine.console()
+    console._text.add(b"a 50%\r" * 10_000)
+    console.fail_on(pattern)
+
+    with pytest.raises(OutOfBudgetError, match="did not come within"):
+        console.expect(pattern, timeout="100ms")
+    console.assert_absent(pattern, during="100ms")
+
+
+def test_a_pattern_that_cannot_be_searched_is_refused_with_its_place(machine: Machine) -> None:
+    with pytest.raises(UsageError, match="look-ahead, at character 6"):
+        machine.console().expect("login(?=:)")
+    with pytest.raises(UsageError, match="back-reference"):
+        machine.console().fail_on(re.compile(r"(a)\1"))
+
+
+def test_flags_of_each_fail_on_pattern_are_its_own(console: Console) -> None:
+    console.fail_on(re.compile("PANIC", re.IGNORECASE))
+    console.fail_on("(?i)OOPS")
+    console.fail_on("T[ypeh ]+X")
+
+    console.send("h")
+
+    console.settle()

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from manager.machine.console_text import WINDOW, ConsoleText
@@ -14,8 +12,9 @@ from manager.machine.expectation import (
     Send,
     Until,
     Verdict,
-    compile_pattern,
 )
+from manager.text.pattern import compile_pattern
+from manager.text.search import Search
 
 
 def until(pattern: str) -> Until:
@@ -42,7 +41,7 @@ def play(machine, steps, *, slice_=10**9, pump_between=False, fail_on=None, budg
         steps,
         finished=finished,
         collect=collect,
-        fail_on=None if fail_on is None else compile_pattern(fail_on),
+        fail_on=None if fail_on is None else Search(compile_pattern(fail_on)),
         budget=budget,
     )
     machine.console.on_output = expectation.sending
@@ -177,7 +176,3 @@ def test_a_match_is_found_after_more_text_than_is_kept(fake, graph) -> None:
     verdict, _, _ = play(machine, [until("done$")], budget=100_000_000)
 
     assert verdict == Verdict("matched", "done")
-
-
-def test_patterns_are_matched_line_by_line() -> None:
-    assert compile_pattern("^a$").flags & re.MULTILINE
