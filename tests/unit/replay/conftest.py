@@ -52,7 +52,7 @@ class Recorded:
 
     def suspend_and_resume(self, state: Path) -> None:
         """End the log, and go on in another machine with another."""
-        written = write_snapshot(state, self.machine.image())
+        written = write_snapshot(state, self.machine.run_to_image())
         self.recorder.end("suspended", written.id.hex())
         self.machine = Machine.restore(self.machine.graph, open_snapshot(state))
         self.begin(Start(written.id.hex(), str(state), self.machine.now()))
