@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KEPT = 64
 """Files that are remembered at most; the oldest go first."""
 _PACKAGE = Path(__file__).parents[1]
-_EXTENDS = re.compile(rb"^\s*extends\s*=\s*\[([^\]]*)\]", re.MULTILINE)
+_EXTENDS = re.compile(rb"^[ \t]*extends[ \t]*=[ \t]*\[([^\]]*)\]", re.MULTILINE)
 _STRING = re.compile(rb"\"([^\"\\]*)\"|'([^']*)'")
 
 

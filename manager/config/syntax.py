@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from manager.config.scan import Region
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_KEY = re.compile(r"[ \t]*([^=\n]*?)[ \t]*=")
-_HEADER = re.compile(r"[ \t]*(\[\[?[^\]\n]*\]?\])")
+_KEY = re.compile(r"^[ \t]*([^=\n]*)=", re.MULTILINE)
+_HEADER = re.compile(r"^[ \t]*(\[\[?[^\]\n]*\]?\])", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _repeated(text: str, start: int) -> SyntaxFault | None:
     if header is not None:
         span = Region(header.start(1), header.end(1))
         for earlier in _HEADER.finditer(text, 0, start):
-            if earlier[1] == header[1] and text[: earlier.start()][-1:] in ("", "\n"):
+            if earlier[1] == header[1]:
                 before = Region(earlier.start(1), earlier.end(1))
                 help = "put its keys under the first one"
                 return SyntaxFault(f"{header[1]} is written twice", span, help, before)
@@ -60,12 +60,13 @@ def _repeated(text: str, start: int) -> SyntaxFault | None:
     key = _KEY.match(text, start)
     if key is None:
         return None
-    span = Region(key.start(1), key.end(1))
+    name = key[1].rstrip()
+    span = Region(key.start(1), key.start(1) + len(name))
     for earlier in _KEY.finditer(text, text.rfind("\n[", 0, start) + 1, start):
-        if earlier[1] == key[1]:
-            before = Region(earlier.start(1), earlier.end(1))
-            return SyntaxFault(f"`{key[1]}` is set twice", span, "keep one of them", before)
-    return SyntaxFault(f"`{key[1]}` is set already", span)
+        if earlier[1].rstrip() == name:
+            before = Region(earlier.start(1), earlier.start(1) + len(name))
+            return SyntaxFault(f"`{name}` is set twice", span, "keep one of them", before)
+    return SyntaxFault(f"`{name}` is set already", span)
 
 
 def _lower(message: str) -> str:
