@@ -6,10 +6,12 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from manager.errors import HostError
 
 PAGE = 4096
+ZEROS = bytes(1 << 20)
 VGA_WINDOW = 0xA0000
 """Where video memory would be; nothing answers there."""
 ABOVE_VGA = 0xC0000
@@ -24,12 +26,31 @@ class AddressError(ValueError):
     """An access that is not wholly inside RAM."""
 
 
+class Backing(Protocol):
+    """What the snapshot code knows of some RAM: which saved object it was mapped from or last
+    written to, and how to tell the pages that have changed since.
+    """
+
+    def used(self, memory: Ram) -> Iterable[tuple[int, int]]:
+        """(offset, length) of stretches outside of which there are only zeros."""
+
+
 class Ram(mmap.mmap):
     """Host memory that is guest RAM."""
 
-    backing: object | None = None
-    """What the snapshot code knows of the content: which saved object it was mapped from or last
-    written to, and how to tell the pages that have changed since."""
+    backing: Backing | None = None
+    began_blank = False
+    """It is no mapping of a file."""
+
+    def clear(self) -> None:
+        """Fill it with zeros, in a time that depends on how much of it has been used."""
+        if self.backing is None and self.began_blank:
+            self.madvise(mmap.MADV_DONTNEED)  # zeros come when it is touched again
+            return
+        used = ((0, len(self)),) if self.backing is None else self.backing.used(self)
+        for start, length in used:
+            for at in range(start, start + length, len(ZEROS)):
+                self[at : min(at + len(ZEROS), start + length)] = ZEROS[: start + length - at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +58,7 @@ class RamRegion:
     """`length` bytes of RAM at physical address `base`, backed by the host's `memory`."""
 
     base: int
-    memory: mmap.mmap
+    memory: Ram
 
     @property
     def length(self) -> int:
@@ -77,12 +98,15 @@ class Memory:
         """Zeroed RAM; the host allocates pages as they are touched. Raises HostError."""
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         try:
-            return cls([RamRegion(base, Ram(-1, length, flags)) for base, length in layout(size)])
+            regions = [RamRegion(base, Ram(-1, length, flags)) for base, length in layout(size)]
         except OSError as error:
             raise HostError(
                 f"the host has no room for {size >> 20} MiB of guest RAM: {error.strerror}",
                 help="make `memory.size` smaller",
             ) from None
+        for region in regions:
+            region.memory.began_blank = True
+        return cls(regions)
 
     def holes(self, taken: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
         """(base, length) of every stretch of the address space without RAM.
@@ -116,7 +140,7 @@ class Memory:
     def clear(self) -> None:
         """Fill RAM with zeros, as after a power cycle."""
         for region in self.regions:
-            region.memory[:] = bytes(region.length)
+            region.memory.clear()
 
     def below_4g(self) -> int:
         """The end of RAM below 4 GiB."""

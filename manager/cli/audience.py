@@ -116,7 +116,7 @@ def in_foreground(launch: Launch) -> int:
     from manager.vmm.launch import own
 
     outcome = own(launch, Foreground(launch.graph.name))
-    _tell(f"vmmgr: {_farewell(launch.graph.name, outcome)}")
+    _tell(f"vmmgr: {outcome.closing(_farewell(launch.graph.name, outcome))}")
     return outcome.status
 
 

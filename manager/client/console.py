@@ -20,6 +20,7 @@ from manager.backends.terminal import RawTerminal
 from manager.client.client import Client, HungUpError, Message, result_of
 from manager.client.keys import DEFAULT_ESCAPE, Action, Keys, Typed, name_of
 from manager.client.line_input import LineInput
+from manager.client.protocol import with_resets
 from manager.errors import ExitCode, VmmgrError
 
 CHUNK = 16384
@@ -420,9 +421,11 @@ def _tell(text: str) -> None:
 
 def _epitaph(name: str, data: Message) -> str:
     if data["kind"] in ("ended", "fault"):
-        return f"{name} ended: {data['detail']}"
-    if data["kind"] == "verdict":
-        return f"{name} powered off: it did not get ready"
-    if data["kind"] == "quit":
-        return f"{name} was stopped; its last suspended state is kept"
-    return f"{name} powered off"
+        text = f"{name} ended: {data['detail']}"
+    elif data["kind"] == "verdict":
+        text = f"{name} powered off: it did not get ready"
+    elif data["kind"] == "quit":
+        text = f"{name} was stopped; its last suspended state is kept"
+    else:
+        text = f"{name} powered off"
+    return with_resets(text, data["resets"])

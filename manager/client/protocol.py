@@ -75,6 +75,7 @@ EVENTS: Mapping[str, str] = {
     "attached": "A console was attached: port, pid, writes",
     "detached": "A console was detached: port, pid",
     "break": "A break was sent to a port: port",
+    "reset": "The guest was reset: resets, how often since power-on",
     "snapshot-saved": "A snapshot was taken, the machine runs on: snapshot, tag",
     "rewound": "The machine went back in virtual time: from, virtual-time, replayed (ns), seconds",
     "suspend-failed": "The machine could not be saved and runs on: message",
@@ -82,7 +83,8 @@ EVENTS: Mapping[str, str] = {
     "debugger-detached": "gdb is gone; the machine goes on",
     "warning": "Something the user should know: message",
     "suspended": "The machine is saved and its process ends: snapshot, size, seconds",
-    "ended": "The machine is over and its process ends: kind, status (an exit code), detail",
+    "ended": "The machine is over and its process ends: kind, status (an exit code), detail, "
+    "resets",
 }
 """What `subscribe` lets a client hear, with the members of `data`."""
 ATTACHED_EVENTS: Mapping[str, str] = {
@@ -143,3 +145,14 @@ def error_from(code: Any, message: Any, help: Any) -> VmmgrError:
 def code_of_class(kind: type[VmmgrError]) -> str:
     """The code of an error class."""
     return ExitCode(kind.exit_code).name.lower().replace("_", "-")
+
+
+def with_resets(text: str, resets: int) -> str:
+    """How a machine ended, with its resets counted.
+
+    >>> with_resets("demo powered off", 7)
+    'demo powered off; rebooted 7 times'
+    """
+    if not resets:
+        return text
+    return f"{text}; rebooted {'once' if resets == 1 else f'{resets} times'}"

@@ -214,6 +214,18 @@ class Debug(Table):
         "reads as all ones, as on a PC.",
         examples=[True],
     )
+    on_triple_fault: Literal["stop", "reset"] = Field(
+        default="stop",
+        description='What a triple fault does: "stop" ends the machine with exit code 6 and tells '
+        'where; "reset" starts it again, as a PC does.',
+        examples=["reset"],
+    )
+    on_reset: Literal["reset", "stop"] = Field(
+        default="reset",
+        description='What a reset does: "reset" starts the machine again; "stop" ends it, as '
+        "QEMU's -no-reboot does.",
+        examples=["stop"],
+    )
     trace: Annotated[tuple[Literal["ports", "irq", "pci", "msr"], ...], Field(strict=False)] = (
         Field(
             default=(),

@@ -145,6 +145,12 @@ class Engine(Protocol):
     def kick(self) -> None:
         """From a callback: stop this run at the next block."""
 
+    def abandon(self) -> None:
+        """From a port's or a device's callback: stop this run with the access under way.
+
+        No instruction behind it is executed.
+        """
+
     def set_a20(self, enabled: bool) -> None:
         """Open or close the A20 gate."""
 

@@ -111,6 +111,8 @@ def assemble(loaded: LoadedModel) -> Graph:
             model.debug.strict_io,
             model.debug.trace,
             Path(model.debug.trace_file) if model.debug.trace_file is not None else None,
+            model.debug.on_triple_fault,
+            model.debug.on_reset,
         ),
         record=Recording(model.record.enabled, model.record.rewind),
         gdb=Gdb(model.gdb.listen, model.gdb.wait) if model.gdb is not None else None,

@@ -55,8 +55,13 @@ def identity(graph: Graph) -> dict[str, Plain]:
 
 
 def _debug(graph: Graph) -> dict[str, Plain]:
-    """Strict I/O, when it is on; the default has no name, so that old hashes stay."""
-    return {"debug": {"strict_io": True}} if graph.debug.strict_io else {}
+    """What of it the guest can tell; the defaults have no name, so that old hashes stay."""
+    told: dict[str, Plain] = {}
+    if graph.debug.strict_io:
+        told["strict_io"] = True
+    if graph.debug.on_triple_fault != "stop":
+        told["on_triple_fault"] = graph.debug.on_triple_fault
+    return {"debug": told} if told else {}
 
 
 def _boot(boot: Boot) -> dict[str, Plain]:

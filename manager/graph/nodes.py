@@ -199,6 +199,10 @@ class Debug:
     """What to trace: ports, irq, pci, msr."""
     trace_file: Path | None = None
     """Where the trace goes; None for the machine's state directory."""
+    on_triple_fault: Literal["stop", "reset"] = "stop"
+    """Whether a triple fault ends the machine. The guest can tell."""
+    on_reset: Literal["reset", "stop"] = "reset"
+    """Whether a reset starts the machine again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,9 @@ def export(graph: Graph) -> Translation:
     memory = format_size(graph.memory_size)
     words += ["-cpu", _CPUS.get(graph.cpu_model, graph.cpu_model)]
     words += ["-m", f"{memory}B" if memory.isdigit() else memory, "-nodefaults"]
-    words += ["-display", "none", "-no-reboot", "-rtc", f"base={moment},clock=vm"]
+    words += ["-display", "none", "-rtc", f"base={moment},clock=vm"]
+    if graph.debug.on_triple_fault == "stop" or graph.debug.on_reset == "stop":
+        words += ["-no-reboot"]
     if graph.clock_mode == "virtual":
         words += ["-icount", "shift=0,sleep=off"]
     words += _boot(graph, lost)

@@ -67,7 +67,10 @@ class Outside:
     intr: Line
     nmi: Callable[[], None]
     set_a20: Callable[[bool], None]
+    reset_cpu: Callable[[], None]
+    """The RESET pin of the CPU alone."""
     reset: Callable[[], None]
+    """That of the whole board."""
     power_off: Callable[[], None]
     end: Callable[[int], None]
     """The debug-exit port was written; takes the exit status."""
@@ -114,6 +117,8 @@ class Board:
         self.ports: dict[str, SerialPort] = {}
         self.in_memory: list[tuple[MemoryRange, MemoryDevice]] = []
         """Devices with registers in memory, for the engine to map."""
+        self.resets = 0
+        """Since power-on."""
         self._outside = outside
         self._has_firmware = isinstance(graph.boot, FirmwareBoot)
         virtual_wire = not self._has_firmware
@@ -149,9 +154,27 @@ class Board:
 
         The interrupt controllers last, so that they forget what the others' lines did.
         """
+        self.resets += 1
         for device in reversed(self.devices.values()):
             device.reset()
         self._program_as_firmware()
+
+    @property
+    def rtc(self) -> Rtc:
+        """The real-time clock, whose memory outlives a reset."""
+        rtc = self.devices["board.rtc"]
+        assert isinstance(rtc, Rtc)
+        return rtc
+
+    def end_of_interrupt(self) -> None:
+        """A non-specific EOI to both 8259s."""
+        for port in (0xA0, 0x20):
+            self.io.write(port, 1, 0x20)
+
+    def reset_cpu(self) -> None:
+        """The CPU alone was reset, and its local APIC with it; devices drive their lines anew."""
+        self.interrupts.lapic.reset()
+        self.settle()
 
     def settle(self) -> None:
         """After a restore: every device drives its lines again, the controllers last."""
@@ -218,19 +241,19 @@ class Board:
 
     def _build_keyboard(self, _: DeviceNode) -> Keyboard:
         keyboard = Keyboard(
-            self.interrupts.irq(1), self._a20.control("keyboard"), self._outside.reset
+            self.interrupts.irq(1), self._a20.control("keyboard"), self._outside.reset_cpu
         )
         self.io.claim(0x60, 1, keyboard)
         self.io.claim(0x64, 1, keyboard.command_port)
         return keyboard
 
     def _build_port92(self, _: DeviceNode) -> Port92:
-        port92 = Port92(self._a20.control("port92"), self._outside.reset)
+        port92 = Port92(self._a20.control("port92"), self._outside.reset_cpu)
         self.io.claim(0x92, 1, port92)
         return port92
 
     def _build_reset_control(self, _: DeviceNode) -> ResetControl:
-        self._reset_control = ResetControl(self._outside.reset)
+        self._reset_control = ResetControl(self._outside.reset_cpu, self._outside.reset)
         if all(node.type != "hostbridge" for node in self.graph.devices):
             self.io.claim(RESET_CONTROL_PORT, 1, self._reset_control)
         return self._reset_control

@@ -8,7 +8,9 @@ from typing import Literal
 
 from manager.errors import ExitCode
 
-EndReason = Literal["debug-exit", "power-off", "halted", "triple-fault", "engine", "strict-io"]
+EndReason = Literal[
+    "debug-exit", "power-off", "reset", "halted", "triple-fault", "engine", "strict-io"
+]
 
 
 @dataclass(frozen=True, slots=True)

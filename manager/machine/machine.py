@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
-from manager.boot import firmware, firmware_tables, loader
+from manager.boot import firmware, firmware_tables, loader, warm
 from manager.bus.clock import Clock
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory, RamRegion
@@ -55,7 +57,7 @@ class Machine:
         for region in memory.regions:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
         self.clock = Clock(self.engine.now, self._deadline_moved)
-        self._reset_requested = False
+        self._reset_wanted: Literal["cpu", "board"] | None = None
         self._stop_requested = False
         self._ended: Ended | None = None
         self.on_hit: Callable[[Hit, int], None] | None = None
@@ -68,7 +70,8 @@ class Machine:
                 intr=Wire(self.cpu.set_intr),
                 nmi=self.cpu.nmi,
                 set_a20=self.engine.set_a20,
-                reset=self._request_reset,
+                reset_cpu=lambda: self._want_reset("cpu"),
+                reset=lambda: self._want_reset("board"),
                 power_off=self._power_off,
                 end=self._debug_exit,
                 memory=memory,
@@ -136,6 +139,11 @@ class Machine:
         """The serial ports by device id."""
         return self._board.ports
 
+    @property
+    def resets(self) -> int:
+        """How often it was reset since power-on."""
+        return self._board.resets
+
     def now(self) -> int:
         """Virtual time in ns."""
         return self.engine.now()
@@ -154,9 +162,6 @@ class Machine:
             return self._ended
         while self._ended is None:
             clock.run_due()
-            if self._reset_requested:
-                self._reset()
-                continue  # what fell due while the reset held the machine comes first
             now = engine.now()
             if now >= until or self._stop_requested:
                 break
@@ -165,7 +170,9 @@ class Machine:
                 engine.advance(deadline)
             else:
                 stop = engine.run(deadline)
-                if not self._note(stop) or (yielding and stop is Stop.KICK):
+                # What falls due while a reset holds the machine comes before a turn of others.
+                yields = yielding and stop is Stop.KICK and self._reset_wanted is None
+                if not self._note(stop) or yields:
                     break
         return self._ended
 
@@ -182,16 +189,17 @@ class Machine:
 
     def _note(self, stop: Stop) -> bool:
         """Whether the run may go on, as far as the CPU is concerned."""
-        if stop is Stop.DEBUGGER:
+        if self._reset_wanted is not None:
+            self._reset()
+        elif stop is Stop.DEBUGGER:
             if self.on_hit is not None:
                 self.on_hit(*self.engine.hit)
             return False
-        if stop is Stop.HALT:
+        elif stop is Stop.HALT:
             if not self.cpu.interrupts_enabled:
                 self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
         elif stop is Stop.SHUTDOWN:
-            place = _place(self.cpu.read_state())
-            self._end("triple-fault", ExitCode.GUEST_FAULT, f"triple fault at {place}")
+            self._triple_fault()
         elif stop is Stop.FAULT:
             place = _place(self.cpu.read_state())
             detail = f"the engine cannot go on at {place}: {self.engine.fault}"
@@ -201,7 +209,7 @@ class Machine:
     def _end(self, reason: EndReason, status: int, detail: str) -> None:
         if self._ended is None:
             self._ended = Ended(reason, status, detail)
-            self.engine.kick()
+            self.engine.abandon()
 
     def _debug_exit(self, status: int) -> None:
         self._end("debug-exit", status, f"the guest ended the machine with status {status}")
@@ -214,18 +222,54 @@ class Machine:
         detail = f"{access} port {port:#x}, which no device has, with strict-io on"
         self._end("strict-io", ExitCode.GUEST_FAULT, detail)
 
-    def _request_reset(self) -> None:
-        self._reset_requested = True
-        self.engine.kick()
+    def _triple_fault(self) -> None:
+        """A PC's chipset answers it with a reset of the CPU."""
+        if self.graph.debug.on_triple_fault == "reset":
+            self._want_reset("cpu")
+            self._reset()
+        else:
+            place = _place(self.cpu.read_state())
+            self._end("triple-fault", ExitCode.GUEST_FAULT, f"triple fault at {place}")
+
+    def _want_reset(self, what: Literal["cpu", "board"]) -> None:
+        self._reset_wanted = what
+        self.engine.abandon()
 
     def _reset(self) -> None:
-        """A reset begins anew: RAM cleared, devices at power-on, the boot image loaded again."""
-        self._reset_requested = False
+        """Begin anew: RAM cleared, devices at power-on, the boot image loaded again.
+
+        When the CPU alone was reset, a shutdown code in CMOS may ask for less.
+        """
+        what, self._reset_wanted = self._reset_wanted, None
         self.engine.advance(self.now() + RESET_TIME)
+        if what == "cpu" and self._go_on_after_reset():
+            return
+        if self.graph.debug.on_reset == "stop":
+            self._end("reset", ExitCode.OK, 'the guest asked for a reset, and on-reset is "stop"')
+            return
         self.memory.clear()
         self.engine.invalidate(0, self.memory.regions[-1].end)
         self._board.reset()
         self._boot()
+
+    def _go_on_after_reset(self) -> bool:
+        """Do what the shutdown code asks for, if anything, with RAM as it is."""
+        code = self._board.rtc.shutdown_code
+        if code == 0:
+            return False
+        state = CpuState.at_reset()  # firmware reads the code by itself
+        if self._rom is None:
+            found = warm.resume(code, self.memory)
+            self._board.rtc.clear_shutdown_code()
+            if found is None:
+                return False
+            state = found
+            if code == warm.JUMP_WITH_EOI:
+                self._board.end_of_interrupt()
+        a20 = self.cpu.read_state().a20
+        self.cpu.write_state(replace(state, a20=a20))
+        self._board.reset_cpu()
+        return True
 
     def _boot(self) -> None:
         """What firmware would do: leave tables for the guest to find, load it, enter it."""

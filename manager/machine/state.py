@@ -25,12 +25,15 @@ INPUT_SUFFIX = ".input"
 
 @dataclass(slots=True)
 class TimeState(Record):
-    """Virtual time, as the engine counts it."""
+    """Virtual time, as the engine counts it, and what is counted along with it."""
 
     TYPE: ClassVar[str] = "time"
+    VERSION: ClassVar[int] = 2
+    UPGRADES = {1: lambda old: {**old, "resets": 0}}
 
     ticks: int = uint(64, "virtual time since power-on", unit="1/4 ns")
     charged: int = uint(64, "the part of it that was not spent on code", unit="1/4 ns")
+    resets: int = uint(64, "how often the machine was reset since power-on")
 
 
 def save(engine: PcEngine, rom: Rom | None, board: Board) -> dict[str, Record]:
@@ -38,7 +41,7 @@ def save(engine: PcEngine, rom: Rom | None, board: Board) -> dict[str, Record]:
     records: dict[str, Record] = {
         f"{CPU_PREFIX}{number}": cpu.read_state() for number, cpu in enumerate(engine.cpus)
     }
-    records[TIME_ID] = TimeState(*engine.time)
+    records[TIME_ID] = TimeState(*engine.time, board.resets)
     if rom is not None:
         records[ROM_ID] = rom.save()
     records |= {id: device.save() for id, device in board.devices.items()}
@@ -56,6 +59,7 @@ def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
     time = snapshot.record(TIME_ID, TimeState)
 
     engine.time = (time.ticks, time.charged)
+    board.resets = time.resets
     for cpu, cpu_state in zip(engine.cpus, cpus, strict=True):
         cpu.write_state(cpu_state)
     for id, input_state in inputs.items():

@@ -138,7 +138,7 @@ def _run(machine: Machine, leg: Leg, job: Job) -> Reached:
     if leg.tag:
         if leg.mode == "full":
             for region in machine.memory.regions:
-                region.memory.backing = None  # type: ignore[attr-defined]
+                region.memory.backing = None
         saved = _save(machine, job.store, leg.tag, goes_on=False)
     states: dict[str, str] = {}
     ram = ""

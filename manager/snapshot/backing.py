@@ -112,6 +112,23 @@ class Backing:
             return self.compared(memory)
         return runs.union(self.inherited, found)
 
+    def used(self, memory: Ram) -> Iterator[tuple[int, int]]:
+        """(offset, length) of stretches outside of which `memory` has only zeros."""
+        try:
+            touched = CopiedPages().changed(memory)
+        except OSError:
+            yield 0, len(memory)
+            return
+        for first, pages in runs.pairs(touched):
+            yield first * PAGE, pages * PAGE
+        if not isinstance(self.tracker, CopiedPages):
+            return
+        for first, pages in runs.pairs(self.inherited):
+            yield first * PAGE, pages * PAGE
+        with ram.opened(self.directory, self.base, "") as fd:
+            for start, end in ram.data_within(fd, self.offset, self.offset + len(memory)):
+                yield start - self.offset, end - start
+
     def compared(self, memory: Ram) -> bytes:
         """The same without the kernel's help, and exact: compare hashes, then pages."""
         found: list[tuple[int, int]] = []

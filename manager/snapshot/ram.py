@@ -189,11 +189,7 @@ def _map(fd: int, region: RamEntry) -> Ram:
 
 def _map_data(fd: int, region: RamEntry) -> Ram:
     """The same for tmpfs, where touching a hole takes room, and kills us when there is none."""
-    stretches: list[tuple[int, int]] = []
-    at, end = region.offset, region.offset + region.length
-    while (start := _next_data(fd, at)) < end:
-        at = min(os.lseek(fd, start, os.SEEK_HOLE), end)
-        stretches.append((start, at))
+    stretches = list(data_within(fd, region.offset, region.offset + region.length))
     if len(stretches) > _MOST_MAPPED:
         return _map(fd, region)
     memory = Ram(-1, region.length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -240,6 +236,14 @@ def verify_object(
                 where = place_of(start, end)
                 fault = f"segment {index}: expected hash {expected.hex()}, got {got.hex()}"
                 raise corrupt(path, f"{fault}, in {where}", offset=start, writer=writer)
+
+
+def data_within(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches (from, to) of a file that are no holes."""
+    while (start := _next_data(fd, start)) < end:
+        stop = min(os.lseek(fd, start, os.SEEK_HOLE), end)
+        yield start, stop
+        start = stop
 
 
 def _next_data(fd: int, start: int) -> int:

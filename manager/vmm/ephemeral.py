@@ -8,7 +8,7 @@ import select
 import selectors
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from manager.backends import factory
@@ -120,7 +120,13 @@ def _judge(outcome: Outcome, verdict: Verdict | None) -> Outcome:
     """The end of a machine in the light of its last words. A status of the guest's own stands."""
     if verdict is None or (verdict.outcome == "matched" and outcome.reason == "debug-exit"):
         return outcome
-    return Outcome("verdict", _STATUS[verdict.outcome], verdict.detail, verdict.outcome)
+    return replace(
+        outcome,
+        kind="verdict",
+        status=_STATUS[verdict.outcome],
+        detail=verdict.detail,
+        reason=verdict.outcome,
+    )
 
 
 def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:

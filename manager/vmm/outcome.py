@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from manager.client.protocol import with_resets
 from manager.errors import ExitCode
 
 Kind = Literal["ended", "fault", "suspended", "down", "quit", "interrupted", "verdict"]
@@ -21,3 +22,9 @@ class Outcome:
     """One line for people."""
     reason: str = ""
     """For `ended` and `fault`, the machine's own reason; for `verdict`, the verdict's outcome."""
+    resets: int = 0
+    """How often the machine was reset since its power-on."""
+
+    def closing(self, text: str) -> str:
+        """The line that tells how it ended, with the resets counted."""
+        return with_resets(text, self.resets)

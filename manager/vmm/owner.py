@@ -10,7 +10,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -118,6 +118,7 @@ class Owner:
             self._pace.resume()
             while self.outcome is None:
                 self._turn()
+            self.outcome = replace(self.outcome, resets=self.machine.resets)
             while drain is not None and self.wiring.wires[drain].backlog and not self._hurried:
                 for key, mask in self._selector.select(_LONGEST_SLEEP):
                     self._dispatch(key, mask)
@@ -135,6 +136,7 @@ class Owner:
                     kind=self.outcome.kind,
                     status=int(self.outcome.status),
                     detail=self.outcome.detail,
+                    resets=self.outcome.resets,
                 )
             self._server.close()
         self.wiring.close()
@@ -172,6 +174,7 @@ class Owner:
             "blocked-on": blocked,
             "pid": os.getpid(),
             "virtual-time": self.machine.now(),
+            "resets": self.machine.resets,
             "uptime": round(time.monotonic() - self._started, 3),
             "clock": "paced" if self._paced else "virtual",
             "ready": self.ready,
@@ -346,8 +349,11 @@ class Owner:
             self.publish("warning", message=f"a connection failed: {error}")
 
     def _run_to(self, until: int) -> None:
+        before = self.machine.resets
         ended = self.machine.run(until, yielding=True)
         self.wiring.arrived()
+        if self.machine.resets != before:
+            self.publish("reset", resets=self.machine.resets)
         if ended is not None:
             self._ended(ended)
 

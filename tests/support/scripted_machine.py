@@ -56,6 +56,7 @@ class FakeMachine:
         self.ended: Ended | None = None
         self.stopped = False
         self.busy = False
+        self.resets = 0
 
     @classmethod
     def power_on(cls, graph: Graph) -> FakeMachine:

@@ -42,8 +42,15 @@ def _lines(graph: Graph) -> Iterator[str]:
     yield from _table("clock", {"mode": graph.clock_mode})
     yield f"epoch = {epoch}"
     yield from _table("boot", _boot(graph.boot))
+    debug: dict[str, Any] = {}
     if graph.debug.strict_io:
-        yield from _table("debug", {"strict-io": True})
+        debug["strict-io"] = True
+    if graph.debug.on_triple_fault != "stop":
+        debug["on-triple-fault"] = graph.debug.on_triple_fault
+    if graph.debug.on_reset != "reset":
+        debug["on-reset"] = graph.debug.on_reset
+    if debug:
+        yield from _table("debug", debug)
     for node in graph.devices:
         if not node.id.startswith("board."):
             yield from _table(_path(node), _device(node))

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     waited = any(isinstance(step, Until) for step in steps)
     status, message = _judge(outcome, waited)
     if message:
-        print(f"vmmgr: {message}", file=sys.stderr)
+        print(f"vmmgr: {outcome.closing(message)}", file=sys.stderr)
     return status
 
 

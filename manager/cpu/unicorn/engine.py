@@ -53,6 +53,7 @@ class UnicornEngine:
         self.limit = engine.limit
         self.kick = engine.kick
         self.set_a20 = self._gate.set
+        self.abandon = engine.abandon
         self.map_rom = engine.map_rom
         self.place_ram = engine.place_ram
         self.map_mmio = engine.map_mmio

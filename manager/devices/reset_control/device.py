@@ -30,12 +30,13 @@ class ResetControlState(Record):
 
 
 class ResetControl(Device[ResetControlState]):
-    """One byte port. `reset` is called for every kind of reset: the board knows just one."""
+    """One byte port. `reset_cpu` is called for a soft reset, `reset_board` for a hard one."""
 
     STATE = ResetControlState
 
-    def __init__(self, reset: Callable[[], None]) -> None:
-        self._reset_board = reset
+    def __init__(self, reset_cpu: Callable[[], None], reset_board: Callable[[], None]) -> None:
+        self._reset_cpu = reset_cpu
+        self._reset_board = reset_board
         self.state = self.power_on()
 
     def read_port(self, offset: int) -> int:
@@ -47,4 +48,4 @@ class ResetControl(Device[ResetControlState]):
         rises = value & ~self.state.control & RESET_CPU
         self.state.control = value & STORED
         if rises:
-            self._reset_board()
+            (self._reset_board if value & HARD else self._reset_cpu)()

@@ -34,6 +34,7 @@ BASE_MEMORY = 0x15  # KiB below 640 K
 EXTENDED_MEMORY = (0x17, 0x30)  # KiB above 1 M, at most 65535; twice
 HIGH_MEMORY = 0x34  # units of 64 KiB above 16 M, at most 65535
 MEMORY_ABOVE_4G = 0x5B  # units of 64 KiB, three bytes
+SHUTDOWN = 0x0F  # what a CPU that was reset is to do
 CHECKSUM = 0x2E  # of 10h-2Dh, high byte first
 
 A_RATE = 0x0F  # periodic interrupt rate
@@ -127,6 +128,15 @@ class Rtc(Device[RtcState]):
         cmos[REG_B] &= ~(B_PIE | B_AIE | B_UIE | B_SQUARE_WAVE)
         cmos[REG_C] = 0
         self._update_irq()
+
+    @property
+    def shutdown_code(self) -> int:
+        """What CMOS 0Fh asks of firmware after a reset of the CPU alone; 0 for a new start."""
+        return self.state.cmos[SHUTDOWN]
+
+    def clear_shutdown_code(self) -> None:
+        """Firmware has read it."""
+        self.state.cmos[SHUTDOWN] = 0
 
     def read_port(self, offset: int) -> int:
         """The register at the index; the index port itself cannot be read."""

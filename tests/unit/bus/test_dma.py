@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manager.bus.dma import FAILED, Dma, Segment
-from manager.bus.memory import Memory, RamRegion
+from manager.bus.memory import Memory, Ram, RamRegion
 
 VGA_WINDOW, ABOVE_VGA = 0xA0000, 0xC0000
 RAM_END = 2 << 20
@@ -122,7 +121,7 @@ def test_clearing_reaches_as_far_as_ram_and_costs_no_buffer_of_that_size(pc: Pc)
 
 def small_ram() -> tuple[Dma, dict[int, int]]:
     """RAM with gaps, and the same as a model: address -> byte."""
-    regions = [RamRegion(base, mmap.mmap(-1, length)) for base, length in ISLANDS]
+    regions = [RamRegion(base, Ram(-1, length)) for base, length in ISLANDS]
     model = {base + i: 0 for base, length in ISLANDS for i in range(length)}
     return Dma(Memory(regions), lambda start, end: None), model
 

@@ -10,24 +10,27 @@ from manager.devices.reset_control.device import ResetControl, ResetControlState
 
 
 class Board:
-    """The register, and how often it reset the board."""
+    """The register, and what it reset."""
 
     def __init__(self) -> None:
-        self.resets = 0
-        self.register = ResetControl(self._reset)
+        self.reset: list[str] = []
+        self.register = ResetControl(
+            lambda: self.reset.append("cpu"), lambda: self.reset.append("board")
+        )
 
-    def _reset(self) -> None:
-        self.resets += 1
+    @property
+    def resets(self) -> int:
+        return len(self.reset)
 
 
-@pytest.mark.parametrize("value", [0x04, 0x06, 0x0E])
-def test_rise_of_bit_2_resets(value: int) -> None:
+@pytest.mark.parametrize(("value", "what"), [(0x04, "cpu"), (0x06, "board"), (0x0E, "board")])
+def test_rise_of_bit_2_resets(value: int, what: str) -> None:
     board = Board()
     board.register.write_port(0, value & ~0x04)
     armed = board.resets
     board.register.write_port(0, value)
 
-    assert (armed, board.resets) == (0, 1)
+    assert (armed, board.reset) == (0, [what])
 
 
 def test_bit_2_that_is_already_set_does_not_reset_again() -> None:

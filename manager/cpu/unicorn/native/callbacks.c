@@ -15,7 +15,7 @@ static void keep_exception(struct engine *e)
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(traceback);
-    e->kicked = true;
+    e->kicked = e->abandoned = true;
     e->attention = 0;
 }
 

@@ -54,15 +54,21 @@ static bool holds_code(const struct engine *e, uint64_t page)
 
 void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end)
 {
-    while (physical < end) {
-        const struct ram *ram = ram_at(e, physical);
-        uint64_t next = (physical | (PAGE_SIZE - 1)) + 1;
-        if (ram != NULL) {
-            uint64_t start = physical - ram->base + ram->start;
-            if (e->has_code[start >> PAGE_BITS])
-                unicorn.invalidate(e->uc, start, start + (next < end ? next : end) - physical);
+    for (int i = 0; i < e->ram_count; i++) {
+        const struct ram *ram = &e->ram[i];
+        if (end <= ram->base || physical >= ram->base + ram->length)
+            continue;
+        uint64_t first = physical > ram->base ? physical - ram->base : 0;
+        uint64_t last = (end - ram->base < ram->length ? end - ram->base : ram->length) - 1;
+        const uint8_t *page = e->has_code + ((ram->start + first) >> PAGE_BITS);
+        const uint8_t *behind = e->has_code + ((ram->start + last) >> PAGE_BITS) + 1;
+        for (; page < behind && (page = memchr(page, 1, behind - page)) != NULL; page++) {
+            uint64_t start = (uint64_t)(page - e->has_code) << PAGE_BITS;
+            uint64_t from = start > ram->start + first ? start : ram->start + first;
+            uint64_t to = start + PAGE_SIZE - 1 < ram->start + last ? start + PAGE_SIZE
+                                                                    : ram->start + last + 1;
+            unicorn.invalidate(e->uc, from, to);
         }
-        physical = next;
     }
 }
 

@@ -50,6 +50,41 @@ struct engine *engine_of_uc(const void *uc)
     return e;
 }
 
+/* What an instruction that ends in an exception leaves undone, it will begin anew. Only its own
+ * trap takes along what it has hit. */
+static void drop_unfinished(struct engine *e, int vector)
+{
+    if (e->watch_hits && vector == VECTOR_DB)
+        FIELD(uint64_t, e->env, ENV_DR + 6 * 8) |= e->watch_hits;
+    e->watch_hits = 0;
+    e->replay = false;
+    e->translating = false;
+    e->owed = 0;
+    debugger_interrupted(e);
+}
+
+/*
+ * A reset or the end of the machine does not wait for the block's end. Its time has been charged as
+ * a whole; that is so whatever the slicing, as what the guest does decides where it is left.
+ */
+static void __attribute__((noreturn, noinline, cold)) leave_block(struct engine *e,
+                                                                 uintptr_t host_pc)
+{
+    if (host_pc != 0)
+        unicorn.restore_state(e->cs, host_pc, true); /* eip shows the access that did it */
+    drop_unfinished(e, NO_VECTOR);
+    e->cut = false;
+    e->stopping = e->kicked = true;
+    unicorn.emu_stop(e->uc);
+    unicorn.loop_exit_noexc(e->cs);
+}
+
+void leave_if_abandoned(struct engine *e, uintptr_t host_pc)
+{
+    if (__builtin_expect(e->abandoned, 0))
+        leave_block(e, host_pc);
+}
+
 /* ---- hooks ---- */
 
 static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64_t address,
@@ -92,25 +127,12 @@ static void on_block(void *uc, uint64_t address, uint32_t size, void *opaque)
         look_closer(e, address, size);
 }
 
-/* What an instruction that ends in an exception leaves undone, it will begin anew. Only its own
- * trap takes along what it has hit. */
-static void drop_unfinished(struct engine *e, uint32_t vector)
-{
-    if (e->watch_hits && vector == VECTOR_DB)
-        FIELD(uint64_t, e->env, ENV_DR + 6 * 8) |= e->watch_hits;
-    e->watch_hits = 0;
-    e->replay = false;
-    e->translating = false;
-    e->owed = 0;
-    debugger_interrupted(e);
-}
-
 /* An exception or INT n on its way into the guest's IDT. May nest and jump. */
 static void on_exception(void *uc, uint32_t vector, void *opaque)
 {
     struct engine *e = opaque;
     (void)uc;
-    drop_unfinished(e, vector);
+    drop_unfinished(e, (int)vector);
     if (FIELD(int32_t, e->env, ENV_EXCEPTION_IS_INT))
         FIELD(uint64_t, e->env, ENV_EIP) = FIELD(uint64_t, e->env, ENV_NEXT_EIP) - e->int_length;
     unicorn.do_interrupt(e->cs);

@@ -127,6 +127,7 @@ struct engine {
     uint64_t charged; /* the part of `now` that is not code bytes */
     bool kicked;
     bool stopping; /* this run is over; only for engine_run to see why */
+    bool abandoned; /* the access under way ends the run: what follows in its block does not count */
     bool cut;      /* a block was left in the middle; never stop before the rest of it */
     int owed;      /* translation flags of the one instruction that comes first then */
     int error;
@@ -271,6 +272,10 @@ static inline uint64_t ask3(struct engine *e, enum call call, uint64_t a, uint64
     return ask(e, e->cpu->calls[call], 3, (uint64_t[]){a, b, c});
 }
 
+/* After a call into Python by translated code at `host_pc`: leaves if the machine is over or has been
+ * reset by it. No instruction of the block runs after that one. */
+void leave_if_abandoned(struct engine *e, uintptr_t host_pc);
+
 /* The block, exception and invalid-instruction hooks; Unicorn's error code. */
 int add_hooks(struct engine *e);
 
@@ -293,6 +298,7 @@ PyObject *engine_now(PyObject *self, PyObject *unused);
 PyObject *engine_advance(PyObject *self, PyObject *time);
 PyObject *engine_limit(PyObject *self, PyObject *time);
 PyObject *engine_kick(PyObject *self, PyObject *unused);
+PyObject *engine_abandon(PyObject *self, PyObject *unused);
 PyObject *engine_get_time(PyObject *self, void *unused);
 int engine_set_time(PyObject *self, PyObject *value, void *unused);
 

@@ -187,6 +187,7 @@ static PyMethodDef engine_methods[] = {
     {"advance", engine_advance, METH_O, "advance(time): sleep until then"},
     {"limit", engine_limit, METH_O, "limit(deadline): stop no later than this"},
     {"kick", engine_kick, METH_NOARGS, "stop at the next block boundary"},
+    {"abandon", engine_abandon, METH_NOARGS, "stop with the port or memory access under way"},
     {"set_a20", engine_set_a20, METH_O, "open or close the A20 gate"},
     {"watch_msrs", engine_watch_msrs, METH_O, "watch_msrs(f): f(number, value, written, refused)"},
     {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM was written"},

@@ -81,6 +81,7 @@ enum {
     CS_CFLAGS_NEXT_TB = 0x18,
     CS_INTERRUPT_REQUEST = 0x1c,
     CS_ENV_PTR = 0x128,
+    CS_MEM_IO_PC = 0x8178, /* where translated code last accessed a device in memory */
     CS_HALTED = 0x8198,
     CS_EXCEPTION_INDEX = 0x81a0,
     CS_UC = 0x81a8,
@@ -143,7 +144,7 @@ enum { ONE_INSTRUCTION = 1, COUNT_MASK = 0x7fff };
 
 enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RSP = 4, R_R11 = 11 };
 enum { SEG_CS = 1, SEG_SS = 2 };
-enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_NP = 11, VECTOR_GP = 13, VECTOR_PF = 14 };
+enum { NO_VECTOR = -1, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_NP = 11, VECTOR_GP = 13, VECTOR_PF = 14 };
 
 /* How many bits a physical address has, as CPUID tells. */
 enum { PHYSICAL_BITS = 40 };

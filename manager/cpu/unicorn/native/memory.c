@@ -52,6 +52,7 @@ static uint64_t read_hole(void *uc, uint64_t offset, unsigned size, void *opaque
     PyObject *read = Py_NewRef(claim->read); /* the device may give up its claim meanwhile */
     uint64_t value = ask(e, read, 2, (uint64_t[]){hole->base + offset - claim->base, size});
     Py_DECREF(read);
+    leave_if_abandoned(e, FIELD(uintptr_t, e->cs, CS_MEM_IO_PC));
     return value & (UINT32_MAX >> (32 - 8 * size));
 }
 
@@ -68,6 +69,7 @@ static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value,
     uint64_t at = hole->base + offset - claim->base;
     ask(e, write, 3, (uint64_t[]){at, size, value & (UINT32_MAX >> (32 - 8 * size))});
     Py_DECREF(write);
+    leave_if_abandoned(e, FIELD(uintptr_t, e->cs, CS_MEM_IO_PC));
 }
 
 /* Unicorn numbers RAM by where its smallest block ends, so that a block that is larger than one

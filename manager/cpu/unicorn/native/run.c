@@ -42,7 +42,7 @@ PyObject *engine_run(PyObject *self, PyObject *deadline)
         PyErr_SetString(PyExc_RuntimeError, "the CPU is not connected to a platform");
         return NULL;
     }
-    e->kicked = e->stopping = e->cut = e->replay = false;
+    e->kicked = e->stopping = e->abandoned = e->cut = e->replay = false;
     e->watch_hits = 0;
     e->translating = false;
     e->owed = 0;
@@ -97,6 +97,12 @@ PyObject *engine_kick(PyObject *self, PyObject *unused)
     e->kicked = true;
     e->attention = 0;
     Py_RETURN_NONE;
+}
+
+PyObject *engine_abandon(PyObject *self, PyObject *unused)
+{
+    ((struct engine *)self)->abandoned = true;
+    return engine_kick(self, unused);
 }
 
 PyObject *engine_get_time(PyObject *self, void *unused)
