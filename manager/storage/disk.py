@@ -72,6 +72,11 @@ class Disk:
         self._marks: list[Mark] = []
 
     @property
+    def log(self) -> WriteLog:
+        """What is on top."""
+        return self._log
+
+    @property
     def sectors(self) -> int:
         """Its size in sectors of 512 bytes."""
         return self.size // SECTOR

@@ -8,6 +8,7 @@ without any step at its end. A slot that was never written in `data` is a hole: 
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import tempfile
@@ -17,20 +18,41 @@ from manager.storage.base import BLOCK
 from manager.storage.layer import read_exactly
 
 _ENTRY = struct.Struct("<Q")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MOST_ENTRIES = 1 << 16
 """How many index entries are read at once."""
 
 
 class WriteLog:
-    """Slots for blocks. `end` is the next free slot."""
+    """Slots for blocks. `end` is the next free slot.
 
-    __slots__ = ("_data", "_index", "end")
+    With `holding` the log never refuses: what the host has no room for stays in memory, until
+    `retry` gets it written.
+    """
+
+    __slots__ = ("_data", "_held", "_index", "end", "holding")
 
     def __init__(self, data: int, index: int) -> None:
         """The log owns both descriptors. Call `recover` to read what is there."""
         self._data = data
         self._index = index
+        self._held: dict[int, tuple[int, bytes]] = {}
+        """Slot -> its index entry and content, of what could not be written."""
         self.end = 0
+        self.holding = False
+
+    @property
+    def held(self) -> int:
+        """How many blocks are in memory only."""
+        return len(self._held)
+
+    def retry(self) -> None:
+        """Write what is held. Raises OSError when there is still no room."""
+        for slot in sorted(self._held):
+            entry, content = self._held[slot]
+            _write_all(self._data, content, slot * BLOCK)
+            _write_all(self._index, _ENTRY.pack(entry), slot * _ENTRY.size)
+            del self._held[slot]
 
     @classmethod
     def nameless(cls, directory: Path | None = None) -> WriteLog:
@@ -79,24 +101,63 @@ class WriteLog:
         None for content stands for zeros. Raises OSError, and then nothing has been added.
         """
         slot = self.end
-        if content is not None:
-            self.rewrite(slot, content)
         entries = struct.pack(f"<{count}Q", *range(first + 1, first + 1 + count))
-        _write_all(self._index, entries, slot * _ENTRY.size)
+        try:
+            if self._held:
+                raise OSError(errno.ENOSPC, "what came before is still held")
+            if content is not None:
+                _write_all(self._data, content, slot * BLOCK)
+            _write_all(self._index, entries, slot * _ENTRY.size)
+        except OSError as error:
+            if not self.holding or error.errno not in NO_ROOM:
+                raise
+            content = bytes(count * BLOCK) if content is None else bytes(content)
+            for n in range(count):
+                self._hold(slot + n, first + n + 1, content[n * BLOCK : (n + 1) * BLOCK])
         self.end = slot + count
         return slot
 
     def rewrite(self, slot: int, content: bytes | memoryview) -> None:
         """Write over slots from `slot` on. Raises OSError."""
-        _write_all(self._data, content, slot * BLOCK)
+        count = len(content) // BLOCK
+        if self._held and any(slot + n in self._held for n in range(count)):
+            for n in range(count):
+                entry = self._held[slot + n][0] if slot + n in self._held else self._entry(slot + n)
+                self._hold(slot + n, entry, bytes(content[n * BLOCK : (n + 1) * BLOCK]))
+            return
+        # A slot has its room already, unless it is a hole.
+        try:
+            _write_all(self._data, content, slot * BLOCK)
+        except OSError as error:
+            if not self.holding or error.errno not in NO_ROOM:
+                raise
+            for n in range(count):
+                piece = bytes(content[n * BLOCK : (n + 1) * BLOCK])
+                self._hold(slot + n, self._entry(slot + n), piece)
 
     def read(self, slot: int, count: int) -> bytes:
         """`count` blocks from `slot` on. Raises OSError."""
+        if self._held and any(slot + n in self._held for n in range(count)):
+            return b"".join(
+                self._held[slot + n][1]
+                if slot + n in self._held
+                else read_exactly(self._data, BLOCK, (slot + n) * BLOCK)
+                for n in range(count)
+            )
         return read_exactly(self._data, count * BLOCK, slot * BLOCK)
+
+    def _hold(self, slot: int, entry: int, content: bytes) -> None:
+        self._held[slot] = (entry, content)
+
+    def _entry(self, slot: int) -> int:
+        entry: int = _ENTRY.unpack(os.pread(self._index, _ENTRY.size, slot * _ENTRY.size))[0]
+        return entry
 
     def truncate(self, end: int) -> None:
         """Forget all slots from `end` on. Raises OSError."""
         # First the index: data without an entry is harmless, an entry without data is not.
+        for slot in [slot for slot in self._held if slot >= end]:
+            del self._held[slot]
         os.ftruncate(self._index, end * _ENTRY.size)
         os.ftruncate(self._data, end * BLOCK)
         self.end = end
