@@ -53,6 +53,15 @@ class HostError(VmmgrError):
     """The host refused something: a file, a socket, memory, the engine."""
 
 
+def native_parts_missing(why: str) -> HostError:
+    """What is written in C was not built; `why` is the import's failure."""
+    return HostError(
+        f"vmmgr's native parts are not built, and nothing can run a guest without them: {why}",
+        help="get a C compiler and Python's headers (on Debian: apt install gcc python3-dev), "
+        "then: pip install --force-reinstall --no-deps vmmgr",
+    )
+
+
 class UsageError(VmmgrError):
     """A wrong command line or machine file."""
 

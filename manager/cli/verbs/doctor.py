@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from manager.errors import ExitCode, VmmgrError
+from manager.errors import ExitCode, HostError, VmmgrError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,14 @@ def _python() -> Finding:
 
 
 def _engine() -> Finding:
-    from importlib.metadata import PackageNotFoundError, version
+    """Load the engine as `up` would: what it refuses, this refuses."""
+    from manager.cpu.unicorn import library
 
     try:
-        found = version("unicorn")
-    except PackageNotFoundError:
-        return Finding("Unicorn", "error", "not there", "install it: pip install unicorn==2.1.4")
-    if found != "2.1.4":
-        meaning = "vmmgr relies on what 2.1.4 does inside; guests may misbehave"
-        return Finding("Unicorn", "warning", found, meaning)
-    return Finding("Unicorn", "ok", found)
+        library.load()
+    except HostError as error:
+        return Finding("Unicorn", "error", error.message, error.help or "")
+    return Finding("Unicorn", "ok", f"2.1.4, laid out as expected: {library.find()}")
 
 
 def _self_test() -> Finding:

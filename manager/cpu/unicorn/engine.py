@@ -12,7 +12,6 @@ from manager.cpu.engine import Hit, Stop, Watchpoint
 from manager.cpu.models import MODELS
 from manager.cpu.unicorn import library
 from manager.cpu.unicorn.cpu import A20Gate, UnicornCpu
-from manager.errors import HostError
 
 if TYPE_CHECKING:
     from manager.cpu.unicorn._native import Engine as NativeEngine
@@ -29,13 +28,8 @@ class UnicornEngine:
         Raises HostError when the wheel or our native half is not there, or not what it should be.
         """
         native = library.load()
-        try:
+        with library.refusals():
             engine: NativeEngine = native.Engine(MODELS[model], code_buffer)
-        except RuntimeError as error:
-            raise HostError(
-                f"cannot use the CPU engine: {error}",
-                help="install the stock wheel: pip install --force-reinstall unicorn==2.1.4",
-            ) from error
         self._engine = engine
         self._gate = A20Gate(engine)
         self.cpus = tuple(UnicornCpu(cpu, native, self._gate) for cpu in engine.cpus)

@@ -279,10 +279,12 @@ void leave_if_abandoned(struct engine *e, uintptr_t host_pc);
 /* The block, exception and invalid-instruction hooks; Unicorn's error code. */
 int add_hooks(struct engine *e);
 
-/* selfcheck.c: what is wrong with the layout, or NULL; whether our functions are the ones bound;
- * taking back what the CPU model claims and we do not have. */
-const char *layout_mistake(struct engine *e);
-bool interposed(struct engine *e);
+/* Opens Unicorn and builds its CPU, bound to our functions; false with an exception set. */
+bool open_unicorn(struct engine *e, int cpu_model, unsigned code_buffer);
+/* Whether Unicorn is laid out as layout.h has it, proven once in a process; else false with an
+ * exception set. */
+bool layout_is_right(void);
+/* Takes back what the CPU model claims and we do not have. */
 void correct_features(struct engine *e);
 
 /* The engine itself, if it is open; else NULL with an exception set. */

@@ -25,6 +25,39 @@ struct engine *opened(PyObject *engine)
     return NULL;
 }
 
+bool open_unicorn(struct engine *e, int cpu_model, unsigned code_buffer)
+{
+    uint64_t rip;
+    int error = unicorn.open(UC_ARCH_X86, UC_MODE_64, &e->uc);
+    if (error != 0) {
+        e->uc = NULL;
+        unicorn_failed("opening Unicorn", error);
+        return false;
+    }
+    const char *step = "choosing the CPU model";
+    if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_CPU_MODEL, 1), cpu_model)) == 0) {
+        step = "bounding the translations";
+        error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_TCG_BUFFER_SIZE, 1), code_buffer);
+    }
+    if (error == 0) { /* an exit address would make it walk the guest's page tables after each run */
+        step = "disabling exit addresses";
+        error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_USE_EXITS, 1), 1);
+    }
+    if (error == 0) {
+        step = "building the CPU"; /* which the first access does */
+        error = unicorn.reg_read(e->uc, UC_X86_REG_RIP, &rip);
+    }
+    if (error != 0) {
+        unicorn.close(e->uc);
+        e->uc = NULL;
+        unicorn_failed(step, error);
+        return false;
+    }
+    e->cs = unicorn.get_cpu(e->uc, -1);
+    e->env = e->cs + CS_TO_ENV;
+    return true;
+}
+
 static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"cpu_model", "code_buffer", NULL};
@@ -34,8 +67,8 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iI", names, &cpu_model, &code_buffer))
         return -1;
-    if (unicorn.open == NULL || e->uc != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "call link() first, and make each engine once");
+    if (!layout_is_right() || e->uc != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "call prove() first, and make each engine once");
         return -1;
     }
     if ((e->cpu = cpu_make(e, 0)) == NULL)
@@ -43,31 +76,9 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if ((e->mapped = PyList_New(0)) == NULL)
         return -1;
 
-    if ((error = unicorn.open(UC_ARCH_X86, UC_MODE_64, &e->uc)) != 0)
-        return unicorn_failed("opening Unicorn", error);
-    if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_CPU_MODEL, 1), cpu_model)) != 0)
-        return unicorn_failed("choosing the CPU model", error);
-    if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_TCG_BUFFER_SIZE, 1), code_buffer)) != 0)
-        return unicorn_failed("bounding the translations", error);
-    /* An exit address would make Unicorn walk the guest's page tables after each run. */
-    if ((error = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_USE_EXITS, 1), 1)) != 0)
-        return unicorn_failed("disabling exit addresses", error);
-
-    uint64_t rip;
-    unicorn.reg_read(e->uc, UC_X86_REG_RIP, &rip); /* the first access builds the CPU */
-    e->cs = unicorn.get_cpu(e->uc, -1);
-    e->env = e->cs + CS_TO_ENV;
-    const char *mistake = layout_mistake(e);
-    if (mistake != NULL) {
-        PyErr_Format(PyExc_RuntimeError, "this Unicorn is not the one we know: %s", mistake);
+    if (!open_unicorn(e, cpu_model, code_buffer))
         return -1;
-    }
-    if (!interposed(e)) {
-        PyErr_SetString(PyExc_RuntimeError, "the Unicorn library was loaded before vmmgr's engine");
-        return -1;
-    }
     correct_features(e);
-    contain_crashes();
     engine_join(e);
 
     if ((error = number_ram_apart(e)) != 0)

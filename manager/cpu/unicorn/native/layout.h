@@ -2,10 +2,10 @@
 /*
  * Where Unicorn 2.1.4 keeps what its public API does not show.
  *
- * Offsets in bytes into CPUX86State (`env`) and CPUState (`cs`) of the x86-64
- * target, from the structure declarations of tag v2.1.4. selfcheck.c proves the
- * ones that matter against the public API before the first guest instruction
- * and refuses any other version.
+ * Offsets in bytes into CPUX86State (`env`), CPUState (`cs`) and CPUClass of the x86-64 target on
+ * x86-64 Linux. They came from compiling the declarations of tag v2.1.4 (qemu/target/i386/cpu.h,
+ * qemu/include/hw/core/cpu.h) with offsetof, and from looking for written values in a live engine.
+ * selfcheck.c proves each of them before the first guest instruction; docs/engine.md tells how.
  */
 #ifndef VMMGR_LAYOUT_H
 #define VMMGR_LAYOUT_H

@@ -10,7 +10,7 @@ static bool find(void *library, const char *name, void *slot)
 {
     void *address = dlsym(library, name);
     if (address == NULL) {
-        PyErr_Format(PyExc_ImportError, "this Unicorn library has no function %s", name);
+        PyErr_Format(PyExc_ImportError, "its library has no function %s", name);
         return false;
     }
     *(void **)slot = address;
@@ -23,7 +23,7 @@ bool link_unicorn(const char *path)
     void *loaded = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
     if (loaded != NULL && unicorn.open == NULL) {
         dlclose(loaded);
-        PyErr_SetString(PyExc_ImportError, "the Unicorn library was loaded before vmmgr's engine");
+        PyErr_SetString(PyExc_ImportError, "the Unicorn library was loaded before vmmgr's native half");
         return false;
     }
     void *library = loaded != NULL ? loaded : dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -32,11 +32,19 @@ bool link_unicorn(const char *path)
         return false;
     }
 
+    unsigned version;
+    if (!find(library, "uc_version", &unicorn.version))
+        return false;
+    if (((version = unicorn.version(NULL, NULL)) & 0xffffff00) != UNICORN_VERSION) {
+        PyErr_Format(PyExc_ImportError, "it is Unicorn %u.%u.%u, and vmmgr knows 2.1.4 only",
+                     version >> 24, version >> 16 & 0xff, version >> 8 & 0xff);
+        return false;
+    }
+
     const struct {
         const char *name;
         void *slot;
     } wanted[] = {
-        {"uc_version", &unicorn.version},
         {"uc_open", &unicorn.open},
         {"uc_close", &unicorn.close},
         {"uc_ctl", &unicorn.ctl},
@@ -47,6 +55,7 @@ bool link_unicorn(const char *path)
         {"uc_mem_protect", &unicorn.mem_protect},
         {"uc_mmio_map", &unicorn.mmio_map},
         {"uc_hook_add", &unicorn.hook_add},
+        {"uc_hook_del", &unicorn.hook_del},
         {"uc_emu_start", &unicorn.emu_start},
         {"uc_emu_stop", &unicorn.emu_stop},
         {"uc_strerror", &unicorn.strerror},
@@ -74,6 +83,13 @@ bool link_unicorn(const char *path)
         {"tb_invalidate_phys_range_x86_64", &unicorn.invalidate},
         {"helper_rechecking_single_step_x86_64", &unicorn.single_step},
         {"cpu_ldub_code_x86_64", &unicorn.load_code},
+        {"helper_clgi_x86_64", &unicorn.clgi},
+        {"helper_stgi_x86_64", &unicorn.stgi},
+        {"helper_xgetbv_x86_64", &unicorn.xgetbv},
+        {"cpu_x86_cpuid_x86_64", &unicorn.cpuid},
+        {"cpu_stop_current_x86_64", &unicorn.stop_current},
+        {"cpu_resume_x86_64", &unicorn.resume},
+        {"cpu_reset_interrupt", &unicorn.reset_interrupt},
         {"raise_interrupt_x86_64", &unicorn.raise_interrupt},
         {"helper_hlt_x86_64", &unicorn.hlt},
         {"helper_ltr_x86_64", &unicorn.ltr},
@@ -93,10 +109,5 @@ bool link_unicorn(const char *path)
         if (!find(library, wanted[i].name, wanted[i].slot))
             return false;
 
-    if ((unicorn.version(NULL, NULL) & 0xffffff00) != UNICORN_VERSION) {
-        PyErr_Format(PyExc_ImportError, "Unicorn %#x is not the 2.1.4 that this engine drives",
-                     unicorn.version(NULL, NULL));
-        return false;
-    }
     return true;
 }

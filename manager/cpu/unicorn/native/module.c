@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The extension module: link(), Engine, and the layout as numbers for state.py. */
-#include "engine.h"
+#include "selfcheck.h"
 
 PyObject *engine_type(void);
 
@@ -13,8 +13,40 @@ static PyObject *module_link(PyObject *module, PyObject *path)
     Py_RETURN_NONE;
 }
 
+static PyObject *module_misplaced(PyObject *module, PyObject *args)
+{
+    const char *name = NULL;
+    int shift = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "|zi", &name, &shift))
+        return NULL;
+    if (unicorn.open == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "call link() first");
+        return NULL;
+    }
+    contain_crashes();
+    return selfcheck(name, shift);
+}
+
+static PyObject *module_prove(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    if (unicorn.open == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "call link() first");
+        return NULL;
+    }
+    contain_crashes();
+    if (!layout_is_right())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"link", module_link, METH_O, "link(path): load libunicorn and find its functions"},
+    {"prove", module_prove, METH_NOARGS, "prove(): is Unicorn laid out as layout.h has it?"},
+    {"misplaced", module_misplaced, METH_VARARGS,
+     "misplaced(name=None, shift=0): the field that is not where layout.h has it, or None"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -33,17 +65,6 @@ static const struct {
     {"STOP_SHUTDOWN", STOP_SHUTDOWN},
     {"STOP_FAULT", STOP_FAULT},
     {"STOP_DEBUGGER", STOP_DEBUGGER},
-#define OFFSET(name) {#name, name}
-    OFFSET(ENV_REGS), OFFSET(ENV_EIP), OFFSET(ENV_EFLAGS), OFFSET(ENV_HFLAGS),
-    OFFSET(ENV_HFLAGS2), OFFSET(ENV_SEGS), OFFSET(ENV_LDT), OFFSET(ENV_TR), OFFSET(ENV_GDT),
-    OFFSET(ENV_IDT), OFFSET(ENV_CR), OFFSET(ENV_A20_MASK), OFFSET(ENV_EFER), OFFSET(ENV_FPSTT),
-    OFFSET(ENV_FPUS), OFFSET(ENV_FPUC), OFFSET(ENV_FPTAGS), OFFSET(ENV_FPREGS), OFFSET(ENV_FPCS), OFFSET(ENV_FPDS), OFFSET(ENV_FPIP),
-    OFFSET(ENV_FPDP), OFFSET(ENV_MISC_ENABLE),
-    OFFSET(ENV_MXCSR), OFFSET(ENV_XMM), OFFSET(ENV_SYSENTER_CS), OFFSET(ENV_SYSENTER_ESP),
-    OFFSET(ENV_SYSENTER_EIP), OFFSET(ENV_STAR), OFFSET(ENV_LSTAR), OFFSET(ENV_CSTAR),
-    OFFSET(ENV_FMASK), OFFSET(ENV_KERNELGSBASE), OFFSET(ENV_TSC_AUX), OFFSET(ENV_XCR0),
-    OFFSET(ENV_PAT), OFFSET(ENV_SMBASE), OFFSET(ENV_DR),
-#undef OFFSET
 };
 
 PyMODINIT_FUNC PyInit__native(void)
@@ -58,6 +79,9 @@ PyMODINIT_FUNC PyInit__native(void)
     Py_DECREF(type);
     for (size_t i = 0; i < sizeof(constants) / sizeof(*constants); i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0)
+            return NULL;
+    for (const struct field *field = selfcheck_fields; field->name != NULL; field++)
+        if (PyModule_AddIntConstant(module, field->name, field->offset) < 0)
             return NULL;
     return module;
 }

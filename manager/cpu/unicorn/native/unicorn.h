@@ -22,6 +22,7 @@ struct unicorn {
                     void *write, void *write_data);
     int (*hook_add)(void *uc, size_t *hook, int type, void *callback, void *data,
                     uint64_t begin, uint64_t end, ...);
+    int (*hook_del)(void *uc, size_t hook);
     int (*emu_start)(void *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
     int (*emu_stop)(void *uc);
     const char *(*strerror)(int error);
@@ -49,6 +50,16 @@ struct unicorn {
     void (*single_step)(void *env);
     uint32_t (*load_code)(void *env, uint64_t linear);
     void (*check_io[3])(void *env, uint32_t port); /* by log2 of the size */
+
+    /* what selfcheck.c looks through */
+    void (*clgi)(void *env);
+    void (*stgi)(void *env);
+    uint64_t (*xgetbv)(void *env, uint32_t index);
+    void (*cpuid)(void *env, uint32_t index, uint32_t count, uint32_t *eax, uint32_t *ebx,
+                  uint32_t *ecx, uint32_t *edx);
+    void (*stop_current)(void *uc);
+    void (*resume)(void *cs);
+    void (*reset_interrupt)(void *cs, int mask);
 
     /* the originals behind our replacements */
     void (*raise_interrupt)(void *env, int vector, int is_int, int error_code, int length);

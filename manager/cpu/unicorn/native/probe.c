@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A few guest instructions that show where Unicorn keeps what only a run changes. */
+#include <string.h>
+
+#include "selfcheck.h"
+
+enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_PROT_ALL = 7 };
+enum { CODE = 0x1000 };
+
+/* nop; nop; nop; hlt */
+static const uint8_t nops_hlt[] = {0x90, 0x90, 0x90, 0xf4};
+/* int 0x21, then what follows it */
+static const uint8_t int_21[] = {0xcd, 0x21, 0xf4};
+/* mov ax, 0x1230; mov ds, ax: the GDT is empty, so #GP(0x1230) */
+static const uint8_t wrong_selector[] = {0x66, 0xb8, 0x30, 0x12, 0x8e, 0xd8, 0xf4};
+
+enum { INT = 0x21, AFTER_INT = CODE + 2, SELECTOR = 0x1230 };
+
+/* What a probe looks at, and what was found there when it was looked at. */
+struct look {
+    struct engine *engine;
+    int cs_at, env_at;
+    uint32_t first_block; /* bytes */
+    int exceptions;
+    int32_t in_cs;
+    uint64_t in_env;
+};
+
+static void on_block(void *uc, uint64_t address, uint32_t size, void *opaque)
+{
+    struct look *look = opaque;
+    (void)uc;
+    (void)address;
+    if (look->first_block == 0)
+        look->first_block = size;
+}
+
+static void on_exception(void *uc, uint32_t vector, void *opaque)
+{
+    struct look *look = opaque;
+    (void)vector;
+    look->exceptions++;
+    look->in_cs = FIELD(int32_t, look->engine->cs, look->cs_at);
+    look->in_env = FIELD(uint64_t, look->engine->env, look->env_at);
+    unicorn.emu_stop(uc);
+}
+
+/* Runs `code` in 64-bit mode, in a page of its own; false if it cannot be run. */
+static bool run(struct engine *e, const uint8_t *code, size_t length, struct look *look)
+{
+    static uint8_t page[4096] __attribute__((aligned(4096)));
+    size_t block, exception;
+    look->engine = e;
+    memset(page, 0xf4, sizeof(page));
+    memcpy(page, code, length);
+    if (unicorn.mem_map_ptr(e->uc, CODE, sizeof(page), UC_PROT_ALL, page) != 0)
+        return false;
+    bool hooked = unicorn.hook_add(e->uc, &block, UC_HOOK_BLOCK, on_block, look, 1, 0) == 0 &&
+                  unicorn.hook_add(e->uc, &exception, UC_HOOK_INTR, on_exception, look, 1, 0) == 0;
+    if (hooked) {
+        FIELD(uint64_t, e->env, ENV_EIP) = CODE;
+        FIELD(struct segment, e->env, ENV_GDT).limit = 0;
+        running_engine = e;
+        e->crashed = contained_run(e);
+        running_engine = NULL;
+        unicorn.hook_del(e->uc, block);
+        unicorn.hook_del(e->uc, exception);
+    }
+    unicorn.mem_unmap(e->uc, CODE, sizeof(page));
+    return hooked && !e->crashed;
+}
+
+/* The translation flags of the next block, -1 for the usual ones: here, one instruction. */
+bool probe_cflags_next_tb(struct engine *e, int at)
+{
+    struct look look = {0};
+    if (FIELD(int32_t, e->cs, at) != -1)
+        return false;
+    FIELD(int32_t, e->cs, at) = ONE_INSTRUCTION;
+    return run(e, nops_hlt, sizeof(nops_hlt), &look) && look.first_block == 1 &&
+           FIELD(int32_t, e->cs, at) == -1;
+}
+
+bool probe_halted(struct engine *e, int at)
+{
+    struct look look = {0};
+    return run(e, int_21, sizeof(int_21), &look) && FIELD(uint32_t, e->cs, at) == 0 &&
+           run(e, nops_hlt, sizeof(nops_hlt), &look) && FIELD(uint32_t, e->cs, at) == 1;
+}
+
+bool probe_exception_index(struct engine *e, int at)
+{
+    struct look look = {.cs_at = at};
+    return run(e, int_21, sizeof(int_21), &look) && look.exceptions == 1 && look.in_cs == INT;
+}
+
+bool probe_exception_is_int(struct engine *e, int at)
+{
+    struct look one = {.env_at = at}, two = {.env_at = at};
+    return run(e, int_21, sizeof(int_21), &one) && (int32_t)one.in_env == 1 &&
+           run(e, wrong_selector, sizeof(wrong_selector), &two) && (int32_t)two.in_env == 0;
+}
+
+bool probe_next_eip(struct engine *e, int at)
+{
+    struct look look = {.env_at = at};
+    return run(e, int_21, sizeof(int_21), &look) && look.in_env == AFTER_INT;
+}
+
+bool probe_error_code(struct engine *e, int at)
+{
+    struct look look = {.env_at = at};
+    FIELD(int32_t, e->env, ENV_OLD_EXCEPTION) = -1;
+    return run(e, wrong_selector, sizeof(wrong_selector), &look) &&
+           (int32_t)look.in_env == SELECTOR;
+}
+
+/* It is what was raised last, so that a second fault becomes a double fault. */
+bool probe_old_exception(struct engine *e, int at)
+{
+    struct look look = {.env_at = at};
+    FIELD(int32_t, e->env, at) = -1;
+    return run(e, wrong_selector, sizeof(wrong_selector), &look) &&
+           (int32_t)look.in_env == VECTOR_GP;
+}
