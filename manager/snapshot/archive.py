@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from manager.errors import HostError, SnapshotCorruptError
-from manager.snapshot import _pages, ram, runs
+from manager.snapshot import native, ram, runs
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.manifest import RamObject
 from manager.snapshot.read import MAX_FILE, Snapshot, decode
@@ -177,7 +177,7 @@ class _Unpacking:
             os.ftruncate(fd, entry.length)
             for start in range(0, entry.length, _WINDOW):
                 window = self._take(min(_WINDOW, entry.length - start))
-                ram.write_pages(fd, memoryview(window), _pages.nonzero(window), start)
+                ram.write_pages(fd, memoryview(window), native.nonzero(window), start)
             os.fchmod(fd, ram.READ_ONLY)
             os.fsync(fd)
         finally:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from manager.bus.memory import PAGE, Ram
-from manager.snapshot import _pages, ram, runs
+from manager.snapshot import native, ram, runs
 from manager.snapshot.disk_entry import HASH_BYTES
 from manager.snapshot.manifest import RamEntry, RamObject
 
@@ -45,7 +45,7 @@ class CopiedPages:
     """For a private mapping of the base: a page that was written to is no page of the file."""
 
     def __init__(self, *ways: Callable[[int, Ram], bytes]) -> None:
-        self._ways = ways or (_pages.scan_copied, _pages.pagemap_copied)
+        self._ways = ways or (native.scan_copied, native.pagemap_copied)
 
     def changed(self, memory: Ram) -> bytes:
         """By the PAGEMAP_SCAN ioctl of Linux 6.7, else by reading the page map."""
@@ -63,17 +63,17 @@ class WrittenPages:
 
     def __init__(self, memory: Ram) -> None:
         self._watch = -1
-        self._watch = _pages.open_watch()
+        self._watch = native.open_watch()
         self.restart(memory)
 
     def restart(self, memory: Ram) -> None:
         """Forget what was written until now. Raises OSError."""
-        _pages.watch(self._watch, memory)
+        native.watch(self._watch, memory)
 
     def changed(self, memory: Ram) -> bytes:
         """By the PAGEMAP_SCAN ioctl."""
         with _pagemap() as pagemap:
-            return _pages.scan_written(pagemap, memory)
+            return native.scan_written(pagemap, memory)
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         # `os` may be gone when the interpreter ends.
@@ -143,7 +143,7 @@ class Backing:
                 ):
                     continue
                 with mmap.mmap(fd, len(piece), prot=mmap.PROT_READ, offset=at) as saved:
-                    different = _pages.differing(piece, saved)
+                    different = native.differing(piece, saved)
                 first = start // PAGE
                 found += [(first + page, pages) for page, pages in runs.pairs(different)]
         return runs.pack(found)

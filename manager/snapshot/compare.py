@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from manager.bus.memory import PAGE
-from manager.snapshot import _pages, runs
+from manager.snapshot import native, runs
 from manager.snapshot.manifest import RamEntry
 from manager.snapshot.read import Snapshot
 
@@ -31,7 +31,7 @@ def ram_differences(one: Snapshot, other: Snapshot) -> list[tuple[int, int]]:
         views = [memoryview(side[base]) for side in mapped]
         for start, length in _windows(before, after):
             pieces = [view[start : start + length] for view in views]
-            for first, pages in runs.pairs(_pages.differing(*pieces)):
+            for first, pages in runs.pairs(native.differing(*pieces)):
                 _add(found, base + start + first * PAGE, pages * PAGE)
     return found
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from manager.bus.memory import PAGE, Ram
-from manager.snapshot import _pages, runs
+from manager.snapshot import native, runs
 from manager.snapshot.disk_entry import HASH_BYTES
 from manager.snapshot.faults import corrupt
 from manager.snapshot.manifest import RamEntry, RamObject, object_name
@@ -61,7 +61,7 @@ def segment_size(length: int) -> int:
 
 def segment_hash(content: Buffer) -> bytes:
     """BLAKE3 of a segment, or ZERO_HASH."""
-    return blake3(content).digest() if _pages.nonzero(content) else ZERO_HASH
+    return blake3(content).digest() if native.nonzero(content) else ZERO_HASH
 
 
 def hashed(data: memoryview) -> RamObject:
@@ -81,7 +81,7 @@ def write_object(path: Path, data: memoryview) -> None:
         os.ftruncate(fd, len(data))
         for start in range(0, len(data), _WINDOW):
             window = data[start : start + _WINDOW]
-            write_pages(fd, window, _pages.nonzero(window), start)
+            write_pages(fd, window, native.nonzero(window), start)
         os.fchmod(fd, READ_ONLY)
         os.fsync(fd)
     finally:
@@ -169,11 +169,11 @@ def map_region(
     Long runs of its delta are mapped over those of its base, short ones copied.
     """
     with opened(directory, objects[region.file], writer) as fd:
-        memory = _map_data(fd, region) if _pages.is_tmpfs(fd) else _map(fd, region)
+        memory = _map_data(fd, region) if native.is_tmpfs(fd) else _map(fd, region)
     if region.delta:
         with opened(directory, objects[region.delta], writer) as fd:
-            least = runs.count(region.runs) + 1 if _pages.is_tmpfs(fd) else _LEAST_MAPPED
-            _pages.overlay(memory, fd, region.delta_offset, region.runs, least)
+            least = runs.count(region.runs) + 1 if native.is_tmpfs(fd) else _LEAST_MAPPED
+            native.overlay(memory, fd, region.delta_offset, region.runs, least)
     return memory
 
 
@@ -195,7 +195,7 @@ def _map_data(fd: int, region: RamEntry) -> Ram:
     memory = Ram(-1, region.length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for start, at in stretches:
         run = runs.pack([((start - region.offset) // PAGE, (at - start) // PAGE)])
-        _pages.overlay(memory, fd, start, run, 1)
+        native.overlay(memory, fd, start, run, 1)
     return memory
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manager.bus.memory import PAGE
-from manager.snapshot import _pages, ram
+from manager.snapshot import native, ram
 from manager.snapshot.disk_entry import MAX_LAYERS, DiskEntry, DiskHead, DiskLayer
 from manager.snapshot.manifest import Manifest, RamObject, object_name
 from manager.snapshot.written import Written
@@ -113,7 +113,7 @@ def write_blocks(directory: Path, pieces: Iterator[bytes], count: int) -> RamObj
         os.ftruncate(fd, length)
         hashes = bytearray()
         for at, window in _windows(pieces, segment):
-            ram.write_pages(fd, memoryview(window), _pages.nonzero(window), at)
+            ram.write_pages(fd, memoryview(window), native.nonzero(window), at)
             hashes += ram.segment_hash(window)
         os.fchmod(fd, ram.READ_ONLY)
         os.fsync(fd)
