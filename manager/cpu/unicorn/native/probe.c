@@ -5,7 +5,7 @@
 #include "selfcheck.h"
 
 enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_PROT_ALL = 7 };
-enum { CODE = 0x1000 };
+enum { CODE = 0x1000, DEVICE = 0x2000, PAGE = 0x1000 };
 
 /* nop; nop; nop; hlt */
 static const uint8_t nops_hlt[] = {0x90, 0x90, 0x90, 0xf4};
@@ -13,6 +13,9 @@ static const uint8_t nops_hlt[] = {0x90, 0x90, 0x90, 0xf4};
 static const uint8_t int_21[] = {0xcd, 0x21, 0xf4};
 /* mov ax, 0x1230; mov ds, ax: the GDT is empty, so #GP(0x1230) */
 static const uint8_t wrong_selector[] = {0x66, 0xb8, 0x30, 0x12, 0x8e, 0xd8, 0xf4};
+
+/* movabs al, [DEVICE]; hlt */
+static const uint8_t load[] = {0xa0, 0x00, 0x20, 0, 0, 0, 0, 0, 0, 0xf4};
 
 enum { INT = 0x21, AFTER_INT = CODE + 2, SELECTOR = 0x1230 };
 
@@ -48,7 +51,7 @@ static void on_exception(void *uc, uint32_t vector, void *opaque)
 /* Runs `code` in 64-bit mode, in a page of its own; false if it cannot be run. */
 static bool run(struct engine *e, const uint8_t *code, size_t length, struct look *look)
 {
-    static uint8_t page[4096] __attribute__((aligned(4096)));
+    static uint8_t page[PAGE] __attribute__((aligned(PAGE)));
     size_t block, exception;
     look->engine = e;
     memset(page, 0xf4, sizeof(page));
@@ -113,6 +116,28 @@ bool probe_error_code(struct engine *e, int at)
     FIELD(int32_t, e->env, ENV_OLD_EXCEPTION) = -1;
     return run(e, wrong_selector, sizeof(wrong_selector), &look) &&
            (int32_t)look.in_env == SELECTOR;
+}
+
+static uint64_t on_load(void *uc, uint64_t offset, unsigned size, void *opaque)
+{
+    struct look *look = opaque;
+    uintptr_t host_pc = FIELD(uintptr_t, look->engine->cs, look->cs_at);
+    (void)uc;
+    (void)offset;
+    (void)size;
+    look->in_cs = unicorn.restore_state(look->engine->cs, host_pc, false);
+    return 0;
+}
+
+/* An address in translated code, from which the instruction that accesses a device is found. */
+bool probe_mem_io_pc(struct engine *e, int at)
+{
+    struct look look = {.engine = e, .cs_at = at};
+    if (unicorn.mmio_map(e->uc, DEVICE, PAGE, on_load, &look, NULL, NULL) != 0)
+        return false;
+    bool ran = run(e, load, sizeof(load), &look);
+    unicorn.mem_unmap(e->uc, DEVICE, PAGE);
+    return ran && look.in_cs == 1;
 }
 
 /* It is what was raised last, so that a second fault becomes a double fault. */
