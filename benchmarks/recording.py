@@ -49,20 +49,14 @@ def boot(*, recorded: bool) -> float:
         began = time.process_time()
         machine = Machine.power_on(graph)
         recorder: Recorder | None = None
-
-        def pump() -> None:
-            for id, port in machine.ports.items():
-                data = port.take_output()
-                if data and recorder is not None:
-                    recorder.heard(id, data)
-
         if recorded:
             log = recordings.begin(Path(folder) / "log", header_of(machine, Start()))
-            recorder = Recorder(machine, log, pump)
+            recorder = Recorder(machine, log)
         typed_at = 0
         while machine.now() < UNTIL:
             machine.run(machine.now() + SLICE)
-            pump()
+            for port in machine.ports.values():
+                port.take_output()
             if machine.now() - typed_at > TYPED_EVERY:
                 machine.ports["lpc.com1"].feed(b"x")
                 typed_at = machine.now()

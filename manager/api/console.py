@@ -62,6 +62,7 @@ class Console:
         self._fail_on: list[Compiled] = []
         self._failures: Search | None = None
         self._expectation: Expectation | None = None
+        port.listeners.add(self._heard)
         self.newline = "\n"
         """What `send_line` ends a line with."""
 
@@ -73,7 +74,7 @@ class Console:
     @property
     def text(self) -> str:
         """What the guest has sent, up to 64 Ki characters back."""
-        self._collect()
+        self._port.take_output()
         return self._text.text
 
     @property
@@ -84,7 +85,7 @@ class Console:
     @property
     def raw(self) -> bytes:
         """What the guest has sent, byte for byte, up to 16 MiB back."""
-        self._collect()
+        self._port.take_output()
         return bytes(self._raw)
 
     # -- to the guest ---------------------------------------------------------------------
@@ -225,16 +226,13 @@ class Console:
             self._port,
             steps,
             finished=lambda verdict: machine.core.stop(),
-            collect=self._collect,
             fail_on=self._failures,
             budget=budget,
             console=self._text,
             position=self._cursor,
         )
-        self._collect()
-        self._port.on_output = expectation.sending
         expectation.start()
-        expectation.sending()
+        expectation.search_soon()
         return expectation
 
     def _end(self) -> None:
@@ -242,7 +240,6 @@ class Console:
         expectation = self._expectation
         assert expectation is not None
         expectation.cancel()
-        self._port.on_output = None
 
     def _guarded(self) -> bool:
         return self._failures is not None
@@ -269,15 +266,13 @@ class Console:
         self._text.add(data)
         self._cursor = self._text.start + len(self._text.text)
 
-    def _collect(self) -> None:
-        data = self._port.take_output()
-        if data:
-            self._raw += data
-            if len(self._raw) > RAW_LIMIT:
-                del self._raw[:-RAW_LIMIT]
-            self._text.add(data)
-            if len(self._text.text) > 2 * WINDOW:
-                self._text.forget()
+    def _heard(self, data: bytes) -> None:
+        self._raw += data
+        if len(self._raw) > RAW_LIMIT:
+            del self._raw[:-RAW_LIMIT]
+        self._text.add(data)
+        if len(self._text.text) > 2 * WINDOW:
+            self._text.forget()
 
     def __repr__(self) -> str:
         return f"<Console {self.port} of {self._machine.name}>"

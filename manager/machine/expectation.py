@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from manager.bus.clock import Clock
 from manager.bus.record import NEVER
 from manager.machine.console_text import ConsoleText
+from manager.machine.listeners import Listeners
 from manager.text.pattern import Match, Pattern
 from manager.text.search import Search
 
@@ -27,8 +28,15 @@ _LONGEST_DETAIL = 200
 """Characters of a line that are told of a match."""
 
 
-class Input(Protocol):
-    """What answers are fed to: a SerialPort."""
+class Source(Protocol):
+    """A port: what is waited for comes from it, and answers go to it."""
+
+    @property
+    def listeners(self) -> Listeners:
+        """Who hears what it sends."""
+
+    def take_output(self) -> object:
+        """Hand what it has sent to the listeners."""
 
     def feed(self, data: bytes) -> None:
         """Give bytes to the guest."""
@@ -63,25 +71,26 @@ class Verdict:
 class Expectation:
     """Goes through steps in order; each search starts after the match before it.
 
-    `collect` is called before a search and must hand over, through `heard`, whatever the port
-    still holds. `finished` is called once, inside the machine's run, with the verdict; sends that
-    stand before the first Until go out at once, when `start` is called. Without any Until only
-    `fail_on` and the budget (ns of virtual time from the start) can end it.
+    It listens to the port from `start` to the verdict. `finished` is called once, inside the
+    machine's run, with the verdict; sends that stand before the first Until go out at once, when
+    `start` is called. Without any Until only `fail_on` and the budget (ns of virtual time from the
+    start) can end it.
 
-    Several that follow each other on one port share its `console` text: each begins to search at
-    `position`, in characters since its beginning, and may be handed the same `fail_on`.
+    Several that follow each other on one port share its `console` text, which another listener of
+    the port adds to: each begins to search at `position`, in characters since its beginning, and
+    may be handed the same `fail_on`.
     """
 
     __slots__ = (
         "_afar",
         "_budget",
         "_clock",
-        "_collect",
         "_deadline",
         "_fail_on",
         "_finished",
-        "_input",
+        "_keeps_text",
         "_next",
+        "_port",
         "_search",
         "_settled",
         "_steps",
@@ -94,21 +103,19 @@ class Expectation:
     def __init__(  # noqa: PLR0913  what to do, and where it begins
         self,
         clock: Clock,
-        port: Input,
+        port: Source,
         steps: Sequence[Step],
         *,
         finished: Callable[[Verdict], None],
-        collect: Callable[[], None] = lambda: None,
         fail_on: Search | None = None,
         budget: int | None = None,
         console: ConsoleText | None = None,
         position: int = 0,
     ) -> None:
         self._clock = clock
-        self._input = port
+        self._port = port
         self._steps = tuple(steps)
         self._finished = finished
-        self._collect = collect
         self._fail_on = fail_on
         self._budget = budget
         self._settled = clock.timer(self._look)
@@ -119,6 +126,7 @@ class Expectation:
         """For the step that is waited for, from the first look on."""
         self.position = position
         """Where the next search begins."""
+        self._keeps_text = console is None
         self.console = console if console is not None else ConsoleText()
         self.verdict: Verdict | None = None
         self.match: Match | None = None
@@ -126,18 +134,19 @@ class Expectation:
 
     def start(self) -> None:
         """Begin at the present virtual time."""
+        if self._steps or self._fail_on is not None:
+            self._port.listeners.add(self._heard, self.search_soon)
         if self._budget is not None:
             self._deadline.arm(self._clock.now() + self._budget)
         self._send_due()
 
-    def sending(self) -> None:
-        """Told that the port began to send: search soon, if no search is due already."""
+    def search_soon(self) -> None:
+        """The port began to send, or had sent something before: search unless that is due."""
         if self.verdict is None and self._settled.deadline == NEVER:
             self._settled.arm(self._clock.now() + SETTLE)
 
-    def heard(self, data: bytes) -> None:
-        """Take output of the port, in any number of pieces."""
-        if self.verdict is None:
+    def _heard(self, data: bytes) -> None:
+        if self._keeps_text:
             self.console.add(data)
 
     def look(self) -> None:
@@ -152,6 +161,7 @@ class Expectation:
 
     def cancel(self) -> None:
         """Stop waiting; no verdict comes any more."""
+        self._port.listeners.remove(self._heard)
         self._clock.remove(self._settled)
         self._clock.remove(self._afar)
         self._clock.remove(self._deadline)
@@ -161,7 +171,7 @@ class Expectation:
         return step.pattern if isinstance(step, Until) else None
 
     def _look(self, *, afar: bool = False) -> None:
-        self._collect()
+        self._port.take_output()
         if self.verdict is not None:
             return
         self._judge(afar=afar)
@@ -206,7 +216,7 @@ class Expectation:
             step = self._steps[self._next]
             if isinstance(step, Until):
                 return
-            self._input.feed(step.data)
+            self._port.feed(step.data)
             self._next += 1
 
     def _out_of_budget(self) -> None:

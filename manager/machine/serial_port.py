@@ -2,7 +2,7 @@
 """A serial port between a uart and whatever the host plugs in.
 
 Input waits here until the uart has room for it, also over a suspend; output is handed out in
-bursts. Time does not pass here and nothing is ever dropped.
+bursts, to every listener. Time does not pass here and nothing is ever dropped.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record, octets
+from manager.machine.listeners import Listeners
 
 PENDING_LIMIT = 1 << 20
 """Who feeds a port stops reading its source when this much is waiting."""
@@ -30,7 +31,7 @@ class SerialPortState(Record):
 class SerialPort:
     """manager.bus.channel.Channel for the uart; feed() and take_output() for the host."""
 
-    __slots__ = ("_input_ready", "_output", "_post", "_taken", "id", "on_output", "state")
+    __slots__ = ("_input_ready", "_output", "_post", "_taken", "id", "listeners", "state")
 
     def __init__(self, id: str, post: Callable[[bytes], None] | None = None) -> None:
         self.id = id
@@ -39,8 +40,8 @@ class SerialPort:
         self._taken = 0
         self._output = bytearray()
         self._input_ready: Callable[[], None] | None = None
-        self.on_output: Callable[[], None] | None = None
-        """Called when output goes from none to some."""
+        self.listeners = Listeners()
+        """Who hears the output."""
 
     def connect(self, input_ready: Callable[[], None]) -> None:
         """Tell a uart of input through `input_ready`."""
@@ -51,8 +52,8 @@ class SerialPort:
     def transmit(self, byte: int) -> None:
         """Take one byte from the guest."""
         self._output.append(byte)
-        if len(self._output) == 1 and self.on_output is not None:
-            self.on_output()
+        if len(self._output) == 1:
+            self.listeners.begun()
 
     def receive(self) -> int:
         """The next byte for the guest, or -1."""
@@ -86,9 +87,11 @@ class SerialPort:
             self._input_ready()
 
     def take_output(self) -> bytes:
-        """All that the guest sent since the last call."""
+        """All that the guest sent since the last call; the listeners have heard it."""
         output = bytes(self._output)
         self._output.clear()
+        if output:
+            self.listeners.heard(output)
         return output
 
     def save(self) -> SerialPortState:

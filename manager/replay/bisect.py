@@ -146,24 +146,23 @@ def first_output(question: Question, pattern: Pattern, port: str) -> Found:
     Raises UsageError when it is not there by `bad`.
     """
     machine = Machine.power_on(question.graph)
-    wire = machine.ports[port]
-    heard: list[int] = []
+    sender = machine.ports[port]
+    found_at: list[int] = []
     console = ConsoleText()
     search = Search(pattern)
 
-    def sent() -> None:
-        data = wire.take_output()
-        if machine.now() <= question.good or heard:
+    def heard(data: bytes) -> None:
+        if machine.now() <= question.good or found_at:
             return
         console.add(data)
         if search.look(console.text, console.start) is not None:
-            heard.append(machine.now())
+            found_at.append(machine.now())
             machine.stop()
         elif len(console.text) > 2 * WINDOW:
             console.forget()
 
-    wire.on_output = sent
+    sender.listeners.add(heard, sender.take_output)  # each byte as it is sent
     question.go(machine, question.bad)
-    if not heard:
+    if not found_at:
         raise UsageError(f"{port} has not sent that by {seconds(question.bad)}")
-    return Found(heard[0], _rip(machine), 1)
+    return Found(found_at[0], _rip(machine), 1)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,15 +66,14 @@ RAM_CHECKED = 1 << 30
 
 
 class Recorder:
-    """Writes the log of one machine. `collect` has the ports' output handed over to `heard`.
+    """Writes the log of one machine, whose input and output it hears until `end` or `detach`.
 
     The moment of a check is the host's choice and is written down with it; what is checked is not.
     """
 
-    def __init__(self, machine: Machine, log: Writer, collect: Callable[[], None]) -> None:
+    def __init__(self, machine: Machine, log: Writer) -> None:
         self.machine = machine
         self.log = log
-        self._collect = collect
         self._timer = machine.clock.timer(self._check)
         self._due = NEVER
         self.inputs = 0
@@ -82,9 +81,11 @@ class Recorder:
         self._counts = dict.fromkeys(machine.ports, 0)
         self._digests = {id: blake3() for id in machine.ports}
         machine.inputs.on_input = self._input
+        self._listeners = {id: partial(self._heard, id) for id in machine.ports}
+        for id, heard in self._listeners.items():
+            machine.ports[id].listeners.add(heard)
 
-    def heard(self, port: str, data: bytes) -> None:
-        """A port sent something."""
+    def _heard(self, port: str, data: bytes) -> None:
         self._counts[port] += len(data)
         self._digests[port].update(data)
         if self._timer.deadline == NEVER:
@@ -107,7 +108,14 @@ class Recorder:
         """Record no more."""
         self._timer.disarm()
         self.machine.inputs.on_input = None
+        for id, heard in self._listeners.items():
+            self.machine.ports[id].listeners.remove(heard)
         self.log.close()
+
+    def _collect(self) -> None:
+        """Hear what the ports still hold."""
+        for port in self.machine.ports.values():
+            port.take_output()
 
     def _input(self, input: Input) -> None:
         self.inputs += 1

@@ -72,10 +72,10 @@ class Attachments:
         if session in self._by_session:
             raise WrongStateError("this connection is attached already", help="open another one")
         wire = self._wiring.wire(port)
-        wire.pump()
+        wire.take_output()
         attachment = Attachment(session, wire)
         self._by_session[session] = attachment
-        wire.listeners.append(attachment.output)
+        wire.listeners.add(attachment.output)
         session.on_gone = lambda: self._leave(session)
         session.on_drained = attachment.drained
         writer = self._assign(attachment, mode)

@@ -131,6 +131,7 @@ def _judge(outcome: Outcome, verdict: Verdict | None) -> Outcome:
 
 def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:
     from manager.machine.expectation import Expectation
+    from manager.machine.serial_port import SerialPort
     from manager.text.search import Search
 
     wire = owner.wiring.wires.get(console) if console is not None else None
@@ -141,22 +142,11 @@ def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:
 
     expectation = Expectation(
         owner.machine.clock,
-        wire.port if wire is not None else _Nothing(),
+        wire if wire is not None else SerialPort("none"),
         script.steps,
         finished=finished,
-        collect=owner.wiring.pump,
         fail_on=Search(script.fail_on) if script.fail_on is not None else None,
         budget=script.budget,
     )
-    if wire is not None and (script.steps or script.fail_on is not None):
-        wire.listeners.append(expectation.heard)
-        wire.port.on_output = expectation.sending
     expectation.start()
     return expectation
-
-
-class _Nothing:
-    """The input of a machine without ports."""
-
-    def feed(self, data: bytes) -> None:
-        """There is nobody to feed."""

@@ -97,19 +97,7 @@ class Keeper:
         log = recordings.begin(self._paths.recordings, header_of(machine, start))
         if machine.now() > start.at:  # it was not booted, but taken from the ready cache
             log.add(Check(machine.now(), None, joined(machine.records())))
-        self._attach(Recorder(machine, log, self._owner.wiring.pump))
-
-    def _attach(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        for id, wire in self._owner.wiring.wires.items():
-            wire.recorder = self._heard(id)
-
-    def _heard(self, port: str) -> Callable[[bytes], None]:
-        def heard(data: bytes) -> None:
-            if self._recorder is not None:
-                self._recorder.heard(port, data)
-
-        return heard
+        self._recorder = Recorder(machine, log)
 
     # -- while it runs --------------------------------------------------------------------
 
@@ -139,8 +127,6 @@ class Keeper:
         wire = wires[resolve_port(wires, declared.port, None)]
 
         def finished(verdict: Verdict) -> None:
-            wire.listeners.remove(expectation.heard)
-            wire.port.on_output = None
             self.waits_for_ready = False
             if verdict.outcome == "matched":
                 self.ready(verdict.detail)
@@ -148,15 +134,12 @@ class Keeper:
         fail_on = Search(compile_pattern(declared.fail_on)) if declared.fail_on else None
         expectation = Expectation(
             self._owner.machine.clock,
-            wire.port,
+            wire,
             [Until(compile_pattern(declared.wait_for))],
             finished=finished,
-            collect=wire.pump,
             fail_on=fail_on,
         )
         self.waits_for_ready = True
-        wire.listeners.append(expectation.heard)
-        wire.port.on_output = expectation.sending
         expectation.start()
 
     def ready(self, detail: str) -> None:
@@ -234,6 +217,6 @@ class Keeper:
         branch = recordings.begin(self._paths.recordings, header)
         for entry in rewound.entries:
             branch.add(entry)
-        self._attach(Recorder(rewound.machine, branch, owner.wiring.pump))
+        self._recorder = Recorder(rewound.machine, branch)
         replayed = to - (rewound.start.at if rewound.start is not None else header.start.at)
         return {"from": now, "virtual-time": rewound.machine.now(), "replayed": replayed}

@@ -215,8 +215,6 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
         keeper.waits_for_ready = False
         timer.cancel()
         wire.listeners.remove(audience.output)
-        wire.listeners.remove(expectation.heard)
-        wire.port.on_output = None
 
     def finished(verdict: Verdict) -> None:
         settled()
@@ -247,16 +245,14 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
 
     expectation = Expectation(
         owner.machine.clock,
-        wire.port,
+        wire,
         [Until(readiness.wait_for)],
         finished=finished,
-        collect=wire.pump,
         fail_on=Search(readiness.fail_on) if readiness.fail_on is not None else None,
     )
-    wire.listeners += [audience.output, expectation.heard]
-    wire.port.on_output = expectation.sending
+    wire.listeners.add(audience.output)
     timer = owner.at_host_time(
         NO_LIMIT if readiness.timeout is None else readiness.timeout, too_late
     )
     expectation.start()
-    expectation.sending()
+    expectation.search_soon()

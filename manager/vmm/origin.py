@@ -54,8 +54,6 @@ class Origin:
         for port, data in self._output().items():
             if port in wires:
                 wires[port].show(data)
-                if (sending := wires[port].port.on_output) is not None:
-                    sending()
 
     def _output(self) -> dict[str, bytes]:
         return self.cached.output() if self.cached is not None else {}

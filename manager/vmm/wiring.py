@@ -13,6 +13,7 @@ from manager.backends.failed import FailedBackend
 from manager.backends.scrollback import Scrollback
 from manager.errors import HostError
 from manager.graph.port_names import resolve_port
+from manager.machine.listeners import Listeners
 from manager.state.port_log import PortLog, tail
 
 if TYPE_CHECKING:
@@ -43,9 +44,8 @@ class Wire:
     def __init__(self, port: SerialPort, log: Path | None) -> None:
         self.port = port
         self.host: Backend | None = None
-        self.listeners: list[Callable[[bytes], None]] = []
-        self.recorder: Callable[[bytes], None] | None = None
-        """Hears everything before anybody else does."""
+        self.listeners = Listeners()
+        """Who is shown the output, over a rewind too."""
         self.ring = Scrollback()
         """The last output, for whoever comes late."""
         self.sent = 0
@@ -55,6 +55,7 @@ class Wire:
         if log is not None:
             self.ring.add(tail(log, REPLAY_OF_LOG))
         self._log = PortLog(log) if log is not None else None
+        port.listeners.add(self._heard, self.listeners.begun)
 
     @property
     def pending(self) -> int:
@@ -75,18 +76,17 @@ class Wire:
         """Told that virtual time has passed, so that what was fed is at the port."""
         self._in_flight = 0
 
-    def pump(self) -> None:
+    def take_output(self) -> None:
         """Pass on what the guest sent."""
-        if data := self.port.take_output():
-            self.sent += len(data)
-            if self.recorder is not None:
-                self.recorder(data)
-            self.ring.add(data)
-            if self._log is not None:
-                self._log.write(data)
-            for listener in tuple(self.listeners):
-                listener(data)
-            self.with_host(lambda host: host.write(data))
+        self.port.take_output()
+
+    def _heard(self, data: bytes) -> None:
+        self.sent += len(data)
+        self.ring.add(data)
+        if self._log is not None:
+            self._log.write(data)
+        self.listeners.heard(data)
+        self.with_host(lambda host: host.write(data))
 
     def so_far(self) -> bytes:
         """What the guest sent since its boot, as far as it was kept."""
@@ -102,6 +102,7 @@ class Wire:
     def rewind(self, port: SerialPort, sent: int) -> None:
         """Go on with the port of an earlier machine, which had sent `sent` bytes by then."""
         self.port = port
+        port.listeners.add(self._heard, self.listeners.begun)
         self.arrived()
         undone, self.sent = self.sent - sent, sent
         self.ring.drop(undone)
@@ -110,8 +111,8 @@ class Wire:
 
     def show(self, data: bytes) -> None:
         """Show whoever watches what the guest did not send; the log does not get it."""
-        for listener in tuple(self.listeners):
-            listener(data)
+        self.listeners.begun()
+        self.listeners.heard(data)
         self.with_host(lambda host: host.write(data))
 
     def balance(self) -> None:
@@ -138,7 +139,7 @@ class Wire:
 
     def close(self) -> None:
         """Pass on the rest and end."""
-        self.pump()
+        self.take_output()
         self.with_host(lambda host: host.close())
         if self._log is not None:
             self._log.close()
@@ -171,7 +172,7 @@ class Wiring:
     def pump(self) -> None:
         """Pass on what the guest sent on any port."""
         for wire in self.wires.values():
-            wire.pump()
+            wire.take_output()
             wire.balance()
 
     def arrived(self) -> None:
@@ -196,7 +197,7 @@ class Wiring:
         `sent` is how many bytes each had sent by then.
         """
         for id, wire in self.wires.items():
-            wire.pump()
+            wire.take_output()
             wire.rewind(ports[id], sent[id])
             line = bytes(wire.ring).rpartition(b"\n")[2][-LINE:]
             wire.show(b"\r\n[rewound]\r\n" + line)

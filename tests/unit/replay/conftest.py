@@ -27,21 +27,21 @@ class Recorded:
 
     def __init__(self, graph: Graph, directory: Path) -> None:
         self.directory = directory
-        self.output = dict.fromkeys((node.id for node in graph.serial_ports()), b"")
         self.machine = Machine.power_on(graph)
+        self.output = {id: bytearray() for id in self.machine.ports}
         self.begin(Start())
 
     def begin(self, start: Start) -> None:
         """Begin a log with the present state."""
+        for id, port in self.machine.ports.items():
+            port.listeners.add(self.output[id].extend)
         log = recordings.begin(self.directory, header_of(self.machine, start))
-        self.recorder = Recorder(self.machine, log, self.pump)
+        self.recorder = Recorder(self.machine, log)
 
     def pump(self) -> None:
         """Hand output to the recorder."""
-        for id, port in self.machine.ports.items():
-            if data := port.take_output():
-                self.output[id] += data
-                self.recorder.heard(id, data)
+        for port in self.machine.ports.values():
+            port.take_output()
 
     def run(self, until: int, slice_: int = 5 * MILLISECOND) -> None:
         """Run in slices."""

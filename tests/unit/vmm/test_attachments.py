@@ -75,7 +75,7 @@ def attachments(wire: Wire) -> Attachments:
 def say(wire: Wire, data: bytes) -> None:
     for byte in data:
         wire.port.transmit(byte)
-    wire.pump()
+    wire.take_output()
 
 
 def test_a_slow_client_misses_output_and_is_told_how_much(
@@ -105,7 +105,7 @@ def test_a_client_that_vanishes_is_detached(wire, line, attachments) -> None:
     line.turn()
 
     assert attachments.describe() == []
-    assert wire.listeners == []
+    assert len(wire.listeners) == 0
 
 
 def test_no_more_is_accepted_than_the_guest_has_room_for(wire, line, attachments) -> None:

@@ -37,7 +37,7 @@ class Running:
             socket=path,
         )
         self.heard = bytearray()
-        wires["lpc.com1"].listeners.append(self.heard.extend)
+        wires["lpc.com1"].listeners.add(self.heard.extend)
         self.outcome: Outcome | None = None
         self.connections: list[socket.socket] = []
         self.thread = threading.Thread(target=self._own)

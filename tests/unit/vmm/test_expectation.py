@@ -26,11 +26,6 @@ def play(machine, steps, *, slice_=10**9, pump_between=False, fail_on=None, budg
     verdicts: list[Verdict] = []
     transcript = bytearray()
 
-    def collect() -> None:
-        data = machine.console.take_output()
-        transcript.extend(data)
-        expectation.heard(data)
-
     def finished(verdict: Verdict) -> None:
         verdicts.append(verdict)
         machine.stop()
@@ -40,17 +35,16 @@ def play(machine, steps, *, slice_=10**9, pump_between=False, fail_on=None, budg
         machine.console,
         steps,
         finished=finished,
-        collect=collect,
         fail_on=None if fail_on is None else Search(compile_pattern(fail_on)),
         budget=budget,
     )
-    machine.console.on_output = expectation.sending
+    machine.console.listeners.add(transcript.extend)
     expectation.start()
     while not verdicts and machine.now() < 10**9:
         machine.run(machine.now() + slice_)
         if pump_between:
-            collect()
-    collect()
+            machine.console.take_output()
+    machine.console.take_output()
     return verdicts[0] if verdicts else None, machine.now(), bytes(transcript)
 
 

@@ -64,7 +64,7 @@ def test_output_goes_to_log_backend_and_listeners(machine, slow, tmp_path) -> No
     wiring = Wiring({"lpc.com1": wire}, "lpc.com1")
     wiring.connect("lpc.com1", slow, selectors.DefaultSelector())
     heard = bytearray()
-    wire.listeners.append(heard.extend)
+    wire.listeners.add(heard.extend)
     machine.run(3_000_000)
 
     wiring.pump()
@@ -77,7 +77,7 @@ def test_a_full_disk_does_not_stop_the_port(machine) -> None:
     wire = Wire(machine.ports["lpc.com1"], Path("/dev/full"))
     machine.run(3_000_000)
 
-    wire.pump()
+    wire.take_output()
 
     told = wire.describe()
     assert told["log-fault"] == "No space left on device"
