@@ -19,6 +19,7 @@ from manager.devices.ide.drive import (
     BUSY,
     DATA_IN,
     DATA_OUT,
+    MOST_SECTORS,
     BusMaster,
     Drive,
     DriveState,
@@ -168,7 +169,7 @@ class CdRom(Drive):
 
     def _read(self, first: int, count: int) -> None:
         state = self.state
-        if first + count > self._sectors:
+        if first + count > self._sectors or count * _PER > MOST_SECTORS:
             self._refuse(ILLEGAL_REQUEST, OUT_OF_RANGE)
             return
         if count == 0:
@@ -176,7 +177,7 @@ class CdRom(Drive):
             return
         state.sector, state.left = first * _PER, count * _PER
         if state.features & _DMA:
-            state.block = state.left
+            state.block = 1
             self.await_master()
             return
         # So many whole sectors as the guest takes at once; a smaller limit is taken as one.

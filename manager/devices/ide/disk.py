@@ -18,12 +18,13 @@ from manager.devices.ide.drive import (
     DATA_IN,
     DATA_OUT,
     MAX_BUFFER,
+    MOST_MULTIPLE,
     BusMaster,
     Drive,
     DriveState,
     transfer_time,
 )
-from manager.devices.ide.identify import MOST_MULTIPLE, geometry, identify_disk
+from manager.devices.ide.identify import geometry, identify_disk
 
 LIMIT_28 = 1 << 28
 

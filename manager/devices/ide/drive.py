@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from manager.bus.blocks import SECTOR
 from manager.bus.clock import Clock
-from manager.bus.record import NEVER, Record, flag, moment, octets, uint
+from manager.bus.record import NEVER, Record, flag, integer, moment, octets, uint
 from manager.devices.ide.registers import (
     ABRT,
     BSY,
@@ -37,6 +38,10 @@ from manager.devices.ide.registers import (
 
 MAX_BUFFER = 1 << 16
 """Bytes that pass through the data register between two interrupts, at most."""
+MOST_SECTORS = 1 << 16
+"""Sectors of one command, at most."""
+MOST_MULTIPLE = 16
+"""Sectors to a block of the MULTIPLE commands, at most."""
 ACCESS_TIME = 20_000
 """ns until the first byte of a command; none of the drives that a guest knows is faster."""
 BLOCK_TIME = 2_000
@@ -84,11 +89,15 @@ class DriveState(Record):
     phase: int = uint(3, "0 idle, 1 busy, 2 data to the guest, 3 data from it, 4 bus master")
     due: int = moment("when the step that it is busy with is done", NEVER)
     sector: int = uint(48, "next sector of the command")
-    left: int = uint(32, "what is left of the command", unit="sectors")
-    block: int = uint(32, "what passes between two interrupts", unit="sectors")
+    left: int = integer(0, MOST_SECTORS, "what is left of the command", unit="sectors")
+    block: int = integer(
+        0, MAX_BUFFER // SECTOR, "what passes between two interrupts", unit="sectors"
+    )
     buffer: bytearray = octets(0, MAX_BUFFER, "data between drive and guest")
     position: int = uint(32, "how much of the buffer has passed", unit="bytes")
-    multiple: int = uint(8, "sectors to a block of the MULTIPLE commands; 0 is not set")
+    multiple: int = integer(
+        0, MOST_MULTIPLE, "sectors to a block of the MULTIPLE commands; 0 is not set"
+    )
     heads: int = uint(8, "heads that the guest counts")
     track: int = uint(8, "sectors to a track that the guest counts")
     sense: int = uint(8, "ATAPI: sense key")

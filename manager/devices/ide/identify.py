@@ -10,11 +10,9 @@ import struct
 from collections.abc import Mapping
 
 from manager.bus.blocks import Blocks
-from manager.devices.ide.drive import DriveState
+from manager.devices.ide.drive import MOST_MULTIPLE, DriveState
 from manager.version import __version__
 
-MOST_MULTIPLE = 16
-"""Sectors to a block of the MULTIPLE commands."""
 _HEADS, _TRACK, _MOST_CYLINDERS = 16, 63, 16383
 _LIMIT_28 = 0x0FFF_FFFF
 

@@ -103,8 +103,6 @@ class Virtqueue:
             return None
         at = state.driver + RING_HEADER + 2 * (state.taken % state.size)
         head = self._loaded(self._dma.read_u16(at), "the available ring")
-        if head >= state.size:
-            raise QueueBrokenError(f"descriptor {head} in a table of {state.size}")
         state.taken = state.taken + 1 & 0xFFFF
         return head
 
@@ -117,6 +115,8 @@ class Virtqueue:
     def chain(self, head: int) -> Chain:
         """The request that begins at descriptor `head`. Raises QueueBrokenError."""
         state = self.state
+        if head >= state.size:
+            raise QueueBrokenError(f"descriptor {head} in a table of {state.size}")
         readable: list[Segment] = []
         writable: list[Segment] = []
         table, size = state.descriptors, state.size
@@ -155,6 +155,8 @@ class Virtqueue:
         Raises QueueBrokenError.
         """
         state = self.state
+        if not state.size:
+            raise QueueBrokenError("a queue without descriptors")
         ring = state.device + RING_HEADER + USED_BYTES * (state.given % state.size)
         stored = self._dma.write_u32(ring, head) and self._dma.write_u32(ring + 4, written)
         state.given = state.given + 1 & 0xFFFF

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Registers, commands and status codes of an NVMe controller.
+
+Source: NVM Express 1.3, sections 3 to 6; names are the standard's.
+"""
+
+from __future__ import annotations
+
+# Controller registers, by offset in BAR 0.
+CAP = 0x00
+VS = 0x08
+INTMS = 0x0C
+INTMC = 0x10
+CC = 0x14
+CSTS = 0x1C
+AQA = 0x24
+ASQ = 0x28
+ACQ = 0x30
+DOORBELLS = 0x1000
+
+CC_ENABLE = 0x01
+CC_SHUTDOWN = 0x3 << 14
+CC_BITS = 0x00FF_FFF1
+CSTS_READY = 0x01
+CSTS_FATAL = 0x02
+CSTS_SHUTDOWN_DONE = 0x2 << 2
+
+VERSION = 0x0001_0300
+MOST_ENTRIES = 1024
+CAP_VALUE = (
+    (MOST_ENTRIES - 1)
+    | 1 << 16  # queues lie in one piece
+    | 2 << 24  # half seconds until ready, at most
+    | 1 << 37  # the NVM command set
+)
+
+# Admin commands.
+DELETE_SQ = 0x00
+CREATE_SQ = 0x01
+GET_LOG_PAGE = 0x02
+DELETE_CQ = 0x04
+CREATE_CQ = 0x05
+IDENTIFY = 0x06
+ABORT = 0x08
+SET_FEATURES = 0x09
+GET_FEATURES = 0x0A
+ASYNC_EVENT_REQUEST = 0x0C
+
+# I/O commands.
+FLUSH = 0x00
+WRITE = 0x01
+READ = 0x02
+WRITE_ZEROES = 0x08
+DATASET_MANAGEMENT = 0x09
+DEALLOCATE = 0x04
+
+# Status: code, and type in bits 8-10.
+SUCCESS = 0x000
+INVALID_OPCODE = 0x001
+INVALID_FIELD = 0x002
+DATA_TRANSFER_ERROR = 0x004
+INTERNAL_ERROR = 0x006
+ABORTED_SQ_DELETION = 0x008
+INVALID_NAMESPACE = 0x00B
+INVALID_PRP_OFFSET = 0x013
+LBA_OUT_OF_RANGE = 0x080
+INVALID_CQ = 0x100
+INVALID_QUEUE_ID = 0x101
+INVALID_QUEUE_SIZE = 0x102
+ABORT_LIMIT = 0x103
+ASYNC_LIMIT = 0x105
+INVALID_VECTOR = 0x108
+INVALID_LOG_PAGE = 0x109
+INVALID_QUEUE_DELETION = 0x10C
+WRITE_FAULT = 0x280
+READ_ERROR = 0x281
+READ_ONLY_NAMESPACE = 0x182
+DO_NOT_RETRY = 0x4000
+
+PAGE = 4096
+SQ_ENTRY = 64
+CQ_ENTRY = 16
