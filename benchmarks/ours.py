@@ -86,8 +86,8 @@ def run_to_end(machine_file: Path) -> dict[bytes, float]:
     from manager.backends import factory
     from manager.graph.build import load_graph
     from manager.machine.machine import Machine
+    from manager.vmm.connections import SerialConnections
     from manager.vmm.owner import Owner
-    from manager.vmm.wiring import Wire, Wiring
 
     graph = load_graph(machine_file)
     machine = Machine.power_on(graph)
@@ -98,13 +98,13 @@ def run_to_end(machine_file: Path) -> dict[bytes, float]:
         marks[mark] = time.perf_counter()
 
     port.listeners.add(heard, port.take_output)
-    wiring = Wiring({id: Wire(each, None) for id, each in machine.ports.items()}, None)
+    connections = SerialConnections(machine.ports, None)
     with selectors.DefaultSelector() as selector:
-        owner = Owner(machine, wiring, selector, paced=False)
+        owner = Owner(machine, connections, selector, paced=False)
         try:
             for node in graph.serial_ports():
                 assert node.backend is not None
-                wiring.connect(node.id, factory.make(node.backend), selector)
+                connections.connect(node.id, factory.make(node.backend), selector)
             owner.run()
         finally:
             owner.close()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from manager.client.protocol import encode
 from manager.errors import UsageError, WrongStateError
-from manager.vmm.wiring import PENDING_LIMIT
+from manager.vmm.connections import PENDING_LIMIT
 
 if TYPE_CHECKING:
+    from manager.vmm.connections import SerialConnection, SerialConnections
     from manager.vmm.server import Session
-    from manager.vmm.wiring import Wire, Wiring
 
 Mode = Literal["read", "write", "take"]
 MODES: tuple[Mode, ...] = ("read", "write", "take")
@@ -24,9 +24,9 @@ OUTPUT_PIECE = 48 * 1024
 class Attachment:
     """One client on one port."""
 
-    def __init__(self, session: Session, wire: Wire) -> None:
+    def __init__(self, session: Session, connection: SerialConnection) -> None:
         self.session = session
-        self.wire = wire
+        self.connection = connection
         self.writes = False
         """Whether what this client types goes to the guest."""
         self.dropped = 0
@@ -51,15 +51,15 @@ class Attachment:
         return not self._skipped
 
     def _event(self, event: str, **data: Any) -> bool:
-        message = {"event": event, "data": {"port": self.wire.port.id, **data}}
+        message = {"event": event, "data": {"port": self.connection.port.id, **data}}
         return self.session.offer(encode(message))
 
 
 class Attachments:
     """All consoles of a machine."""
 
-    def __init__(self, wiring: Wiring, publish: Callable[..., None]) -> None:
-        self._wiring = wiring
+    def __init__(self, connections: SerialConnections, publish: Callable[..., None]) -> None:
+        self._connections = connections
         self._publish = publish
         self._by_session: dict[Session, Attachment] = {}
 
@@ -71,28 +71,30 @@ class Attachments:
         """
         if session in self._by_session:
             raise WrongStateError("this connection is attached already", help="open another one")
-        wire = self._wiring.wire(port)
-        wire.take_output()
-        attachment = Attachment(session, wire)
+        connection = self._connections.find(port)
+        connection.take_output()
+        attachment = Attachment(session, connection)
         self._by_session[session] = attachment
-        wire.listeners.add(attachment.output)
+        connection.listeners.add(attachment.output)
         session.on_gone = lambda: self._leave(session)
         session.on_drained = attachment.drained
         writer = self._assign(attachment, mode)
-        self._publish("attached", port=wire.port.id, pid=session.pid, writes=attachment.writes)
+        self._publish(
+            "attached", port=connection.port.id, pid=session.pid, writes=attachment.writes
+        )
         return {
-            "port": wire.port.id,
+            "port": connection.port.id,
             "writes": attachment.writes,
             "writer": writer.session.pid if writer is not None else None,
-            "replay": _ascii(bytes(wire.ring)[-replay:] if replay else b""),
-            "console": self._wiring.console,
+            "replay": _ascii(bytes(connection.ring)[-replay:] if replay else b""),
+            "console": self._connections.console,
         }
 
     def take(self, session: Session) -> dict[str, Any]:
         """Make a client that is attached the one that types."""
         attachment = self._of(session)
         self._assign(attachment, "take")
-        return {"port": attachment.wire.port.id}
+        return {"port": attachment.connection.port.id}
 
     def detach(self, session: Session) -> dict[str, Any]:
         """Disconnect a client from its port."""
@@ -102,32 +104,33 @@ class Attachments:
     def _leave(self, session: Session) -> None:
         attachment = self._by_session.pop(session, None)
         if attachment is not None:
-            attachment.wire.listeners.remove(attachment.output)
+            attachment.connection.listeners.remove(attachment.output)
             session.on_gone = session.on_drained = None
-            self._publish("detached", port=attachment.wire.port.id, pid=session.pid)
+            self._publish("detached", port=attachment.connection.port.id, pid=session.pid)
 
     def write(self, session: Session, data: bytes) -> dict[str, Any]:
         """Type; the answer tells how many bytes there was room for. Raises WrongStateError."""
         attachment = self._of(session)
         if not attachment.writes:
             raise WrongStateError(
-                f"{attachment.wire.port.id} is read-only here", help="`take` makes you the writer"
+                f"{attachment.connection.port.id} is read-only here",
+                help="`take` makes you the writer",
             )
-        room = max(0, PENDING_LIMIT - attachment.wire.pending)
+        room = max(0, PENDING_LIMIT - attachment.connection.pending)
         accepted = data[:room]
         if accepted:
-            attachment.wire.feed(accepted)
+            attachment.connection.feed(accepted)
         return {"accepted": len(accepted)}
 
     def port_of(self, session: Session) -> str:
         """The port that a client is attached to. Raises UsageError."""
-        return self._of(session).wire.port.id
+        return self._of(session).connection.port.id
 
     def describe(self) -> list[dict[str, Any]]:
         """Who is attached, for a status."""
         return [
             {
-                "port": item.wire.port.id,
+                "port": item.connection.port.id,
                 "pid": item.session.pid,
                 "writes": item.writes,
                 "dropped": item.dropped,
@@ -144,7 +147,7 @@ class Attachments:
     def _assign(self, attachment: Attachment, mode: Mode) -> Attachment | None:
         """Give out the right to type; returns who has it then."""
         others = (item for item in self._by_session.values() if item is not attachment)
-        same_port = (item for item in others if item.wire is attachment.wire)
+        same_port = (item for item in others if item.connection is attachment.connection)
         writer = next((item for item in same_port if item.writes), None)
         if mode == "read":
             return writer

@@ -15,11 +15,11 @@ from manager.backends import factory
 from manager.backends.null import NullBackend
 from manager.backends.stdio import StdioBackend
 from manager.errors import ExitCode, UsageError
-from manager.graph.port_names import console_of, resolve_port
+from manager.graph.port_names import console_of
+from manager.vmm.connections import SerialConnections
 from manager.vmm.hosts import listen_for_gdb
 from manager.vmm.outcome import Outcome
 from manager.vmm.owner import Owner
-from manager.vmm.wiring import Wire, Wiring
 
 if TYPE_CHECKING:
     from manager.backends.backend import Backend
@@ -68,15 +68,16 @@ def run_ephemeral(graph: Graph, script: Script, *, paced: bool) -> Outcome:
 
 
 def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
-    wires = {id: Wire(port, None) for id, port in machine.ports.items()}
-    wiring = Wiring(wires, console_of(machine.graph))
+    connections = SerialConnections(machine.ports, console_of(machine.graph))
     needed = script.port is not None or script.steps or script.fail_on is not None
-    console = resolve_port(wires, script.port, wiring.console) if needed or wiring.console else None
+    console = None
+    if needed or connections.console:
+        console = connections.find(script.port).port.id
     with selectors.DefaultSelector() as selector:
-        owner = Owner(machine, wiring, selector, paced=paced)
+        owner = Owner(machine, connections, selector, paced=paced)
         try:
             declared = {node.id: node.backend for node in machine.graph.serial_ports()}
-            for id in wires:
+            for id in connections.by_id:
                 given = declared.get(id)  # the debug port has none
                 if id == console:
                     typed = given is not None and not script.steps
@@ -85,7 +86,7 @@ def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
                     backend = NullBackend()
                 else:
                     backend = factory.make(given)
-                wiring.connect(id, backend, selector)
+                connections.connect(id, backend, selector)
             listen_for_gdb(owner, selector, lambda text: print(f"vmmgr: {text}", file=sys.stderr))
             expectation = _expect(owner, script, console)
             outcome = owner.run(drain=console)
@@ -134,7 +135,7 @@ def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:
     from manager.machine.serial_port import SerialPort
     from manager.text.search import Search
 
-    wire = owner.wiring.wires.get(console) if console is not None else None
+    connection = owner.connections.by_id.get(console) if console is not None else None
 
     def finished(verdict: Verdict) -> None:
         status = _STATUS[verdict.outcome]
@@ -142,7 +143,7 @@ def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:
 
     expectation = Expectation(
         owner.machine.clock,
-        wire if wire is not None else SerialPort("none"),
+        connection if connection is not None else SerialPort("none"),
         script.steps,
         finished=finished,
         fail_on=Search(script.fail_on) if script.fail_on is not None else None,

@@ -16,8 +16,8 @@ from manager.vmm.outcome import Outcome
 if TYPE_CHECKING:
     from manager.backends.backend import Backend
     from manager.graph.nodes import Graph
+    from manager.vmm.connections import SerialConnections
     from manager.vmm.owner import Owner
-    from manager.vmm.wiring import Wiring
 
 
 def terminal(owner: Owner) -> Backend:
@@ -47,7 +47,7 @@ def listen_for_gdb(
 
 
 def connect_backends(
-    wiring: Wiring,
+    connections: SerialConnections,
     graph: Graph,
     selector: selectors.BaseSelector,
     stdio: Backend | None,
@@ -57,7 +57,7 @@ def connect_backends(
 
     `pty_link` tells where a port's pty gets a stable name.
 
-    Raises HostError when the host refuses one; those that are in are closed with the wiring.
+    Raises HostError when the host refuses one; those that are in are closed with the connections.
     """
     for node in graph.serial_ports():
         assert node.backend is not None
@@ -65,4 +65,4 @@ def connect_backends(
             backend: Backend = stdio if stdio is not None else Detached()
         else:
             backend = factory.make(node.backend, pty_link(node.id))
-        wiring.connect(node.id, backend, selector)
+        connections.connect(node.id, backend, selector)

@@ -66,7 +66,7 @@ class Keeper:
         if base is not None:
             self.timeline.base = Checkpoint(self._owner.machine.now(), "", base, self._sent())
         try:
-            self._begun_with = dict.fromkeys(self._owner.wiring.wires, 0)
+            self._begun_with = dict.fromkeys(self._owner.connections.by_id, 0)
             self._record(self._owner.machine, start)
         except HostError as error:
             self._say(f"not recorded: {error.message}")
@@ -115,16 +115,14 @@ class Keeper:
 
     def watch(self) -> None:
         """Nobody waits for the machine to get ready: do so, in order to keep it."""
-        from manager.graph.port_names import resolve_port
         from manager.machine.expectation import Expectation, Until
         from manager.text.pattern import compile_pattern
         from manager.text.search import Search
 
         declared = self._owner.machine.graph.ready
-        wires = self._owner.wiring.wires
         if declared is None or self.to_cache is None:
             return
-        wire = wires[resolve_port(wires, declared.port, None)]
+        connection = self._owner.connections.find(declared.port)
 
         def finished(verdict: Verdict) -> None:
             self.waits_for_ready = False
@@ -134,7 +132,7 @@ class Keeper:
         fail_on = Search(compile_pattern(declared.fail_on)) if declared.fail_on else None
         expectation = Expectation(
             self._owner.machine.clock,
-            wire,
+            connection,
             [Until(compile_pattern(declared.wait_for))],
             finished=finished,
             fail_on=fail_on,
@@ -156,10 +154,10 @@ class Keeper:
         recorder = self._recorder
         if recorder is None or recorder.inputs or self._owner.machine.inputs.last_at is not None:
             return
-        wiring = self._owner.wiring
-        wiring.pump()
+        connections = self._owner.connections
+        connections.pump()
         try:
-            ports = {id: wire.so_far() for id, wire in wiring.wires.items()}
+            ports = {id: connection.so_far() for id, connection in connections.by_id.items()}
             image = self._owner.machine.run_to_image()
             if to.cache.add(to.key, image, ports, detail) is None:
                 self._say("the machine is too large for the ready cache")
@@ -167,8 +165,8 @@ class Keeper:
             self._say(f"not kept in the ready cache: {error.message}")
 
     def _sent(self) -> dict[str, int]:
-        self._owner.wiring.pump()
-        return {id: wire.sent for id, wire in self._owner.wiring.wires.items()}
+        self._owner.connections.pump()
+        return {id: connection.sent for id, connection in self._owner.connections.by_id.items()}
 
     # -- going back -----------------------------------------------------------------------
 
@@ -196,7 +194,7 @@ class Keeper:
         if self.waits_for_ready:
             raise WrongStateError("the machine is not ready yet", help="wait until it is")
         now = owner.machine.now()
-        owner.wiring.pump()
+        owner.connections.pump()
         log = read(recorder.log.path)
         if inputs is not None:
             to = input_before(log.entries, now, inputs)

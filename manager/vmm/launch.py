@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Bringing a machine up under this process: power on or restore, wire, own, and clean up."""
+"""Bringing a machine up under this process: power on or restore, connect, own, and clean up."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from manager.errors import ExitCode, VmmgrError
-from manager.graph.port_names import console_of, resolve_port
+from manager.graph.port_names import console_of
 from manager.state.home import Home
 from manager.state.paths import MachinePaths
 from manager.state.port_log import set_aside
+from manager.vmm.connections import SerialConnections
 from manager.vmm.hosts import connect_backends, listen_for_gdb, terminal
 from manager.vmm.keeper import Keeper
 from manager.vmm.origin import Origin, declares, make
 from manager.vmm.outcome import Outcome
 from manager.vmm.owner import OnTerm, Owner
-from manager.vmm.wiring import Wire, Wiring
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -117,11 +117,10 @@ def _own(
         if not launch.resume:
             for port in machine.ports:
                 set_aside(home.paths.port_log(port))
-        wires = {id: Wire(port, home.paths.port_log(id)) for id, port in machine.ports.items()}
-        wiring = Wiring(wires, console_of(graph))
+        connections = SerialConnections(machine.ports, console_of(graph), home.paths.port_log)
         owner = Owner(
             machine,
-            wiring,
+            connections,
             selector,
             paced=graph.clock_mode == "paced",
             home=home,
@@ -133,13 +132,13 @@ def _own(
         )
         keeper = owner.keeper = Keeper(owner, home.paths, audience.say)
         try:
-            origin.replay(wires)
+            origin.replay(connections)
             keeper.begin(
                 origin.start, origin.cached.snapshot if origin.cached is not None else None
             )
             keeper.to_cache = origin.to_cache
             stdio = None if launch.detached else terminal(owner)
-            connect_backends(wiring, graph, selector, stdio, home.paths.pty_link)
+            connect_backends(connections, graph, selector, stdio, home.paths.pty_link)
             listen_for_gdb(owner, selector, audience.say)
             if launch.attended and not launch.paused:
                 owner.at_host_time(ATTENDANCE, owner.unpause)
@@ -150,14 +149,14 @@ def _own(
                     keeper.to_cache = None
             elif origin.to_cache is not None:
                 keeper.watch()
-            origin.show(wires)
+            origin.show(connections)
             home.begin(
                 graph,
                 settings=launch.settings,
                 socket=socket,
                 detached=launch.detached,
-                ports={port["id"]: port["backend"] for port in wiring.describe()},
-                console=wiring.console,
+                ports={port["id"]: port["backend"] for port in connections.describe()},
+                console=connections.console,
                 hashes=hashes_of(graph),
             )
             audience.up()
@@ -206,15 +205,15 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
 
     readiness = launch.readiness
     assert readiness is not None
-    wiring, keeper = owner.wiring, owner.keeper
+    connections, keeper = owner.connections, owner.keeper
     assert keeper is not None
     keeper.waits_for_ready = True
-    wire = wiring.wires[resolve_port(wiring.wires, readiness.port, wiring.console)]
+    connection = connections.find(readiness.port)
 
     def settled() -> None:
         keeper.waits_for_ready = False
         timer.cancel()
-        wire.listeners.remove(audience.output)
+        connection.listeners.remove(audience.output)
 
     def finished(verdict: Verdict) -> None:
         settled()
@@ -245,12 +244,12 @@ def _await_ready(launch: Launch, owner: Owner, audience: Audience) -> None:
 
     expectation = Expectation(
         owner.machine.clock,
-        wire,
+        connection,
         [Until(readiness.wait_for)],
         finished=finished,
         fail_on=Search(readiness.fail_on) if readiness.fail_on is not None else None,
     )
-    wire.listeners.add(audience.output)
+    connection.listeners.add(audience.output)
     timer = owner.at_host_time(
         NO_LIMIT if readiness.timeout is None else readiness.timeout, too_late
     )

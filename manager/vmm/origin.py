@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.machine.machine import Machine
     from manager.state.home import Home
+    from manager.vmm.connections import SerialConnections
     from manager.vmm.launch import Launch, Readiness
-    from manager.vmm.wiring import Wire
 
 
 POWER_ON = Start()
@@ -43,17 +42,17 @@ class Origin:
         assert self.cached is not None
         return f"taken from the ready cache, not booted: {self.cached.detail}"
 
-    def replay(self, wires: Mapping[str, Wire]) -> None:
+    def replay(self, connections: SerialConnections) -> None:
         """Give the logs what the ports of a machine from the cache had sent."""
         for port, data in self._output().items():
-            if port in wires:
-                wires[port].replay(data)
+            if port in connections.by_id:
+                connections.by_id[port].replay(data)
 
-    def show(self, wires: Mapping[str, Wire]) -> None:
+    def show(self, connections: SerialConnections) -> None:
         """Show it to the backends and to whoever waits for a text."""
         for port, data in self._output().items():
-            if port in wires:
-                wires[port].show(data)
+            if port in connections.by_id:
+                connections.by_id[port].show(data)
 
     def _output(self) -> dict[str, bytes]:
         return self.cached.output() if self.cached is not None else {}

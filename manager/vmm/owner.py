@@ -18,11 +18,11 @@ from manager.client.protocol import UnknownCommandError
 from manager.errors import ExitCode, HostError, VmmgrError, WrongStateError
 from manager.vmm.attachments import Attachments
 from manager.vmm.commands import COMMANDS, Call
+from manager.vmm.connections import INPUT_LIMIT
 from manager.vmm.outcome import Kind, Outcome
 from manager.vmm.pacing import Paced, Virtual
 from manager.vmm.server import ControlServer, Session
 from manager.vmm.signals import Signals
-from manager.vmm.wiring import INPUT_LIMIT
 
 if TYPE_CHECKING:
     from manager.client.protocol import Request
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from manager.machine.machine import Machine
     from manager.state.home import Home
     from manager.vmm.attachments import Mode
+    from manager.vmm.connections import SerialConnections
     from manager.vmm.gdb import GdbListener
     from manager.vmm.keeper import Keeper
-    from manager.vmm.wiring import Wiring
 
 OnTerm = Literal["down", "suspend"]
 """What SIGTERM does."""
@@ -66,7 +66,7 @@ class Owner:
     def __init__(  # noqa: PLR0913  the parts of a running machine, each handed in once
         self,
         machine: Machine,
-        wiring: Wiring,
+        connections: SerialConnections,
         selector: selectors.BaseSelector,
         *,
         paced: bool,
@@ -78,8 +78,8 @@ class Owner:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.machine = machine
-        self.wiring = wiring
-        self.attachments = Attachments(wiring, self.publish)
+        self.connections = connections
+        self.attachments = Attachments(connections, self.publish)
         self.ready: bool | None = None
         """Whether the machine got ready; None while that is open, or nobody asked."""
         self.outcome: Outcome | None = None
@@ -119,14 +119,14 @@ class Owner:
             while self.outcome is None:
                 self._turn()
             self.outcome = replace(self.outcome, resets=self.machine.resets)
-            while drain is not None and self.wiring.wires[drain].backlog and not self._hurried:
+            while drain is not None and self.connections.by_id[drain].backlog and not self._hurried:
                 for key, mask in self._selector.select(_LONGEST_SLEEP):
                     self._dispatch(key, mask)
         return self.outcome
 
     def close(self) -> None:
         """Send the ports' last output and the last answers. Call it once, after `run`."""
-        self.wiring.pump()
+        self.connections.pump()
         if self.gdb is not None:
             self.gdb.close(self.outcome.status if self.outcome is not None else ExitCode.FAILURE)
         if self._server is not None:
@@ -139,7 +139,7 @@ class Owner:
                     resets=self.outcome.resets,
                 )
             self._server.close()
-        self.wiring.close()
+        self.connections.close()
 
     def finish(self, outcome: Outcome) -> None:
         """End `run` at the next chance; the first reason given counts."""
@@ -163,7 +163,7 @@ class Owner:
 
     def status(self) -> dict[str, Any]:
         """What the machine is doing, as `query-status` answers it. Times are in ns and s."""
-        blocked = self.wiring.blocked()
+        blocked = self.connections.blocked()
         return {
             "name": self.machine.graph.name,
             "state": "paused"
@@ -178,7 +178,7 @@ class Owner:
             "uptime": round(time.monotonic() - self._started, 3),
             "clock": "paced" if self._paced else "virtual",
             "ready": self.ready,
-            "ports": self.wiring.describe(),
+            "ports": self.connections.describe(),
             "consoles": self.attachments.describe(),
             "listeners": self._server.listeners if self._server is not None else 0,
         }
@@ -190,7 +190,7 @@ class Owner:
             raise WrongStateError(
                 "this machine keeps no state", help="start it with `vmmgr up` to suspend it"
             )
-        self.wiring.pump()
+        self.connections.pump()
         began = time.monotonic()
         try:
             saved = self._home.suspend(self.machine)
@@ -210,7 +210,7 @@ class Owner:
         self._require_not_ending()
         if self._home is None:
             raise WrongStateError("this machine keeps no state")
-        self.wiring.pump()
+        self.connections.pump()
         began = time.monotonic()
         path = self._home.save_snapshot(self.machine, tag)
         if self.keeper is not None:
@@ -259,7 +259,7 @@ class Owner:
     def replace(self, machine: Machine, sent: Mapping[str, int]) -> None:
         """Go on with `machine`, an earlier self, whose ports had sent `sent` bytes by then."""
         before, self.machine = self.machine, machine
-        self.wiring.rewind(machine.ports, sent)
+        self.connections.rewind(machine.ports, sent)
         self._pace = Paced(machine) if self._paced else Virtual(machine)
         before.close()
         del before
@@ -284,14 +284,14 @@ class Owner:
     def feed(self, port: str | None, data: bytes) -> str:
         """Send `data` to a port, the console unless named; returns the port's id."""
         self._require_not_ending()
-        wire = self.wiring.wire(port)
-        if wire.pending + len(data) > INPUT_LIMIT:
+        connection = self.connections.find(port)
+        if connection.pending + len(data) > INPUT_LIMIT:
             raise HostError(
-                f"{wire.port.id}: the guest has not read {wire.pending} bytes yet",
+                f"{connection.port.id}: the guest has not read {connection.pending} bytes yet",
                 help="send the rest when it has",
             )
-        wire.feed(data)
-        return wire.port.id
+        connection.feed(data)
+        return connection.port.id
 
     def attach(self, session: Session, port: str | None, mode: Mode, replay: int) -> dict[str, Any]:
         """Connect a client to a port."""
@@ -301,7 +301,11 @@ class Owner:
     def send_break(self, session: Session, port: str | None) -> str:
         """Send a break to a port, the one that the client is attached to unless named."""
         self._require_not_ending()
-        id = self.attachments.port_of(session) if port is None else self.wiring.wire(port).port.id
+        id = (
+            self.attachments.port_of(session)
+            if port is None
+            else self.connections.find(port).port.id
+        )
         self.machine.inputs.post("break", id)
         self.publish("break", port=id)
         return id
@@ -327,14 +331,14 @@ class Owner:
             self._run_to(present)
         for key, mask in events:
             self._dispatch(key, mask)
-        self.wiring.poll()
+        self.connections.poll()
         self._run_timers()
         self._update_hold()
         if self.outcome is None and not self._held:
             target = self._pace.until()
             if target is not None:
                 self._run_to(target)
-        self.wiring.pump()
+        self.connections.pump()
         if self.keeper is not None and self.outcome is None:
             self.keeper.turned()
 
@@ -351,7 +355,7 @@ class Owner:
     def _run_to(self, until: int) -> None:
         before = self.machine.resets
         ended = self.machine.run(until, yielding=True)
-        self.wiring.arrived()
+        self.connections.arrived()
         if self.machine.resets != before:
             self.publish("reset", resets=self.machine.resets)
         if ended is not None:
@@ -363,7 +367,7 @@ class Owner:
             self.outcome = Outcome(kind, ended.status, ended.detail, ended.reason)
 
     def _update_hold(self) -> None:
-        blocked = self.wiring.blocked()
+        blocked = self.connections.blocked()
         if blocked != self._blocked:
             self.publish("blocked" if blocked else "unblocked", port=blocked or self._blocked)
             self._blocked = blocked

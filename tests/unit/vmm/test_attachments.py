@@ -15,11 +15,11 @@ import pytest
 from manager.errors import HostError, WrongStateError
 from manager.vmm import server as server_module
 from manager.vmm.attachments import Attachments
+from manager.vmm.connections import INPUT_LIMIT, PENDING_LIMIT, SerialConnection, SerialConnections
 from manager.vmm.daemon import Reporter
 from manager.vmm.outcome import Outcome
 from manager.vmm.owner import Owner
 from manager.vmm.server import ControlServer, Session
-from manager.vmm.wiring import INPUT_LIMIT, PENDING_LIMIT, Wire, Wiring
 
 
 class Line:
@@ -55,8 +55,13 @@ class Line:
 
 
 @pytest.fixture
-def wire(fake, graph) -> Wire:
-    return Wire(fake(graph("lpc.com1")).ports["lpc.com1"], None)
+def connections(fake, graph) -> SerialConnections:
+    return SerialConnections(fake(graph("lpc.com1")).ports, "lpc.com1")
+
+
+@pytest.fixture
+def connection(connections) -> SerialConnection:
+    return connections.find(None)
 
 
 @pytest.fixture
@@ -68,25 +73,25 @@ def line(tmp_path: Path):
 
 
 @pytest.fixture
-def attachments(wire: Wire) -> Attachments:
-    return Attachments(Wiring({"lpc.com1": wire}, "lpc.com1"), lambda event, **data: None)
+def attachments(connections: SerialConnections) -> Attachments:
+    return Attachments(connections, lambda event, **data: None)
 
 
-def say(wire: Wire, data: bytes) -> None:
+def say(connection: SerialConnection, data: bytes) -> None:
     for byte in data:
-        wire.port.transmit(byte)
-    wire.take_output()
+        connection.port.transmit(byte)
+    connection.take_output()
 
 
 def test_a_slow_client_misses_output_and_is_told_how_much(
-    wire, line, attachments, monkeypatch
+    connection, line, attachments, monkeypatch
 ) -> None:
     monkeypatch.setattr(server_module, "OUTPUT_LIMIT", 50_000)
     attachments.attach(line.session, None, "read", 0)
     sent = bytes(range(256)) * 4096
 
     for start in range(0, len(sent), 16384):
-        say(wire, sent[start : start + 16384])
+        say(connection, sent[start : start + 16384])
     (told,) = attachments.describe()
     messages = line.read_all()
 
@@ -98,17 +103,17 @@ def test_a_slow_client_misses_output_and_is_told_how_much(
     assert sent.startswith(heard)
 
 
-def test_a_client_that_vanishes_is_detached(wire, line, attachments) -> None:
+def test_a_client_that_vanishes_is_detached(connection, line, attachments) -> None:
     attachments.attach(line.session, None, "write", 0)
 
     line.client.close()
     line.turn()
 
     assert attachments.describe() == []
-    assert len(wire.listeners) == 0
+    assert len(connection.listeners) == 0
 
 
-def test_no_more_is_accepted_than_the_guest_has_room_for(wire, line, attachments) -> None:
+def test_no_more_is_accepted_than_the_guest_has_room_for(connection, line, attachments) -> None:
     attachments.attach(line.session, None, "write", 0)
 
     first = attachments.write(line.session, bytes(PENDING_LIMIT - 10))
@@ -130,8 +135,8 @@ def test_one_connection_has_one_port(line, attachments) -> None:
 
 def test_send_is_refused_when_the_guest_reads_nothing(fake, graph) -> None:
     machine = fake(graph("lpc.com1"))
-    wiring = Wiring({"lpc.com1": Wire(machine.ports["lpc.com1"], None)}, "lpc.com1")
-    owner = Owner(machine, wiring, selectors.DefaultSelector(), paced=False)
+    connections = SerialConnections(machine.ports, "lpc.com1")
+    owner = Owner(machine, connections, selectors.DefaultSelector(), paced=False)
 
     with pytest.raises(HostError, match="has not read"):
         owner.feed(None, bytes(INPUT_LIMIT + 1))
@@ -163,25 +168,26 @@ class Broken:
 
 def test_a_backend_that_fails_is_given_up_and_the_guest_goes_on(fake, graph) -> None:
     machine = fake(graph("lpc.com1"))
-    wire = Wire(machine.ports["lpc.com1"], None)
-    wiring = Wiring({"lpc.com1": wire}, "lpc.com1")
+    connections = SerialConnections(machine.ports, "lpc.com1")
     selector = selectors.DefaultSelector()
-    wiring.connect("lpc.com1", Broken(), selector)
-    owner = Owner(machine, wiring, selector, paced=False)
+    connections.connect("lpc.com1", Broken(), selector)
+    owner = Owner(machine, connections, selector, paced=False)
     machine.console.feed(b"off\n")
 
     assert owner.run() == Outcome("ended", 0, "the guest powered off", "power-off")
 
-    assert wire.describe()["backend"] == "tape, failed: [Errno 5] Input/output error"
+    assert (
+        connections.find(None).describe()["backend"] == "tape, failed: [Errno 5] Input/output error"
+    )
     owner.close()
 
 
 def test_a_descriptor_that_fails_does_not_end_the_owner(fake, graph) -> None:
     machine = fake(graph("lpc.com1"))
-    wiring = Wiring({"lpc.com1": Wire(machine.ports["lpc.com1"], None)}, "lpc.com1")
+    connections = SerialConnections(machine.ports, "lpc.com1")
     selector = selectors.DefaultSelector()
     said: list[str] = []
-    owner = Owner(machine, wiring, selector, paced=False, say=said.append)
+    owner = Owner(machine, connections, selector, paced=False, say=said.append)
 
     def fails(_events: int) -> None:
         machine.console.feed(b"off\n")

@@ -17,9 +17,9 @@ from manager.client.client import Client
 from manager.client.protocol import LINE_LIMIT
 from manager.errors import HostError, UsageError, WrongStateError
 from manager.vmm import server as server_module
+from manager.vmm.connections import SerialConnections
 from manager.vmm.outcome import Outcome
 from manager.vmm.owner import Owner
-from manager.vmm.wiring import Wire, Wiring
 
 
 class Running:
@@ -28,16 +28,16 @@ class Running:
     def __init__(self, machine, path) -> None:
         self.path = path
         self.machine = machine
-        wires = {id: Wire(port, None) for id, port in machine.ports.items()}
+        connections = SerialConnections(machine.ports, next(iter(machine.ports)))
         self.owner = Owner(
             machine,
-            Wiring(wires, next(iter(wires))),
+            connections,
             selectors.DefaultSelector(),
             paced=True,
             socket=path,
         )
         self.heard = bytearray()
-        wires["lpc.com1"].listeners.add(self.heard.extend)
+        connections.by_id["lpc.com1"].listeners.add(self.heard.extend)
         self.outcome: Outcome | None = None
         self.connections: list[socket.socket] = []
         self.thread = threading.Thread(target=self._own)

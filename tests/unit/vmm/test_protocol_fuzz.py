@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manager.vmm.commands import COMMANDS
+from manager.vmm.connections import SerialConnections
 from manager.vmm.owner import Owner
 from manager.vmm.server import Session
-from manager.vmm.wiring import Wire, Wiring
 
 ENDING = {"down", "stop", "quit"}
 KNOWN = sorted(set(COMMANDS) - ENDING)
@@ -38,9 +38,9 @@ lines = st.binary(max_size=200) | requests.map(lambda request: json.dumps(reques
 @pytest.fixture
 def owner(fake, graph, tmp_path: Path):
     machine = fake(graph("lpc.com1"))
-    wiring = Wiring({"lpc.com1": Wire(machine.ports["lpc.com1"], None)}, "lpc.com1")
+    connections = SerialConnections(machine.ports, "lpc.com1")
     with selectors.DefaultSelector() as selector:
-        made = Owner(machine, wiring, selector, paced=True, socket=tmp_path / "s")
+        made = Owner(machine, connections, selector, paced=True, socket=tmp_path / "s")
         yield made
         made.close()
 

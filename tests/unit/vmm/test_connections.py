@@ -11,9 +11,14 @@ import pytest
 from manager.errors import UsageError
 from manager.graph.nodes import Ready
 from manager.graph.port_names import console_of, resolve_port
+from manager.vmm.connections import (
+    BACKLOG_LIMIT,
+    PENDING_LIMIT,
+    SerialConnection,
+    SerialConnections,
+)
 from manager.vmm.outcome import Outcome
 from manager.vmm.owner import Owner
-from manager.vmm.wiring import BACKLOG_LIMIT, PENDING_LIMIT, Wire, Wiring
 
 
 class Slow:
@@ -60,49 +65,48 @@ def slow() -> Slow:
 
 
 def test_output_goes_to_log_backend_and_listeners(machine, slow, tmp_path) -> None:
-    wire = Wire(machine.ports["lpc.com1"], tmp_path / "com1.log")
-    wiring = Wiring({"lpc.com1": wire}, "lpc.com1")
-    wiring.connect("lpc.com1", slow, selectors.DefaultSelector())
+    connections = SerialConnections(machine.ports, "lpc.com1", lambda id: tmp_path / "com1.log")
+    connections.connect("lpc.com1", slow, selectors.DefaultSelector())
     heard = bytearray()
-    wire.listeners.add(heard.extend)
+    connections.find(None).listeners.add(heard.extend)
     machine.run(3_000_000)
 
-    wiring.pump()
+    connections.pump()
 
-    wiring.close()
+    connections.close()
     assert (tmp_path / "com1.log").read_bytes() == slow.kept == heard == b"booting\r\n"
 
 
 def test_a_full_disk_does_not_stop_the_port(machine) -> None:
-    wire = Wire(machine.ports["lpc.com1"], Path("/dev/full"))
+    connection = SerialConnection(machine.ports["lpc.com1"], Path("/dev/full"))
     machine.run(3_000_000)
 
-    wire.take_output()
+    connection.take_output()
 
-    told = wire.describe()
+    told = connection.describe()
     assert told["log-fault"] == "No space left on device"
     assert told["log-lost"] == len(b"booting\r\n")
-    wire.close()
+    connection.close()
 
 
 def test_a_backend_is_held_while_the_guest_takes_no_input(machine, slow) -> None:
-    wiring = Wiring({"lpc.com1": Wire(machine.ports["lpc.com1"], None)}, "lpc.com1")
-    wiring.connect("lpc.com1", slow, selectors.DefaultSelector())
+    connections = SerialConnections(machine.ports, "lpc.com1")
+    connections.connect("lpc.com1", slow, selectors.DefaultSelector())
 
     slow.receive(b"x" * (PENDING_LIMIT + 1))
     assert slow.held
 
     machine.console.receive()
-    wiring.arrived()
-    wiring.pump()
+    connections.arrived()
+    connections.pump()
     assert not slow.held
 
 
 def test_virtual_time_stands_still_while_a_backend_is_behind(machine, slow) -> None:
-    wiring = Wiring({"lpc.com1": Wire(machine.ports["lpc.com1"], None)}, "lpc.com1")
-    wiring.connect("lpc.com1", slow, selectors.DefaultSelector())
+    connections = SerialConnections(machine.ports, "lpc.com1")
+    connections.connect("lpc.com1", slow, selectors.DefaultSelector())
     slow.kept += bytes(BACKLOG_LIMIT + 1)
-    owner = Owner(machine, wiring, selectors.DefaultSelector(), paced=False)
+    owner = Owner(machine, connections, selectors.DefaultSelector(), paced=False)
     seen = {}
 
     def look() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The ports of a running machine: each with its log, its ring, its backend and who listens."""
+"""The serial ports of a running machine: each with its log, ring, backend and listeners."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REPLAY_OF_LOG = 64 * 1024
 """Bytes of the log that the ring begins with when a machine goes on."""
 
 
-class Wire:
+class SerialConnection:
     """One port and everything on its host's side. `log` is the path of its log, if it has one."""
 
     def __init__(self, port: SerialPort, log: Path | None) -> None:
@@ -47,7 +47,7 @@ class Wire:
         self.listeners = Listeners()
         """Who is shown the output, over a rewind too."""
         self.ring = Scrollback()
-        """The last output, for whoever comes late."""
+        """The last output, for those who come late."""
         self.sent = 0
         """Bytes that the guest sent since this process owns the machine."""
         self._in_flight = 0
@@ -158,36 +158,45 @@ class Wire:
         }
 
 
-class Wiring:
-    """All ports of a machine by device id. `console` is the one meant when none is named."""
+class SerialConnections:
+    """The connections of all ports of a machine.
 
-    def __init__(self, wires: Mapping[str, Wire], console: str | None) -> None:
-        self.wires = wires
+    `console` is the id of the port that is meant when none is named; `log` tells the path of a
+    port's log.
+    """
+
+    def __init__(
+        self,
+        ports: Mapping[str, SerialPort],
+        console: str | None,
+        log: Callable[[str], Path | None] = lambda id: None,
+    ) -> None:
+        self.by_id = {id: SerialConnection(port, log(id)) for id, port in ports.items()}
         self.console = console
 
-    def wire(self, port: str | None) -> Wire:
-        """The wire of a port, the console's unless named. Raises UsageError."""
-        return self.wires[resolve_port(self.wires, port, self.console)]
+    def find(self, port: str | None) -> SerialConnection:
+        """The connection of a port, the console's unless named. Raises UsageError."""
+        return self.by_id[resolve_port(self.by_id, port, self.console)]
 
     def pump(self) -> None:
         """Pass on what the guest sent on any port."""
-        for wire in self.wires.values():
-            wire.take_output()
-            wire.balance()
+        for connection in self.by_id.values():
+            connection.take_output()
+            connection.balance()
 
     def arrived(self) -> None:
         """Told that virtual time has passed."""
-        for wire in self.wires.values():
-            wire.arrived()
+        for connection in self.by_id.values():
+            connection.arrived()
 
     def connect(self, port: str, backend: Backend, selector: selectors.BaseSelector) -> None:
         """Plug a backend into a port; what it receives goes to the guest."""
-        wire = self.wires[port]
-        wire.host = backend
+        connection = self.by_id[port]
+        connection.host = backend
 
         def receive(data: bytes) -> None:
-            wire.feed(data)
-            wire.balance()
+            connection.feed(data)
+            connection.balance()
 
         backend.attach(selector, receive)
 
@@ -196,31 +205,32 @@ class Wiring:
 
         `sent` is how many bytes each had sent by then.
         """
-        for id, wire in self.wires.items():
-            wire.take_output()
-            wire.rewind(ports[id], sent[id])
-            line = bytes(wire.ring).rpartition(b"\n")[2][-LINE:]
-            wire.show(b"\r\n[rewound]\r\n" + line)
+        for id, connection in self.by_id.items():
+            connection.take_output()
+            connection.rewind(ports[id], sent[id])
+            line = bytes(connection.ring).rpartition(b"\n")[2][-LINE:]
+            connection.show(b"\r\n[rewound]\r\n" + line)
 
     def poll(self) -> None:
         """Let the backends do what is due by the host's time; once a second is enough."""
-        for wire in self.wires.values():
-            wire.with_host(lambda host: host.poll())
+        for connection in self.by_id.values():
+            connection.with_host(lambda host: host.poll())
 
     def blocked(self) -> str | None:
         """The id of a port whose backend is too far behind, if any."""
-        for id, wire in self.wires.items():
-            if wire.backlog > BACKLOG_LIMIT:
+        for id, connection in self.by_id.items():
+            if connection.backlog > BACKLOG_LIMIT:
                 return id
         return None
 
     def describe(self) -> list[dict[str, Any]]:
         """Each port, for a status."""
         return [
-            {**wire.describe(), "console": id == self.console} for id, wire in self.wires.items()
+            {**connection.describe(), "console": id == self.console}
+            for id, connection in self.by_id.items()
         ]
 
     def close(self) -> None:
         """Pass on the rest of every port and end."""
-        for wire in self.wires.values():
-            wire.close()
+        for connection in self.by_id.values():
+            connection.close()
