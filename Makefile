@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make hello   boot our own small guest; Ctrl-] leaves it running
+# make quick   style, and the unit tests without guests: under a minute
 # make test    everything that must hold: style, types, licences, tests
 # make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md and .svg
 # make docs    write again the pages that repeat what the program knows
@@ -20,10 +21,13 @@ BUILD_INPUTS := pyproject.toml setup.py $(NATIVE)
 RUN_READY := $(VENV)/.ready-to-run
 DEV_READY := $(VENV)/.ready-to-develop
 
-.PHONY: hello test style types licences unit bench docs guest clean
+.PHONY: hello quick test style types licences unit bench docs guest clean
 
 hello: $(RUN_READY)
 	@$(BIN)/vmmgr up machines/hello.toml
+
+quick: style
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not guest' tests/unit
 
 test: style types licences unit
 

@@ -14,6 +14,8 @@ from benchmarks import guests, linux_boot, ours, picture, process, qemu, report,
 from benchmarks.contest import contest, contests
 from benchmarks.row import VMMGR, AbsentError, Effort, Row, advantage
 
+pytestmark = pytest.mark.guest
+
 TINY = Effort(rounds=1, scale=0.0002)
 QUICK = ("efficiency", "interrupts", "port-io")
 

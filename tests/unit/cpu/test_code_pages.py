@@ -9,6 +9,8 @@ from support.guest import Guest
 from manager.bus.record import to_plain
 from manager.cpu.unicorn.engine import UnicornEngine
 
+pytestmark = pytest.mark.guest
+
 OLD, NEW = 1, 2
 WRITE_OLD = """
     mov rsp, 0x107000

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from support.guest import Guest
 
 from manager.bus.record import from_plain, to_plain
 from manager.cpu.state import CpuState
+
+pytestmark = pytest.mark.guest
 
 LOOP = "1: jmp 1b"
 

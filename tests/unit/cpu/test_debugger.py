@@ -8,6 +8,8 @@ from support.guest import LOAD, Guest
 
 from manager.cpu.engine import Hit, Stop, Watchpoint
 
+pytestmark = pytest.mark.guest
+
 LOOP = """
     mov ecx, 5
 again:

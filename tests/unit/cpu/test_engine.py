@@ -10,6 +10,8 @@ from manager.bus.memory import Memory
 from manager.bus.record import to_plain
 from manager.cpu.engine import Stop
 
+pytestmark = pytest.mark.guest
+
 COUNT = """
     mov ecx, 200000
 1:  add rax, rcx

@@ -11,6 +11,8 @@ from support.guest import Guest
 
 from manager.cpu.engine import Stop
 
+pytestmark = pytest.mark.guest
+
 CODE = 0x8000
 IDT = 0x104000
 PREFIXES = (0x66, 0x67, 0xF2, 0xF3, 0xF0, 0x48, 0x0F)

@@ -12,6 +12,8 @@ from support.small_machine import MILLISECOND, hello
 from manager.cpu.engine import Stop
 from manager.machine.machine import Machine
 
+pytestmark = pytest.mark.guest
+
 FUNCTION = 0x90000
 CALLS = f"""
     mov rsp, 0x107000

@@ -12,6 +12,8 @@ from manager.cpu.engine import Hit, Watchpoint
 from manager.graph.build import load_graph
 from manager.machine.machine import Machine
 
+pytestmark = pytest.mark.guest
+
 HELLO = Path(__file__).parents[3] / "machines/hello.toml"
 END = 60_000_000
 """Virtual ns: a few ticks of the guest's timer, and commands."""

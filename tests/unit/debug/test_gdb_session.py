@@ -18,6 +18,8 @@ from manager.debug.session import GdbSession
 from manager.graph.build import load_graph
 from manager.machine.machine import Machine
 
+pytestmark = pytest.mark.guest
+
 HELLO = Path(__file__).parents[3] / "machines/hello.toml"
 
 

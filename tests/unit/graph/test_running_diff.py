@@ -11,6 +11,8 @@ import pytest
 
 from manager.cli.main import main
 
+pytestmark = pytest.mark.guest
+
 
 def vmmgr(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "manager", *words]

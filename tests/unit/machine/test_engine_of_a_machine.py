@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.small_machine import MILLISECOND, hello
 
 from manager.cpu.unicorn.engine import UnicornEngine
 from manager.machine.machine import Machine
+
+pytestmark = pytest.mark.guest
 
 
 def test_a_machine_runs_on_the_engine_it_is_given(tmp_path: Path) -> None:

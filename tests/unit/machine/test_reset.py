@@ -18,6 +18,8 @@ from manager.snapshot.read import open_snapshot
 from manager.snapshot.store import Store
 from manager.snapshot.write import write_snapshot
 
+pytestmark = pytest.mark.guest
+
 SAY_B = """
     mov dx, 0x3f8
     mov al, 'b'

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.machines import build, finish
 
+pytestmark = pytest.mark.guest
+
 GUEST = """
     mov dx, 0x3f8
     mov al, 'A'

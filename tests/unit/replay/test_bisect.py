@@ -17,6 +17,8 @@ from manager.text.pattern import compile_pattern
 
 from .conftest import MILLISECOND, SECOND
 
+pytestmark = pytest.mark.guest
+
 PORT_WRITE = 2000  # ns: more than the write of a byte takes
 TYPED = (Input(500 * MILLISECOND, "data", "lpc.com1", b"u\r"),)
 

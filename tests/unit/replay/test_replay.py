@@ -21,6 +21,8 @@ from manager.snapshot.write import write_snapshot
 
 from .conftest import MILLISECOND, SECOND, Recorded
 
+pytestmark = pytest.mark.guest
+
 
 def session(recorded: Recorded) -> None:
     """Somebody types at odd moments."""

@@ -18,6 +18,8 @@ from manager.snapshot.store import Store
 
 from .conftest import MILLISECOND, SECOND, Recorded
 
+pytestmark = pytest.mark.guest
+
 
 def state(machine: Machine) -> tuple[object, str]:
     records = {id: to_plain(record) for id, record in machine.records().items()}

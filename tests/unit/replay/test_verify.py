@@ -18,6 +18,8 @@ from manager.replay.verify import Plan, Report, Verification
 
 from .conftest import MILLISECOND
 
+pytestmark = pytest.mark.guest
+
 UNTIL = 700 * MILLISECOND
 TYPED = (
     Input(300 * MILLISECOND, "data", "lpc.com1", b"u"),

@@ -26,6 +26,8 @@ from manager.replay.worker import Job, Reached, carry_out
 
 from .conftest import MILLISECOND, Recorded
 
+pytestmark = pytest.mark.guest
+
 SEEDS = int(os.environ.get("VMMGR_FUZZ_ROUNDS", "20"))
 COM1 = "lpc.com1"
 

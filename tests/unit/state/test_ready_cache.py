@@ -14,6 +14,8 @@ from manager.graph.nodes import Graph, ImageBoot
 from manager.machine.machine import Machine
 from manager.state.ready_cache import ReadyCache, key_of
 
+pytestmark = pytest.mark.guest
+
 ROOT = Path(__file__).parents[3]
 WAITED_FOR = ("> $", None, "com1")
 

@@ -21,6 +21,8 @@ from manager.api import (
 )
 from manager.errors import HostError, SnapshotMismatchError, UsageError
 
+pytestmark = pytest.mark.guest
+
 ROOT = Path(__file__).parents[3]
 HELLO = ROOT / "machines/hello.toml"
 

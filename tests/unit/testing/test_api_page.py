@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support.tutorial import blocks
 
+pytestmark = pytest.mark.guest
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -10,6 +10,8 @@ import pytest
 from manager.errors import HostError
 from manager.vmm.daemon import Event, Reporter, detach, follow
 
+pytestmark = pytest.mark.guest
+
 REFUSED: list[Event] = [{"error": {"code": "failure", "message": "no", "help": "wait"}}]
 
 
