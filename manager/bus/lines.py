@@ -51,3 +51,27 @@ class WiredOr:
         self._asserted += 1 if level else -1
         if self._asserted == (1 if level else 0):
             self._target.set(level)
+
+
+class Fork:
+    """One line that drives two."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Line, second: Line) -> None:
+        self._first = first
+        self._second = second
+
+    def set(self, level: bool) -> None:
+        """Drive both."""
+        self._first.set(level)
+        self._second.set(level)
+
+
+class Unconnected:
+    """A line that leads nowhere."""
+
+    __slots__ = ()
+
+    def set(self, level: bool) -> None:
+        """There is nothing at the other end."""

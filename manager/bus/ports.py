@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection
+from typing import Protocol, runtime_checkable
 
 PORTS = 0x10000
 
@@ -19,6 +19,7 @@ class BytePorts(Protocol):
         """Write one byte (0-255)."""
 
 
+@runtime_checkable
 class WidePorts(Protocol):
     """A device that sees the width of an access: `size` is 1, 2 or 4 bytes."""
 
@@ -36,11 +37,12 @@ class PortConflictError(ValueError):
 class PortBus:
     """Dispatches IN and OUT. An unclaimed port reads as all ones and drops writes, as on a PC."""
 
-    __slots__ = ("_owners", "_wide", "on_unclaimed")
+    __slots__ = ("_nested", "_owners", "_wide", "on_unclaimed")
 
     def __init__(self) -> None:
         self._owners: dict[int, tuple[BytePorts, int]] = {}
         self._wide: dict[int, tuple[WidePorts, int, int]] = {}
+        self._nested: set[int] = set()
         self.on_unclaimed: Callable[[int, bool], None] | None = None
         """Called with (port, is_write) for an access that nobody owns."""
 
@@ -55,9 +57,21 @@ class PortBus:
 
         An access that crosses the end of the range is split into bytes.
         """
-        self._check_free(base, length)
+        self._check_free(base, length, self._nested)
         for offset in range(length):
             self._wide[base + offset] = (device, offset, length - offset)
+
+    def claim_nested(self, base: int, length: int, device: BytePorts) -> None:
+        """Give byte accesses to [base, base + length) to a device, within a wide one's range.
+
+        The range around it may be claimed before or after, or never.
+        """
+        taken = any(port in self._owners for port in range(base, base + length))
+        if taken or not 0 <= base <= base + length <= PORTS:
+            raise PortConflictError(f"ports {base:#x}-{base + length - 1:#x} are taken")
+        for offset in range(length):
+            self._owners[base + offset] = (device, offset)
+            self._nested.add(base + offset)
 
     def release(self, base: int, length: int) -> None:
         """Take a range back; ports that are not claimed are passed over."""
@@ -65,17 +79,24 @@ class PortBus:
             self._owners.pop(port, None)
             self._wide.pop(port, None)
 
-    def is_free(self, base: int, length: int) -> bool:
-        """Whether the range lies in the I/O space and nobody owns any of it."""
+    def is_free(self, base: int, length: int, nested: Collection[int] = ()) -> bool:
+        """Whether the range lies in the I/O space and no device owns any of it but `nested`."""
         ports = range(base, base + length)
         return (
             base >= 0
             and base + length <= PORTS
-            and not any(port in self._owners or port in self._wide for port in ports)
+            and not any(
+                (port in self._owners and port not in nested) or port in self._wide
+                for port in ports
+            )
         )
 
-    def _check_free(self, base: int, length: int) -> None:
-        if not self.is_free(base, length):
+    def claimed(self) -> set[int]:
+        """Every port that a device owns at present."""
+        return {*self._owners, *self._wide}
+
+    def _check_free(self, base: int, length: int, nested: Collection[int] = ()) -> None:
+        if not self.is_free(base, length, nested):
             raise PortConflictError(f"ports {base:#x}-{base + length - 1:#x} are taken")
 
     def read(self, port: int, size: int) -> int:

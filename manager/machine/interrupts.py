@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from manager.bus.clock import Clock
-from manager.bus.lines import Line, WiredOr
+from manager.bus.lines import Fork, Line, WiredOr
 from manager.devices.ioapic.device import IoApic
 from manager.devices.lapic.device import Lapic
 from manager.devices.pic.device import Pic
@@ -22,21 +22,6 @@ IOAPIC_SELECT, IOAPIC_WINDOW = 0x00, 0x10
 IOAPIC_ID_REGISTER = 0
 IOAPIC_ID = 1
 """What the ACPI and MP tables call it."""
-
-
-class Fork:
-    """One line that drives two."""
-
-    __slots__ = ("_first", "_second")
-
-    def __init__(self, first: Line, second: Line) -> None:
-        self._first = first
-        self._second = second
-
-    def set(self, level: bool) -> None:
-        """Drive both."""
-        self._first.set(level)
-        self._second.set(level)
 
 
 class Interrupts:
