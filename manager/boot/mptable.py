@@ -10,6 +10,7 @@ import struct
 
 from manager.boot.acpi import interrupts
 from manager.boot.acpi.tables import seal
+from manager.devices.node import PCI_BUS
 from manager.graph.nodes import Graph
 
 POINTER_LENGTH, PARAGRAPH = 16, 16
@@ -38,7 +39,7 @@ def pointer(table_address: int) -> bytes:
 
 def table(graph: Graph) -> bytes:
     """The configuration table: one processor, its buses, the I/O APIC, all interrupts."""
-    has_pci = interrupts.find(graph, "hostbridge") is not None
+    has_pci = graph.bridge(PCI_BUS) is not None
     # Guests take a PCI bus's id for its number, so bus 0 is PCI where there is any.
     pci, isa = (0, 1) if has_pci else (None, 0)
     buses = [_bus(pci, b"PCI   ")] if pci is not None else []

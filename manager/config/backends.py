@@ -9,21 +9,33 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from manager.config.table import Table
 from manager.config.values import Address, FilePath, fault
+from manager.devices import host
 
 
-class StdioBackend(Table):
+class BackendTable(Table):
+    """A backend, however it is written."""
+
+    type: str = Field(description="The kind of backend.")
+
+    def on_host(self) -> host.Backend:
+        """The same for the graph."""
+        options = self.model_dump(exclude={"type"}, exclude_none=True)
+        return host.backend(self.type, options)
+
+
+class StdioBackend(BackendTable):
     """The terminal or pipe that vmmgr itself runs on."""
 
     type: Literal["stdio"] = Field(description="The kind of backend.")
 
 
-class NullBackend(Table):
+class NullBackend(BackendTable):
     """Nothing: output is dropped (the machine's log keeps it), there is no input."""
 
     type: Literal["null"] = Field(description="The kind of backend.")
 
 
-class PtyBackend(Table):
+class PtyBackend(BackendTable):
     """A new pseudo-terminal."""
 
     type: Literal["pty"] = Field(description="The kind of backend.")
@@ -34,14 +46,14 @@ class PtyBackend(Table):
     )
 
 
-class FileBackend(Table):
+class FileBackend(BackendTable):
     """A file that output is appended to; there is no input."""
 
     type: Literal["file"] = Field(description="The kind of backend.")
     path: FilePath = Field(description="The file.", examples=["com2.log"])
 
 
-class _Socket(Table):
+class _Socket(BackendTable):
     @model_validator(mode="after")
     def _one_end(self) -> _Socket:
         given = tuple(key for key in ("listen", "connect") if getattr(self, key) is not None)
@@ -75,7 +87,7 @@ class UnixBackend(_Socket):
     )
 
 
-class PipeBackend(Table):
+class PipeBackend(BackendTable):
     """A null-modem cable to a port of another machine, or to another port of this one.
 
     Both ends name the same path; whoever comes first waits there for the other.
@@ -95,7 +107,7 @@ Backend = Annotated[
 ]
 """A backend that needs no options may be written as the name of its type."""
 
-BACKENDS: dict[str, type[Table]] = {
+BACKENDS: dict[str, type[BackendTable]] = {
     "stdio": StdioBackend,
     "null": NullBackend,
     "pty": PtyBackend,
@@ -104,10 +116,3 @@ BACKENDS: dict[str, type[Table]] = {
     "unix": UnixBackend,
     "pipe": PipeBackend,
 }
-BACKEND_PATHS: dict[str, tuple[str, ...]] = {
-    "file": ("path",),
-    "pty": ("path",),
-    "unix": ("listen", "connect"),
-    "pipe": ("path",),
-}
-"""Which options of a backend are paths on the host."""

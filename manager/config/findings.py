@@ -12,10 +12,11 @@ from pydantic_core import ErrorDetails
 from manager.config.backends import BACKENDS
 from manager.config.diagnostics import Diagnostic
 from manager.config.scan import KeyPath
-from manager.config.schema import DEVICES, table_at
+from manager.config.schema import table_at
 from manager.config.sections import BOOT_HELP
 from manager.config.source import Origins, Tree
 from manager.config.suggest import did_you_mean
+from manager.devices import registry
 
 _EXPECTED = {
     "string_type": "a string",
@@ -73,8 +74,6 @@ def _path(loc: tuple[int | str, ...], tree: Any) -> KeyPath:
 
 def _tags(path: KeyPath) -> Sequence[str]:
     """What a location may hold right after `path` without its being a key."""
-    if len(path) == 2 and path[0] == "slots":
-        return ("hostbridge", "lpc", "uart")
     return tuple(BACKENDS) if path[-1:] == ("backend",) else ()
 
 
@@ -95,6 +94,8 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
         known = [field.alias or key for key, field in model.model_fields.items()] if model else []
         if not path[:-1]:
             known += ["extends", "vars"]
+        elif path[:-1] == ("lpc",):
+            known = list(registry.names("lpc"))
         help = did_you_mean(str(path[-1]), known)
         return Diagnostic("VM010", f"unknown key `{name}`", origins.key_span(path), help=help)
     if kind == "missing":
@@ -122,7 +123,7 @@ def _missing(path: KeyPath, origins: Origins) -> Diagnostic:
     *table, key = path
     help = None
     if key == "device":
-        help = f"one of {', '.join(f'`{name}`' for name in DEVICES)}"
+        help = f"one of {', '.join(f'`{name}`' for name in registry.names('slots'))}"
     elif key == "type":
         help = f"one of {', '.join(f'`{name}`' for name in BACKENDS)}"
     elif key == "path" and table[-1] == "backend":
@@ -140,7 +141,7 @@ def _unknown_tag(path: KeyPath, found: Any, origins: Origins) -> Diagnostic:
         )
     name = found["device"]
     span = origins.value_span((*path, "device"))
-    help = did_you_mean(str(name), DEVICES)
+    help = did_you_mean(str(name), registry.names("slots"))
     return Diagnostic("VM019", f"unknown device {_shown(name)}", span, help=help)
 
 

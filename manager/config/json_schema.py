@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from manager.config.schema import BACKENDS, DEVICES, Machine
+from manager.config.backends import BACKENDS
+from manager.config.schema import Machine, table_of
+from manager.devices import registry
+from manager.devices.node import DeviceNode
 
 Schema = dict[str, Any]
 
@@ -33,7 +36,8 @@ def machine_schema() -> Schema:
     del schema["required"]  # another file may have it
     properties = schema["properties"]
     schema["description"] = "A machine file of vmmgr."
-    properties["slots"] = _slots(definitions, properties["slots"])
+    properties["slots"] = _slots(properties["slots"])
+    properties["lpc"] = _lpc(properties["lpc"])
     tables = [properties["boot"], *properties["lpc"]["properties"].values()]
     for table in tables:
         table["properties"]["replace"] = _REPLACE
@@ -53,8 +57,34 @@ def machine_schema() -> Schema:
     return {"$schema": DRAFT, "title": "vmmgr machine file", **schema}
 
 
-def _slots(definitions: Schema, slots: Schema) -> Schema:
-    functions = [_definition(kind.__name__, definitions) for kind in DEVICES.values()]
+def _device(name: str, kind: type[DeviceNode]) -> Schema:
+    """The schema of a device's table."""
+    raw = table_of(kind).model_json_schema(by_alias=True)
+    definitions: Schema = raw.pop("$defs", {})
+    tidy: Schema = _tidy(raw, definitions)
+    if "device" in tidy["properties"]:
+        device = tidy["properties"]["device"]
+        tidy["properties"]["device"] = {"const": name, **device}
+    if kind.TABLE is None:
+        tidy["description"] = kind.__doc__
+    return tidy
+
+
+def _lpc(lpc: Schema) -> Schema:
+    devices = {}
+    for name, kind in registry.names("lpc").items():
+        described = {"description": kind.NAMES[name]} if name in kind.NAMES else {}
+        devices[name] = {**_device(name, kind), **described}
+    return {
+        "additionalProperties": False,
+        "description": lpc["description"],
+        "properties": devices,
+        "type": "object",
+    }
+
+
+def _slots(slots: Schema) -> Schema:
+    functions = [_device(name, kind) for name, kind in registry.names("slots").items()]
     nested = {_FUNCTION: {"description": "A function of this slot.", "oneOf": functions}}
     devices = []
     for function in functions:

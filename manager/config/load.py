@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from manager.config.backends import BACKEND_PATHS
+from manager.config.backends import BACKENDS
 from manager.config.debugger import is_socket_path
 from manager.config.diagnostics import ConfigError, Diagnostic, errors
 from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
 from manager.config.scan import KeyPath
-from manager.config.schema import Machine
+from manager.config.schema import Machine, device_table
 from manager.config.source import Origins, Source, Tree
+from manager.config.values import path_keys
 from manager.config.variables import apply_overrides, expand
 
 
@@ -124,10 +125,20 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
     for section in ("slots", "lpc"):
         tables = tree.get(section)
         for name, table in tables.items() if isinstance(tables, dict) else ():
-            backend = table.get("backend") if isinstance(table, dict) else None
-            if isinstance(backend, dict):
-                for key in BACKEND_PATHS.get(str(backend.get("type")), ()):
-                    _resolve(backend, key, origins.source((section, name, "backend", key)))
+            if isinstance(table, dict):
+                _resolve_keys(table, device_table(section, name, table), (section, name), origins)
+
+
+def _resolve_keys(
+    table: Tree, model: type[BaseModel] | None, path: KeyPath, origins: Origins
+) -> None:
+    """Make the paths of a device absolute, its backend's too."""
+    for key in path_keys(model) if model is not None else ():
+        _resolve(table, key, origins.source((*path, key)))
+    backend = table.get("backend")
+    if isinstance(backend, dict):
+        kind = BACKENDS.get(str(backend.get("type")))
+        _resolve_keys(backend, kind, (*path, "backend"), origins)
 
 
 def _resolve(table: Tree, key: str, source: Source) -> None:

@@ -1,93 +1,104 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machine file as pydantic models: strict, frozen, no unknown keys.
 
-The models know what a value may be; what devices do to each other is the graph's to judge.
+The models know what a value may be; what devices do to each other is the graph's to judge. The
+tables of devices are those of their kinds (manager.devices.registry).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticKnownError
 
-from manager.config.backends import BACKENDS, Backend, NullBackend
+from manager.config.backends import BACKENDS
 from manager.config.debugger import Gdb
-from manager.config.sections import BOOT_HELP, Boot, Clock, Cpu, Debug, Memory, Ready, Record
-from manager.config.table import Table
-from manager.config.values import IoPort, LintCode, Name
+from manager.config.sections import Boot, Clock, Cpu, Debug, Memory, Ready, Record
+from manager.config.table import SlotTable, Table
+from manager.config.values import LintCode, Name
+from manager.devices import registry
+from manager.devices.node import DeviceNode
 
-__all__ = ["BACKENDS", "BOOT_HELP", "DEVICES", "Lpc", "Machine", "Table", "table_at"]
-
-Pace = Literal["host", "baud"]
-_BACKEND: Any = Field(
-    default_factory=lambda: NullBackend(type="null"),
-    description="The host's side of the port.",
-    examples=["stdio", {"type": "tcp", "listen": "127.0.0.1:4555"}],
-)
-_PACE: Any = Field(
-    default="host",
-    description='"host": bytes go as fast as the host takes them. "baud": each takes as much '
-    "virtual time as the divisor and the frame format say.",
-    examples=["baud"],
-)
+_NOT_A_TABLE = PydanticKnownError("dict_type")
 
 
-class HostBridgeSlot(Table):
-    """The bridge between the CPU and PCI bus 0."""
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A table of [lpc] on its way to its kind, which its name says."""
 
-    device: Literal["hostbridge"] = Field(description="What sits in the slot.")
-
-
-class LpcSlot(Table):
-    """The bridge that `[lpc.*]` devices and the PIRQ router sit in."""
-
-    device: Literal["lpc"] = Field(description="What sits in the slot.")
+    name: str
+    table: dict[str, Any]
 
 
-class UartSlot(Table):
-    """A PCI serial port."""
-
-    device: Literal["uart"] = Field(description="What sits in the slot.")
-    backend: Backend = _BACKEND
-    pace: Pace = _PACE
-    legacy: Literal["com1", "com2"] | None = Field(
-        default=None,
-        description="Deprecated: put the port where this COM port would be.",
-        examples=["com1"],
-    )
+def _with_names(tables: Any) -> Any:
+    if not isinstance(tables, dict):
+        return tables
+    return {
+        name: _Named(name, table) if isinstance(table, dict) else table
+        for name, table in sorted(tables.items())
+    }
 
 
-Slot = Annotated[HostBridgeSlot | LpcSlot | UartSlot, Field(discriminator="device")]
+def _slot(table: Any) -> Any:
+    """A table of [slots], checked by the kind that its `device` names."""
+    if not isinstance(table, dict):
+        raise _NOT_A_TABLE
+    if "device" not in table:
+        raise PydanticKnownError("union_tag_not_found", {"discriminator": "device"})
+    kind = slot_kind(table["device"])
+    if kind is None:
+        tag = {"discriminator": "device", "tag": str(table["device"]), "expected_tags": ""}
+        raise PydanticKnownError("union_tag_invalid", tag)
+    return table_of(kind).model_validate(table)
 
 
-class ComPort(Table):
-    """A serial port at the place where PCs have it."""
-
-    backend: Backend = _BACKEND
-    pace: Pace = _PACE
-
-
-class DebugExit(Table):
-    """A port that ends the machine when the guest writes to it: exit status (value << 1) | 1."""
-
-    port: IoPort = Field(default=0xF4, description="The I/O port.", examples=[0xF4])
+def _lpc(entry: Any) -> Any:
+    """A table of [lpc], checked by the kind that its name stands for."""
+    if not isinstance(entry, _Named):
+        raise _NOT_A_TABLE
+    kind = lpc_kind(entry.name)
+    if kind is None:
+        raise PydanticKnownError("extra_forbidden")
+    return table_of(kind).model_validate(entry.table)
 
 
-class Lpc(Table):
-    """What sits behind the LPC bridge."""
+def slot_kind(device: object) -> type[DeviceNode] | None:
+    """The kind of device that a slot's `device` names, if there is one."""
+    return _kind(device, "slots")
 
-    com1: ComPort | None = Field(default=None, description="Ports 0x3f8-0x3ff, IRQ 4.")
-    com2: ComPort | None = Field(default=None, description="Ports 0x2f8-0x2ff, IRQ 3.")
-    com3: ComPort | None = Field(default=None, description="Ports 0x3e8-0x3ef, IRQ 4.")
-    com4: ComPort | None = Field(default=None, description="Ports 0x2e8-0x2ef, IRQ 3.")
-    debug_exit: DebugExit | None = Field(
-        default=None, description="A port that ends the machine when the guest writes to it."
-    )
 
-    def ports(self) -> dict[str, ComPort]:
-        """The COM ports that the machine has, in order."""
-        every = {name: getattr(self, name) for name in ("com1", "com2", "com3", "com4")}
-        return {name: port for name, port in every.items() if port is not None}
+def lpc_kind(name: str) -> type[DeviceNode] | None:
+    """The kind of device that is in [lpc.NAME], if there is one."""
+    return _kind(name, "lpc")
+
+
+def _kind(name: object, section: str) -> type[DeviceNode] | None:
+    if not isinstance(name, str):
+        return None
+    try:
+        kind = registry.find(name)
+    except registry.UnknownKindError:
+        return None
+    # "pci-uart" is a kind, but machine files say "uart".
+    known = section == kind.SECTION and name in (kind.NAMES or (kind.TYPE,))
+    return kind if known else None
+
+
+def table_of(kind: type[DeviceNode]) -> type[BaseModel]:
+    """The model of a kind's table."""
+    return kind.TABLE or (SlotTable if kind.SECTION == "slots" else Table)
+
+
+def device_table(section: str, name: str, table: Any) -> type[BaseModel] | None:
+    """The model of `table`, which is [slots.NAME] or [lpc.NAME], if there is such a device."""
+    kind = slot_kind(table.get("device")) if section == "slots" else lpc_kind(name)
+    return table_of(kind) if kind is not None else None
+
+
+Slot = Annotated[Any, AfterValidator(_slot)]
+LpcTables = Annotated[dict[str, Annotated[Any, AfterValidator(_lpc)]], BeforeValidator(_with_names)]
 
 
 class Machine(Table):
@@ -117,24 +128,18 @@ class Machine(Table):
         description='The devices on PCI bus 0, by slot number; "4.1" is slot 4, function 1.',
         examples=[{"4": {"device": "uart"}}],
     )
-    lpc: Lpc = Field(default_factory=Lpc, description="What sits behind the LPC bridge.")
+    lpc: LpcTables = Field(default={}, description="What sits behind the LPC bridge.")
     ready: Ready | None = Field(default=None, description="When `up` counts as ready.")
     record: Record = Field(default_factory=Record, description="What is recorded of a run.")
     gdb: Gdb | None = Field(default=None, description="Where gdb may connect to.")
     debug: Debug = Field(default_factory=Debug, description="Help for debugging a guest.")
 
 
-DEVICES: dict[str, type[Table]] = {
-    "hostbridge": HostBridgeSlot,
-    "lpc": LpcSlot,
-    "uart": UartSlot,
-}
 SECTIONS: dict[str, type[Table]] = {
     "cpu": Cpu,
     "memory": Memory,
     "clock": Clock,
     "boot": Boot,
-    "lpc": Lpc,
     "ready": Ready,
     "record": Record,
     "gdb": Gdb,
@@ -142,7 +147,7 @@ SECTIONS: dict[str, type[Table]] = {
 }
 
 
-def table_at(tree: Any, path: tuple[str | int, ...]) -> type[Table] | None:
+def table_at(tree: Any, path: tuple[str | int, ...]) -> type[BaseModel] | None:
     """The model of the table at `path`; `tree` decides which device or backend it is."""
     for key in path:
         tree = tree[key]
@@ -151,12 +156,8 @@ def table_at(tree: Any, path: tuple[str | int, ...]) -> type[Table] | None:
             return Machine
         case (str() as section,):
             return SECTIONS.get(section)
-        case ("slots", _):
-            return DEVICES.get(tree["device"])
-        case ("lpc", "debug-exit"):
-            return DebugExit
-        case ("lpc", _):
-            return ComPort
+        case ("slots" | "lpc" as section, str() as name):
+            return device_table(section, name, tree)
         case (*_, "backend"):
             return BACKENDS.get(tree["type"])
     return None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Table(BaseModel):
@@ -17,3 +17,9 @@ class Table(BaseModel):
         alias_generator=lambda name: name.replace("_", "-"),
         defer_build=True,
     )
+
+
+class SlotTable(Table):
+    """The table of a device on PCI bus 0."""
+
+    device: str = Field(description="What sits in the slot.")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import cache
+from typing import Annotated, get_args
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from manager.config import units
@@ -138,6 +139,18 @@ def _lint_code(code: str) -> str:
     return code
 
 
+@cache
+def path_keys(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of a table whose values are FilePaths."""
+    found = []
+    for name, item in model.model_fields.items():
+        parts = [item.annotation, *get_args(item.annotation)]
+        marks = [*item.metadata, *(mark for part in parts for mark in get_args(part)[1:])]
+        if any(mark is HOST_PATH for mark in marks):
+            found.append(item.alias or name)
+    return tuple(found)
+
+
 def text_like(pattern: str) -> WithJsonSchema:
     """JSON Schema of a string; what holds a variable could be anything."""
     return WithJsonSchema({"type": "string", "pattern": rf"^(?:{pattern})$|\$\{{"})
@@ -169,7 +182,9 @@ Duration = Annotated[
     int, BeforeValidator(_duration), text_like(r"[0-9]+(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h)")
 ]
 """Nanoseconds."""
-FilePath = Annotated[str, AfterValidator(_path)]
+HOST_PATH = "a path on the host, relative to the file that it stands in"
+"""Marks the values that are made absolute as soon as they are read."""
+FilePath = Annotated[str, AfterValidator(_path), HOST_PATH]
 Pattern = Annotated[
     str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "format": "regex"})
 ]

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Generic, TypeVar
 
 from manager.bus.record import Record, clone
 
 S = TypeVar("S", bound=Record)
+Takes = Mapping[str, Callable[[bytes], None]]
+"""What a device takes from outside: handlers by kind of input."""
 
 
 class Device(Generic[S]):
@@ -41,6 +44,14 @@ class Device(Generic[S]):
         """Take over a state: afterwards the device drives its lines and timers as it says."""
         self.state = record
         self.settle()
+
+    def takes(self) -> Takes:
+        """The kinds of input from outside that it takes: "break", "power-button", ...
+
+        Each piece arrives at a point in virtual time of its own and is recorded, so that a replay
+        can repeat it. Bytes for a serial port are not among them: its channel has them.
+        """
+        return {}
 
     def settle(self) -> None:
         """Make lines, timers and port claims agree with `state`. Idempotent."""

@@ -10,21 +10,21 @@ from pathlib import Path
 from manager.config.diagnostics import ConfigError, Diagnostic, errors, in_order
 from manager.config.files import missing_files
 from manager.config.load import LoadedModel, inspect
-from manager.config.schema import LpcSlot, Machine
+from manager.config.schema import Machine
+from manager.devices import registry
+from manager.devices.node import LPC_BUS, DeviceNode, Place
 from manager.graph import pci, rules
-from manager.graph.board import BOARD, COM_PORTS, UART_PORTS
+from manager.graph.board import BOARD, parts
 from manager.graph.firmware import with_firmware_parts
 from manager.graph.lints import lint
 from manager.graph.nodes import (
     Boot,
     Debug,
-    DeviceNode,
     FirmwareBoot,
     Gdb,
     Graph,
     ImageBoot,
     KernelBoot,
-    PortRange,
     Ready,
     Recording,
 )
@@ -92,9 +92,9 @@ def load_graph(
 def assemble(loaded: LoadedModel) -> Graph:
     """The graph as the model has it, before anything is judged."""
     model = loaded.model
-    lpc = _lpc_devices(model)
-    fixed = tuple(ports for node in (*BOARD, *lpc) for ports in node.ports)
-    devices = (*BOARD, *pci.functions(model, fixed), *lpc)
+    board, functions = tuple(parts(BOARD)), pci.functions(model)
+    lpc = _lpc_devices(model, functions)
+    devices = (*board, *pci.wired(functions, (*board, *lpc)), *lpc)
     if model.boot.firmware is not None:
         devices = with_firmware_parts(devices)
     return Graph(
@@ -119,27 +119,12 @@ def assemble(loaded: LoadedModel) -> Graph:
     )
 
 
-def _lpc_devices(model: Machine) -> list[DeviceNode]:
-    parent = pci.first_of(model, LpcSlot)
-    nodes = []
-    for name, port in model.lpc.ports().items():
-        base, irq = COM_PORTS[name]
-        backend = pci.backend_of(port.backend.model_dump(exclude_none=True))
-        ports = (PortRange(base, UART_PORTS),)
-        node = DeviceNode(
-            f"lpc.{name}",
-            "isa-uart",
-            parent,
-            ports,
-            irq,
-            properties=pci.pace_of(port.pace),
-            backend=backend,
-        )
-        nodes.append(node)
-    if (debug_exit := model.lpc.debug_exit) is not None:
-        ports = (PortRange(debug_exit.port, 1),)
-        nodes.append(DeviceNode("lpc.debug-exit", "debug-exit", parent, ports))
-    return nodes
+def _lpc_devices(model: Machine, functions: Sequence[DeviceNode]) -> list[DeviceNode]:
+    parent = next((node.id for node in functions if node.BUS == LPC_BUS), None)
+    return [
+        registry.find(name).claim(table, Place(f"lpc.{name}", parent))
+        for name, table in model.lpc.items()
+    ]
 
 
 def _boot(model: Machine) -> Boot:

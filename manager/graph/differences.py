@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from manager.config.units import show_size
+from manager.devices.registry import short_name
 
-_NAMES = {"pci-uart": "uart", "isa-uart": "uart"}
-"""Device types whose name in a machine file is another one."""
 _HEX = {"ports", "memory", "bars", "load", "entry", "port"}
 
 
@@ -75,8 +74,7 @@ def _keys(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
 
 
 def _called(id: str, device: Mapping[str, Any]) -> str:
-    kind = str(device.get("type"))
-    return f"{id} ({_NAMES.get(kind, kind)})"
+    return f"{id} ({short_name(str(device.get('type')))})"
 
 
 def _moved_to(

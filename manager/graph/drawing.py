@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from manager.config.units import show_size
-from manager.graph.nodes import DeviceNode, Graph
+from manager.devices.node import DeviceNode
+from manager.devices.registry import short_name
+from manager.graph.nodes import Graph
 from manager.graph.table import NOTHING, all_ports, backend, interrupt, show_ports
-
-_SHORT = {"pci-uart": "uart", "isa-uart": "uart"}
-_BUSES = {"hostbridge": "PCI bus 0", "lpc": "LPC bus"}
 
 
 @dataclass(slots=True)
@@ -39,8 +38,8 @@ def outline(graph: Graph) -> Item:
     items = {node.id: _device(node) for node in graph.devices}
     parents: dict[str, Item] = {}
     for node in graph.devices:
-        if node.type in _BUSES:
-            bus = Item(f"{node.id}.bus", "bus", _BUSES[node.type])
+        if node.BUS:
+            bus = Item(f"{node.id}.bus", "bus", node.BUS)
             items[node.id].children.append(bus)
             parents[node.id] = bus
     for node in graph.devices:
@@ -55,7 +54,7 @@ def outline(graph: Graph) -> Item:
 
 def _device(node: DeviceNode) -> Item:
     place = node.id.removeprefix("slots.").removeprefix("lpc.").removeprefix("board.")
-    kind = _SHORT.get(node.type, node.type)
+    kind = short_name(node.type)
     on_pci = node.address is not None and node.id.startswith("slots.")
     name = f"slot {place}: {kind}" if on_pci else place if place == kind else f"{place}: {kind}"
     facts = [f"{node.pci.vendor:04x}:{node.pci.device:04x}"] if node.pci is not None else []

@@ -8,16 +8,15 @@ mode and `ready` are the host's business and are not part of it.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.config.modules import join_module, split_module
+from manager.devices.node import DeviceNode
 from manager.graph.differences import Difference, differences
 from manager.graph.nodes import (
-    Backend,
     Boot,
-    DeviceNode,
     FirmwareBoot,
     Graph,
     ImageBoot,
@@ -160,10 +159,15 @@ def _boot_near(boot: Boot, here: Path) -> Boot:
 
 
 def _device_near(node: DeviceNode, here: Path) -> DeviceNode:
-    if node.backend is None or node.backend.type not in ("file", "pty", "unix", "pipe"):
+    backend = node.backend
+    if backend is None:
         return node
-    options = {key: str(_near(item, here)) for key, item in node.backend.options.items()}
-    return replace(node, backend=Backend(node.backend.type, options))
+    paths = {
+        item.name: _near(value, here)
+        for item in fields(backend)
+        if isinstance(value := getattr(backend, item.name), Path)
+    }
+    return replace(node, backend=replace(backend, **paths)) if paths else node
 
 
 def _near(path: Path | str, here: Path) -> Path:

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from manager.config.diagnostics import Diagnostic, Span
 from manager.config.load import LoadedModel
 from manager.config.units import MIB, show_size
-from manager.graph.nodes import DeviceNode, Graph, ImageBoot
+from manager.devices import host
+from manager.devices.node import DeviceNode
+from manager.graph.nodes import Graph, ImageBoot
 from manager.graph.rules import model_path
 from manager.text.pattern import compile_pattern
 
@@ -42,15 +44,16 @@ class _Adviser:
     def __init__(self, loaded: LoadedModel, graph: Graph) -> None:
         self.origins = loaded.origins
         self.graph = graph
-        self.com = [node for node in graph.devices if node.type == "isa-uart"]
-        self.pci = [node for node in graph.devices if node.type == "pci-uart"]
+        serial = graph.serial_ports()
+        self.com = [node for node in serial if node.com_port and node.address is None]
+        self.pci = [node for node in serial if node.address is not None]
 
     def heading(self, node: DeviceNode, label: str = "") -> Span:
         return self.origins.key_span(model_path(node), label)
 
     def legacy(self) -> Iterator[Diagnostic]:
         for node in self.pci:
-            if (com := node.properties.get("legacy")) is not None:
+            if (com := node.com_port) is not None:
                 yield Diagnostic(
                     "VM090",
                     "PCI-attached COM ports are deprecated: firmware moves their BAR, "
@@ -60,7 +63,7 @@ class _Adviser:
                 )
 
     def console_behind_pci(self) -> Iterator[Diagnostic]:
-        if self.pci and not self.com and not any("legacy" in n.properties for n in self.pci):
+        if self.pci and not self.com and not any(node.com_port for node in self.pci):
             yield Diagnostic(
                 "VM100",
                 "the only serial ports are PCI uarts; firmware, OpenBSD and Linux's early "
@@ -83,8 +86,8 @@ class _Adviser:
     def unread_ready(self) -> Iterator[Diagnostic]:
         ready = self.graph.ready
         for node in self.graph.serial_ports():
-            assert node.backend is not None
-            if ready is None or node.port_name != ready.port or node.backend.type != "null":
+            unread = isinstance(node.backend, host.Null)
+            if ready is None or node.port_name != ready.port or not unread:
                 continue
             named = ("ready", "port") in self.origins.places
             place = ("ready", "port") if named else ("ready",)
@@ -105,7 +108,7 @@ class _Adviser:
         matches = [match for name in consoles if (match := _SERIAL.fullmatch(name))]
         wanted = [f"com{int(match[1]) + 1}" for match in matches]
         present = [node.port_name for node in self.com]
-        present += [str(n.properties["legacy"]) for n in self.pci if "legacy" in n.properties]
+        present += [node.com_port for node in self.pci if node.com_port is not None]
         for match, com in zip(matches, wanted, strict=True):
             if com not in present and int(match[1]) < 4:
                 yield Diagnostic(
@@ -163,10 +166,10 @@ class _Adviser:
 
     def open_to_the_network(self) -> Iterator[Diagnostic]:
         for node in self.graph.serial_ports():
-            assert node.backend is not None
-            listen = node.backend.options.get("listen", "")
-            host = listen.rpartition(":")[0]
-            if node.backend.type == "tcp" and listen and not _LOOPBACK.fullmatch(host):
+            if not isinstance(node.backend, host.Tcp) or node.backend.listen is None:
+                continue
+            listen = node.backend.listen
+            if not _LOOPBACK.fullmatch(listen.rpartition(":")[0]):
                 yield Diagnostic(
                     "VM108",
                     f"{node.port_name} is open to the network: whoever connects to {listen} "

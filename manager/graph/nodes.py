@@ -1,140 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The graph's nodes. Built from a validated machine file, read by everything that comes after.
+"""A whole machine as a graph. Built from a machine file, read by everything that comes after.
 
-A device's `id` is its path in the machine file ("slots.4", "slots.4.1", "lpc.com1"); parts that
-every PC has are "board.pic", "board.pit" and so on.
+Its devices are nodes of their kinds (manager.devices.node). A device's `id` is its path in the
+machine file ("slots.4", "slots.4.1", "lpc.com1"); parts that every PC has are "board.pic",
+"board.pit" and so on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """`length` numbers from `base` on."""
-
-    base: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        """One past the last."""
-        return self.base + self.length
-
-
-@dataclass(frozen=True, slots=True)
-class PortRange(Range):
-    """A range of I/O ports."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryRange(Range):
-    """A range of physical addresses, in bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class PciAddress:
-    """Where a function sits on PCI bus 0."""
-
-    slot: int
-    function: int
-
-    def __str__(self) -> str:
-        return f"{self.slot}.{self.function}"
-
-
-@dataclass(frozen=True, slots=True)
-class PciIdentity:
-    """What the function's configuration header says it is."""
-
-    vendor: int
-    device: int
-    class_code: int
-    """24 bits: base class, subclass, programming interface."""
-    subsystem_vendor: int = 0
-    subsystem_device: int = 0
-    revision: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class IoBar:
-    """An I/O base address register and where it points before anybody moves it."""
-
-    index: int
-    base: int
-    length: int
-
-
-EXPANSION_ROM = 6
-"""The index of a MemoryBar that is the expansion ROM base address register."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryBar:
-    """A memory base address register and where it points before anybody moves it.
-
-    A 64-bit one takes the register after it as well.
-    """
-
-    index: int
-    """0-5, or EXPANSION_ROM."""
-    base: int
-    length: int
-    """Bytes: a power of two, 16 or more, and 2 KiB or more of an expansion ROM."""
-    bits: Literal[32, 64] = 32
-    prefetchable: bool = False
-    ram: bool = False
-    """Whether host memory is behind it, which the guest reaches without the device, such as a frame
-    buffer. Whole pages then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """The host's side of a serial port. Wiring: never part of what the guest sees.
-
-    `type` is stdio, null, pty, file, tcp, unix or pipe; `options` are that type's own keys.
-    """
-
-    type: str
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceNode:
-    """One device: what it is, where it sits, what it owns."""
-
-    id: str
-    type: str
-    """hostbridge, lpc, isa-uart, pci-uart, debug-exit, pic, pit, rtc, ..."""
-    parent: str | None = None
-    """The id of the device whose bus it sits on; None for the board itself."""
-    ports: tuple[PortRange, ...] = ()
-    """Fixed ports; a PCI device's movable ones are in `bars`."""
-    irq: int | None = None
-    """Its ISA interrupt, or the one its INTx pin is routed to at power-on."""
-    pin: int = 0
-    """PCI interrupt pin: 1-4 for INTA-INTD, 0 for none."""
-    pirq: int | None = None
-    """Which PIRQ (0-7 for A-H) of the LPC bridge the pin is wired to."""
-    address: PciAddress | None = None
-    pci: PciIdentity | None = None
-    bars: tuple[IoBar, ...] = ()
-    properties: Mapping[str, int | str | bool] = field(default_factory=dict)
-    """Anything else that the guest can see."""
-    backend: Backend | None = None
-    memory: tuple[MemoryRange, ...] = ()
-    """Fixed registers in memory space."""
-    memory_bars: tuple[MemoryBar, ...] = ()
-    """Movable memory of a PCI device."""
-
-    @property
-    def port_name(self) -> str:
-        """What users call it when it is a serial port: com1..com4, or the id of a PCI uart."""
-        return self.id.removeprefix("lpc.")
+from manager.devices.node import DeviceNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +132,10 @@ class Graph:
     def device(self, id: str) -> DeviceNode | None:
         """The device of that id."""
         return next((node for node in self.devices if node.id == id), None)
+
+    def bridge(self, bus: str) -> DeviceNode | None:
+        """The device that is the bridge to a bus: the first, if there are several."""
+        return next((node for node in self.devices if bus == node.BUS), None)
 
     def serial_ports(self) -> tuple[DeviceNode, ...]:
         """The devices that have a backend, in graph order."""

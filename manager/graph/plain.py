@@ -2,7 +2,8 @@
 """A graph as plain values and back, without loss: how a snapshot keeps its configuration.
 
 The form follows the node types: a dataclass is its named fields, a path is a string, and the
-three ways to boot are told apart by the name of their first field.
+three ways to boot are told apart by the name of their first field. A device has the name of its
+kind, and the facts that are the kind's own are its `properties`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from manager.devices import host, registry
+from manager.devices.node import DeviceNode, facts_of
 from manager.graph.nodes import Graph
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ def to_plain(graph: Graph) -> dict[str, Plain]:
 
 def plain_value(value: Any) -> Plain:
     """One part of a graph."""
+    if isinstance(value, DeviceNode):
+        return _device_plain(value)
+    if isinstance(value, host.Backend):
+        return {"type": value.type, "options": dict(value.options)}
     if is_dataclass(value):
         return {item.name: plain_value(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, (tuple, list)):
@@ -41,6 +48,29 @@ def plain_value(value: Any) -> Plain:
         return str(value)
     result: Plain = value
     return result
+
+
+def _device_plain(node: DeviceNode) -> Plain:
+    """A device. What is newer than the form is left out where there is none of it."""
+    newer: dict[str, Plain] = {}
+    if node.memory_bars:
+        newer["memory_bars"] = plain_value(node.memory_bars)
+    return {
+        "id": node.id,
+        "type": node.type,
+        "parent": node.parent,
+        "ports": plain_value(node.ports),
+        "irq": node.irq,
+        "pin": node.pin,
+        "pirq": node.pirq,
+        "address": plain_value(node.address),
+        "pci": plain_value(node.pci),
+        "bars": plain_value(node.bars),
+        "properties": plain_value(node.properties),
+        "backend": plain_value(node.backend),
+        "memory": plain_value(node.memory),
+        **newer,
+    }
 
 
 def from_plain(plain: object) -> Graph:
@@ -56,6 +86,10 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _build(kind: Any, plain: Any, where: str) -> Any:
+    if kind is DeviceNode:
+        return _device(plain, where)
+    if kind is host.Backend:
+        return _backend(plain, where)
     if is_dataclass(kind) and isinstance(kind, type):
         return _dataclass(kind, plain, where)
     origin, arguments = get_origin(kind), get_args(kind)
@@ -81,10 +115,51 @@ def _build(kind: Any, plain: Any, where: str) -> Any:
     return plain
 
 
-def _dataclass(kind: type, plain: Any, where: str) -> Any:
+def _device(plain: Any, where: str) -> DeviceNode:
+    claims = dict(_named(plain, where))
+    type = claims.pop("type", None)
+    properties = claims.pop("properties", {})
+    try:
+        kind = registry.find(str(type))
+    except registry.UnknownKindError:
+        raise GraphFormatError(f"{where}.type: there is no device of the kind {type!r}") from None
+    if not isinstance(properties, dict):
+        raise GraphFormatError(f"{where}.properties: expected named values")
+    base = _dataclass(DeviceNode, claims, where)
+    facts = _facts(kind, properties, f"{where}.properties")
+    return kind(**{item.name: getattr(base, item.name) for item in fields(DeviceNode)} | facts)
+
+
+def _facts(kind: type[DeviceNode], properties: dict[str, Any], where: str) -> dict[str, Any]:
+    """The facts that are a kind's own."""
+    known = facts_of(kind)
+    for name, value in properties.items():
+        if name not in known:
+            raise GraphFormatError(f"{where}: field {name} is unknown")
+        if not isinstance(value, (int, str)):
+            raise GraphFormatError(f"{where}.{name}: expected a number, text or a truth value")
+    if missing := (_required(kind) & known) - properties.keys():
+        raise GraphFormatError(f"{where}: field {min(missing)} is missing")
+    return properties
+
+
+def _backend(plain: Any, where: str) -> host.Backend:
+    named = _named(plain, where)
+    try:
+        return host.backend(named["type"], named["options"])
+    except (LookupError, TypeError, AttributeError):
+        raise GraphFormatError(f"{where}: no backend is described like this") from None
+
+
+def _named(plain: Any, where: str) -> dict[str, Any]:
     if not isinstance(plain, dict):
         raise GraphFormatError(f"{where}: expected named fields, found {type(plain).__name__}")
-    hints = _hints(kind)
+    return plain
+
+
+def _dataclass(kind: type, plain: Any, where: str) -> Any:
+    plain = _named(plain, where)
+    hints = {item.name: _hints(kind)[item.name] for item in fields(kind)}
     wrong = (plain.keys() - hints.keys()) | (_required(kind) - plain.keys())
     if wrong:
         name = min(map(str, wrong))
@@ -93,7 +168,6 @@ def _dataclass(kind: type, plain: Any, where: str) -> Any:
     return kind(**{name: _build(hints[name], plain[name], f"{where}.{name}") for name in plain})
 
 
-@cache
 def _required(kind: type) -> frozenset[str]:
     """The fields without a default; others may be newer than what is being read."""
     return frozenset(

@@ -9,9 +9,10 @@ from typing import Any
 
 from manager.config.files import show_path
 from manager.config.units import show_size
+from manager.devices.node import LPC_BUS, DeviceNode
 from manager.graph.identity import full_hash, identity_hash, to_plain
 from manager.graph.memory_map import memory_map
-from manager.graph.nodes import Boot, DeviceNode, Graph, ImageBoot, KernelBoot
+from manager.graph.nodes import Boot, Graph, ImageBoot, KernelBoot
 from manager.graph.table import NOTHING, PIN_NAMES, all_ports, backend, interrupt, show_ports, table
 
 _CONSOLE_ARGUMENT = "console=ttyS"
@@ -104,11 +105,10 @@ def _memory(graph: Graph) -> Iterator[str]:
 
 
 def _routing(graph: Graph) -> Iterator[str]:
-    bridge = next((node for node in graph.devices if node.type == "lpc"), None)
+    bridge = graph.bridge(LPC_BUS)
     if bridge is not None:
-        routes = [
-            f"{name} -> IRQ {bridge.properties[f'pirq_{name.lower()}']}" for name in PIN_NAMES
-        ]
+        routed = zip(PIN_NAMES, bridge.pirq_routing, strict=False)
+        routes = [f"{name} -> IRQ {irq}" for name, irq in routed]
         yield f"PIRQ routing  {', '.join(routes)}"
 
 
@@ -125,8 +125,8 @@ def _roles(graph: Graph, node: DeviceNode) -> list[str]:
     """What a port is for, as far as the machine file tells."""
     roles = []
     cmdline = "" if isinstance(graph.boot, ImageBoot) else graph.boot.cmdline
-    if node.type == "isa-uart" and node.port_name.startswith("com"):
-        number = int(node.port_name[3:]) - 1
+    if node.com_port is not None and node.port_name == node.com_port:
+        number = int(node.com_port.removeprefix("com")) - 1
         words = (word.split(",")[0] for word in cmdline.split())
         if f"{_CONSOLE_ARGUMENT}{number}" in words:
             roles.append("kernel console")

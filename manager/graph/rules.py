@@ -11,9 +11,10 @@ from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
 from manager.config.suggest import did_you_mean
 from manager.config.units import show_size
-from manager.graph.board import RESET_CONTROL
+from manager.devices.claims import PortRange
+from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
 from manager.graph.memory_map import is_ram
-from manager.graph.nodes import DeviceNode, Graph, ImageBoot, PortRange
+from manager.graph.nodes import Graph, ImageBoot
 from manager.graph.table import show_ports
 
 
@@ -56,8 +57,8 @@ class _Judge:
         return self.origins.value_span(path, label) if known else self.table(node, label)
 
     def bridges(self) -> Iterator[Diagnostic]:
-        hosts = [node for node in self.pci if node.type == "hostbridge"]
-        bridges = [node for node in self.pci if node.type == "lpc"]
+        hosts = [node for node in self.pci if node.BUS == PCI_BUS]
+        bridges = [node for node in self.pci if node.BUS == LPC_BUS]
         for code, name, nodes in (("VM044", "host", hosts), ("VM042", "LPC", bridges)):
             if len(nodes) > 1:
                 first, *others = nodes
@@ -103,13 +104,17 @@ class _Judge:
     def ports(self) -> Iterator[Diagnostic]:
         """Overlaps between neighbours, once the ranges are in order."""
         claims: list[tuple[PortRange, DeviceNode]] = []
-        hosts = [node for node in self.graph.devices if node.type == "hostbridge"]
+        hosts = [node for node in self.graph.devices if node.BUS == PCI_BUS]
+        around = [ports for node in hosts for ports in node.ports]
         for node in self.graph.devices:
             if node in hosts[1:]:
                 continue  # a second host bridge is an error of its own
-            if node.type == "reset-control" and not hosts:
-                claims.append((RESET_CONTROL, node))
             claims += [(ports, node) for ports in node.ports]
+            claims += [
+                (ports, node)
+                for ports in node.nested_ports
+                if not any(outer.base <= ports.base and ports.end <= outer.end for outer in around)
+            ]
             claims += [(PortRange(bar.base, bar.length), node) for bar in node.bars]
         claims.sort(key=lambda claim: (claim[0].base, claim[0].end))
         for (ports, node), (others, other) in pairwise(claims):
@@ -119,12 +124,12 @@ class _Judge:
     def _overlap(
         self, one: DeviceNode, two: DeviceNode, at: PortRange, ports: PortRange, others: PortRange
     ) -> Diagnostic:
-        legacy = [node for node in (one, two) if "legacy" in node.properties]
-        if len(legacy) == 1 and "isa-uart" in (one.type, two.type):
+        legacy = [node for node in (one, two) if node.com_port and node.address is not None]
+        if len(legacy) == 1 and one.com_port and two.com_port:
             lpc = two if legacy[0] is one else one
             return Diagnostic(
                 "VM053",
-                f"{legacy[0].id} and {lpc.id} are both {legacy[0].properties['legacy']}",
+                f"{legacy[0].id} and {lpc.id} are both {legacy[0].com_port}",
                 self.key(legacy[0], "legacy", f"a PCI-attached COM port at {show_ports(ports)}"),
                 (self.table(lpc, "the LPC bridge has it already"),),
                 help="remove `legacy`; the PCI uart then gets ports of its own",
@@ -145,9 +150,9 @@ class _Judge:
         """
         for node in self.pci:
             for other in self.lpc:
-                if "legacy" not in node.properties or other.irq != node.irq:
+                if node.com_port is None or other.irq != node.irq:
                     continue
-                if node.bars[0].base == other.ports[0].base:
+                if node.com_port == other.com_port:
                     continue  # the clash of ports says it already
                 yield Diagnostic(
                     "VM051",
@@ -162,19 +167,14 @@ class _Judge:
         users: dict[tuple[str, ...], list[DeviceNode]] = {}
         for node in self.graph.serial_ports():
             assert node.backend is not None
-            options = node.backend.options
-            end = options.get("path") or options.get("listen")
-            if node.backend.type == "pipe":
-                continue  # one machine may have both ends
-            if node.backend.type == "stdio" or end is not None:
-                users.setdefault((node.backend.type, end or ""), []).append(node)
+            if end := node.backend.exclusive:
+                users.setdefault((node.backend.type, end), []).append(node)
         for (kind, end), nodes in users.items():
             if len(nodes) > 1:
                 first, *others = nodes
-                code, what = ("VM060", "stdio") if kind == "stdio" else ("VM061", end)
                 yield Diagnostic(
-                    code,
-                    f"{len(nodes)} ports use {what}",
+                    "VM060" if kind == "stdio" else "VM061",
+                    f"{len(nodes)} ports use {end}",
                     self.key(first, "backend", "here ..."),
                     tuple(self.key(node, "backend", "... and here") for node in others),
                     help="give each port a backend of its own",
@@ -207,18 +207,5 @@ class _Judge:
         yield Diagnostic("VM062", message, span, help=did_you_mean(ready.port, names))
 
 
-_BOARD_NAMES = {
-    "pic": "the interrupt controller",
-    "pit": "the timer",
-    "rtc": "the real-time clock",
-    "keyboard": "the keyboard controller",
-    "port92": "the A20 gate",
-    "reset-control": "the reset register",
-    "acpi-pm": "ACPI's power management",
-    "fw-cfg": "the firmware's configuration device",
-    "debug-port": "the firmware's debug port",
-}
-
-
 def _called(node: DeviceNode) -> str:
-    return _BOARD_NAMES.get(node.type, node.id)
+    return node.LABEL or node.id

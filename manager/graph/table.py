@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from manager.graph.nodes import DeviceNode, PortRange
+from manager.devices.claims import PortRange
+from manager.devices.node import DeviceNode
 
 NOTHING = "-"
 PIN_NAMES = "ABCD"

@@ -8,7 +8,8 @@ import shlex
 from pathlib import PurePath
 
 from manager.config.units import format_duration, format_size
-from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, ImageBoot
+from manager.devices.node import DeviceNode
+from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot
 from manager.interop.bhyve_config import Settings, escaped, to_text
 from manager.interop.translation import Translation, comments
 

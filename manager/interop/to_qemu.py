@@ -7,7 +7,8 @@ import shlex
 from datetime import UTC, datetime
 
 from manager.config.units import format_size
-from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, ImageBoot, KernelBoot
+from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
+from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot
 from manager.interop.translation import Translation, comments
 
 _HEADLINE = "What the machine file says, and QEMU cannot be told:"
@@ -75,9 +76,9 @@ def _boot(graph: Graph, lost: list[str]) -> list[str]:
 def _device(node: DeviceNode, lost: list[str]) -> list[str]:
     if node.type == "debug-exit":
         return ["-device", f"isa-debug-exit,iobase={node.ports[0].base:#x},iosize=1"]
-    if node.address is not None and node.type == "hostbridge" and node.address.slot != 0:
+    if node.address is not None and node.BUS == PCI_BUS and node.address.slot != 0:
         lost.append(f"{node.id}: QEMU's host bridge is in slot 0")
-    if node.address is not None and node.type == "lpc" and node.address.slot != _LPC_SLOT:
+    if node.address is not None and node.BUS == LPC_BUS and node.address.slot != _LPC_SLOT:
         lost.append(f"{node.id}: QEMU's LPC bridge is in slot {_LPC_SLOT}")
     if node.type not in ("isa-uart", "pci-uart"):
         return []

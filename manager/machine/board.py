@@ -1,63 +1,33 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From the graph to live devices on their buses. One small builder per device type."""
+"""From the graph to live devices on their buses: each node builds its own device."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from manager.boot import firmware
 from manager.bus.clock import Clock
-from manager.bus.dma import Dma
 from manager.bus.lines import Line
-from manager.bus.memory import LOW_LIMIT, Memory
+from manager.bus.memory import Memory
 from manager.bus.pci import PciBus
-from manager.bus.pci_function import PciHeader
 from manager.bus.ports import PortBus
-from manager.devices.acpi_pm.device import AcpiPm
-from manager.devices.debug_exit.device import DebugExit
-from manager.devices.debug_port.device import DebugPort
-from manager.devices.device import Device
-from manager.devices.fw_cfg.device import FwCfg
-from manager.devices.hostbridge.device import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
-from manager.devices.ioapic.device import IoApic
-from manager.devices.keyboard.device import Keyboard
-from manager.devices.lapic.device import Lapic
-from manager.devices.lpc.device import PIRQ_DISABLED, PIRQS, Lpc
-from manager.devices.pic.device import Pic
-from manager.devices.piix4_pm.device import Piix4Pm
-from manager.devices.pit.device import Pit
-from manager.devices.port92.device import Port92
-from manager.devices.reset_control.device import ResetControl
+from manager.devices.claims import MemoryRange
+from manager.devices.device import Device, Takes
+from manager.devices.node import DeviceNode
 from manager.devices.rtc.device import Rtc
-from manager.devices.uart.isa import IsaUart
-from manager.devices.uart.pace import BAUD, HOST, Pace
-from manager.devices.uart.pci import PciUart
-from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, MemoryRange
-from manager.machine.inputs import Input, Kind
-from manager.machine.interrupts import Fork, Interrupts
+from manager.devices.services import Backplane, MemoryDevice, Services
+from manager.graph.nodes import FirmwareBoot, Graph
+from manager.machine.inputs import DATA, Input
+from manager.machine.interrupts import Interrupts
 from manager.machine.serial_port import SerialPort
 
-IO_SPACE_ENABLE = 1
-NO_INTERRUPT = 0xFF
-RESET_CONTROL_PORT = 0xCF9
-"""Inside the ports of PCI configuration, whose owner passes it on where there is PCI."""
 FIRST_BUILT = (
     "lapic", "ioapic", "pic", "pit", "rtc", "keyboard", "port92", "reset-control", "acpi-pm",
     "lpc", "hostbridge",
 )  # fmt: skip
 """What others are wired to comes first; the rest follows in graph order."""
-
-
-class MemoryDevice(Protocol):
-    """A device with registers in memory; `size` is 1, 2 or 4 bytes."""
-
-    def read_mmio(self, offset: int, size: int) -> int:
-        """Read at `offset` from the start of its range."""
-
-    def write_mmio(self, offset: int, size: int, value: int) -> None:
-        """Write at `offset` from the start of its range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +44,12 @@ class Outside:
     power_off: Callable[[], None]
     end: Callable[[int], None]
     """The debug-exit port was written; takes the exit status."""
-    post: Callable[[Kind, str, bytes], None]
-    """The host has something for the guest."""
+    post: Callable[[str, str, bytes], None]
+    """The host has something for the guest: kind, device id, data."""
     memory: Memory
     """RAM, for DMA."""
     written: Callable[[int, int], None]
     """DMA has written to RAM; takes start and end."""
-
-
-class A20Gate:
-    """The gate is open while either of its two controls says so."""
-
-    __slots__ = ("_controls", "_set")
-
-    def __init__(self, set_a20: Callable[[bool], None]) -> None:
-        self._set = set_a20
-        self._controls: dict[str, bool] = {}
-
-    def control(self, name: str) -> Callable[[bool], None]:
-        """A new control of the gate."""
-
-        def change(enabled: bool) -> None:
-            self._controls[name] = enabled
-            self._set(any(self._controls.values()))
-
-        return change
 
 
 class Board:
@@ -112,42 +63,48 @@ class Board:
         self.graph = graph
         self.clock = clock
         self.io = io
-        self.pci = PciBus()
         self.devices: dict[str, Device[Any]] = {}
         self.ports: dict[str, SerialPort] = {}
-        self.in_memory: list[tuple[MemoryRange, MemoryDevice]] = []
-        """Devices with registers in memory, for the engine to map."""
         self.resets = 0
         """Since power-on."""
-        self._outside = outside
+        self._post = outside.post
+        self._takers: dict[tuple[str, str], Callable[[bytes], None]] = {}
+        """Who takes input, by its kind and the device's id."""
         self._has_firmware = isinstance(graph.boot, FirmwareBoot)
         virtual_wire = not self._has_firmware
         self.interrupts = Interrupts(clock, outside.intr, outside.nmi, virtual_wire=virtual_wire)
-        self._a20 = A20Gate(outside.set_a20)
-        self._reset_control: ResetControl | None = None
-        self._lpc: Lpc | None = None
-        builders: dict[str, Callable[[DeviceNode], Device[Any]]] = {
-            "lapic": self._build_lapic,
-            "ioapic": self._build_ioapic,
-            "pic": self._build_pic,
-            "pit": self._build_pit,
-            "rtc": self._build_rtc,
-            "keyboard": self._build_keyboard,
-            "port92": self._build_port92,
-            "reset-control": self._build_reset_control,
-            "acpi-pm": self._build_acpi_pm,
-            "lpc": self._build_lpc,
-            "hostbridge": self._build_hostbridge,
-            "isa-uart": self._build_isa_uart,
-            "pci-uart": self._build_pci_uart,
-            "debug-exit": self._build_debug_exit,
-            "fw-cfg": self._build_fw_cfg,
-            "debug-port": self._build_debug_port,
-            "piix4-pm": self._build_piix4_pm,
-        }
+        self._backplane = Backplane(
+            io=io,
+            clock=clock,
+            memory=outside.memory,
+            controllers=self.interrupts,
+            written=outside.written,
+            open_channel=self._open_channel,
+            reset_cpu=outside.reset_cpu,
+            reset=outside.reset,
+            power_off=outside.power_off,
+            end=outside.end,
+            set_a20=outside.set_a20,
+            firmware_items=lambda: firmware.items(graph, outside.memory),
+            epoch=graph.epoch,
+            memory_size=graph.memory_size,
+            has_firmware=self._has_firmware,
+        )
         for node in sorted(graph.devices, key=_build_rank):
-            self.devices[node.id] = builders[node.type](node)
+            device = node.build(Services(node, self._backplane))
+            self.devices[node.id] = device
+            self._register(node.id, device.takes())
         self._program_as_firmware()
+
+    @property
+    def pci(self) -> PciBus:
+        """PCI bus 0."""
+        return self._backplane.pci
+
+    @property
+    def in_memory(self) -> list[tuple[MemoryRange, MemoryDevice]]:
+        """Devices with registers in memory, for the engine to map."""
+        return self._backplane.in_memory
 
     def reset(self) -> None:
         """All devices to their power-on state, then what firmware would program.
@@ -183,185 +140,35 @@ class Board:
             device.settle()
 
     def _program_as_firmware(self) -> None:
-        """PCI interrupts are level-triggered, and nobody but firmware would say so."""
+        """PCI interrupts are level-triggered, which only firmware would say."""
         if self._has_firmware:
             return
         routed = (node for node in self.graph.devices if node.pirq is not None)
         self.interrupts.program({node.irq for node in routed if node.irq is not None})
 
-    def _port(self, node: DeviceNode) -> SerialPort:
-        port = SerialPort(node.id, lambda data: self._outside.post("data", node.id, data))
-        self.ports[node.id] = port
-        return port
+    # -- input ------------------------------------------------------------------------------
 
     def deliver(self, input: Input) -> None:
-        """Something from outside arrives."""
-        match input.kind:
-            case "data":
-                self.ports[input.port].arrive(input.data)
-            case "break":
-                uart = self.devices[input.port]
-                if isinstance(uart, IsaUart | PciUart):
-                    uart.receive_break()
-            case "power-button":
-                for device in self.devices.values():
-                    if isinstance(device, AcpiPm):
-                        device.press_power_button()
+        """Something from outside arrives: at the device that it is for, or at all that take it.
 
-    # -- one builder per type -------------------------------------------------------------
+        What no device takes is lost, as a key without a keyboard is.
+        """
+        if input.port:
+            takers = [self._takers.get((input.kind, input.port))]
+        else:
+            takers = [take for (kind, _), take in self._takers.items() if kind == input.kind]
+        for take in takers:
+            if take is not None:
+                take(input.data)
 
-    def _build_lapic(self, node: DeviceNode) -> Lapic:
-        self.in_memory.append((node.memory[0], self.interrupts.lapic))
-        return self.interrupts.lapic
+    def _register(self, id: str, takes: Takes) -> None:
+        self._takers |= {(kind, id): take for kind, take in takes.items()}
 
-    def _build_ioapic(self, node: DeviceNode) -> IoApic:
-        self.in_memory.append((node.memory[0], self.interrupts.ioapic))
-        return self.interrupts.ioapic
-
-    def _build_pic(self, _: DeviceNode) -> Pic:
-        pic = self.interrupts.pic
-        self.io.claim(0x20, 2, pic.master)
-        self.io.claim(0xA0, 2, pic.slave)
-        self.io.claim(0x4D0, 2, pic.elcr)
-        return pic
-
-    def _build_pit(self, _: DeviceNode) -> Pit:
-        pit = Pit(self.clock, self.interrupts.irq(0))
-        self.io.claim(0x40, 4, pit)
-        self.io.claim(0x61, 1, pit.speaker_port)
-        return pit
-
-    def _build_rtc(self, _: DeviceNode) -> Rtc:
-        high = max(0, self.graph.memory_size - LOW_LIMIT)
-        rtc = Rtc(
-            self.clock, self.interrupts.irq(8), self.graph.epoch, self.graph.memory_size, high
-        )
-        self.io.claim(0x70, 2, rtc)
-        return rtc
-
-    def _build_keyboard(self, _: DeviceNode) -> Keyboard:
-        keyboard = Keyboard(
-            self.interrupts.irq(1), self._a20.control("keyboard"), self._outside.reset_cpu
-        )
-        self.io.claim(0x60, 1, keyboard)
-        self.io.claim(0x64, 1, keyboard.command_port)
-        return keyboard
-
-    def _build_port92(self, _: DeviceNode) -> Port92:
-        port92 = Port92(self._a20.control("port92"), self._outside.reset_cpu)
-        self.io.claim(0x92, 1, port92)
-        return port92
-
-    def _build_reset_control(self, _: DeviceNode) -> ResetControl:
-        self._reset_control = ResetControl(self._outside.reset_cpu, self._outside.reset)
-        if all(node.type != "hostbridge" for node in self.graph.devices):
-            self.io.claim(RESET_CONTROL_PORT, 1, self._reset_control)
-        return self._reset_control
-
-    def _build_acpi_pm(self, node: DeviceNode) -> AcpiPm:
-        assert node.irq is not None
-        power = AcpiPm(self.clock, self.interrupts.irq(node.irq), self._outside.power_off)
-        self.io.claim_wide(node.ports[0].base, node.ports[0].length, power)
-        return power
-
-    def _build_lpc(self, node: DeviceNode) -> Lpc:
-        routing = [PIRQ_DISABLED] * PIRQS
-        for index, letter in enumerate("abcdefgh"):
-            irq = node.properties.get(f"pirq_{letter}")
-            if isinstance(irq, int) and not self._has_firmware:
-                routing[index] = irq
-        self._lpc = Lpc(self._header(node), self.interrupts.irq, routing)
-        self._attach(node, self._lpc)
-        return self._lpc
-
-    def _build_hostbridge(self, node: DeviceNode) -> HostBridge:
-        bridge = HostBridge(self._header(node), self.pci, self._reset_control)
-        self.io.claim_wide(CONFIG_PORTS, CONFIG_PORTS_LENGTH, bridge)
-        self._attach(node, bridge)
-        return bridge
-
-    def _build_isa_uart(self, node: DeviceNode) -> IsaUart:
-        port = self._port(node)
-        assert node.irq is not None
-        uart = IsaUart(self.interrupts.irq(node.irq), port, self.clock, _pace(node))
-        port.connect(uart.input_ready)
-        self.io.claim(node.ports[0].base, node.ports[0].length, uart)
-        return uart
-
-    def _build_pci_uart(self, node: DeviceNode) -> PciUart:
-        port = self._port(node)
-        line = self._intx(node)
-        uart = PciUart(self._header(node), self.io, line, port, self.clock, _pace(node))
-        port.connect(uart.input_ready)
-        self._attach(node, uart)
-        return uart
-
-    def _build_debug_exit(self, node: DeviceNode) -> DebugExit:
-        exit_port = DebugExit(self._outside.end)
-        self.io.claim(node.ports[0].base, node.ports[0].length, exit_port)
-        return exit_port
-
-    def _build_fw_cfg(self, node: DeviceNode) -> FwCfg:
-        memory = self._outside.memory
-        device = FwCfg(lambda: firmware.items(self.graph, memory), self._dma())
-        self.io.claim_wide(node.ports[0].base, node.ports[0].length, device)
-        return device
-
-    def _build_debug_port(self, node: DeviceNode) -> DebugPort:
-        device = DebugPort(self._port(node))
-        self.io.claim(node.ports[0].base, node.ports[0].length, device)
-        return device
-
-    def _build_piix4_pm(self, node: DeviceNode) -> Piix4Pm:
-        base = node.properties["base"]
-        assert isinstance(base, int)
-        device = Piix4Pm(self._header(node), base)
-        self._attach(node, device)
-        return device
-
-    def _header(self, node: DeviceNode) -> PciHeader:
-        """Programmed by nobody yet when there is firmware for it, else as firmware would."""
-        assert node.pci is not None
-        if self._has_firmware:
-            unassigned = tuple(replace(bar, base=0) for bar in node.bars)
-            return PciHeader(node.pci, bars=unassigned, interrupt_pin=node.pin)
-        return PciHeader(
-            node.pci,
-            bars=node.bars,
-            interrupt_pin=node.pin,
-            interrupt_line=node.irq if node.irq is not None else NO_INTERRUPT,
-            command=IO_SPACE_ENABLE if node.bars else 0,
-        )
-
-    def _dma(self) -> Dma:
-        """A device's way to RAM."""
-        return Dma(self._outside.memory, self._outside.written)
-
-    def _attach(self, node: DeviceNode, device: HostBridge | Lpc | PciUart | Piix4Pm) -> None:
-        assert node.address is not None
-        self.pci.attach(node.address.slot, node.address.function, device.function)
-
-    def _intx(self, node: DeviceNode) -> Line:
-        """What a PCI interrupt pin is wired to: a PIRQ, a fixed interrupt, or nothing."""
-        if node.pirq is not None:
-            pin = self.interrupts.pirq_pin(node.pirq)
-            return pin if self._lpc is None else Fork(self._lpc.pirq(node.pirq), pin)
-        if node.irq is not None:
-            return self.interrupts.irq(node.irq)
-        return Unconnected()
-
-
-class Unconnected:
-    """A line that leads nowhere."""
-
-    __slots__ = ()
-
-    def set(self, level: bool) -> None:
-        """Nobody watches."""
-
-
-def _pace(node: DeviceNode) -> Pace:
-    return BAUD if node.properties.get("pace") == "baud" else HOST
+    def _open_channel(self, id: str) -> SerialPort:
+        port = SerialPort(id, lambda data: self._post(DATA, id, data))
+        self.ports[id] = port
+        self._register(id, {DATA: port.arrive})
+        return port
 
 
 def _build_rank(node: DeviceNode) -> int:

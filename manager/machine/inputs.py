@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from manager.bus.clock import Clock
 
-Kind = Literal["data", "break", "power-button"]
+DATA, BREAK, POWER_BUTTON = "data", "break", "power-button"
+"""Kinds of input that clients know; a device kind may have others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Input:
 
     at: int
     """When the guest gets it: ns of virtual time."""
-    kind: Kind
+    kind: str
     port: str = ""
-    """The serial port's device id; empty for what is not about a port."""
+    """The id of the device that it is for; empty for every device that takes it."""
     data: bytes = b""
 
 
@@ -43,7 +43,7 @@ class Inputs:
         self.on_input: Callable[[Input], None] | None = None
         """Told of every piece as it is stamped: the recorder."""
 
-    def post(self, kind: Kind, port: str = "", data: bytes = b"") -> None:
+    def post(self, kind: str, port: str = "", data: bytes = b"") -> None:
         """Stamp a piece of input and send it on its way."""
         earliest = self._queue[-1].at if self._queue else self._clock.now() + 1
         self.schedule(Input(max(earliest, self._clock.now() + 1), kind, port, data))

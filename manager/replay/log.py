@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from manager.bus.record import Plain
 from manager.errors import HostError, SnapshotCorruptError
-from manager.machine.inputs import Input, Kind
+from manager.machine.inputs import Input
 from manager.snapshot import cbor
 from manager.version import __version__
 
@@ -286,7 +286,7 @@ def _entry(plain: Any) -> Entry:
     kind, *rest = plain
     if kind == _INPUT:
         at, name, port, data = rest
-        return Input(int(at), cast(Kind, str(name)), str(port), bytes(data))
+        return Input(int(at), str(name), str(port), bytes(data))
     if kind == _CHECK:
         return _check(rest)
     if kind == _SAVED:

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from manager.bus.record import Plain
-from manager.machine.inputs import Input, Kind
+from manager.machine.inputs import Input
 from manager.replay import digests
 from manager.snapshot import cbor
 
@@ -95,9 +95,7 @@ def read_machine(path: Path) -> tuple[Graph, list[Input]]:
     from manager.graph.plain import from_plain
 
     plain: Any = cbor.decode(path.read_bytes())
-    inputs = [
-        Input(at, cast(Kind, kind), port, bytes(data)) for at, kind, port, data in plain["inputs"]
-    ]
+    inputs = [Input(at, str(kind), port, bytes(data)) for at, kind, port, data in plain["inputs"]]
     return from_plain(plain["graph"]), inputs
 
 

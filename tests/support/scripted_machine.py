@@ -16,7 +16,9 @@ from manager.bus.clock import Clock, ManualTime
 from manager.bus.memory import Memory
 from manager.bus.record import NEVER, Record, moment, octets
 from manager.cli.main import main
-from manager.graph.nodes import Backend, DeviceNode, Graph, ImageBoot, Ready
+from manager.devices import host
+from manager.devices.uart import IsaUartNode
+from manager.graph.nodes import Graph, ImageBoot, Ready
 from manager.machine.ended import Ended
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.snapshot.image import Image, RamRegion
@@ -157,9 +159,7 @@ class FakeMachine:
 
 
 def make_graph(*ports: str, ready: Ready | None = None, mode: str = "virtual") -> Graph:
-    devices = tuple(
-        DeviceNode(id, "isa-uart", backend=Backend("null")) for id in ports or ("lpc.com1",)
-    )
+    devices = tuple(IsaUartNode(id, backend=host.Null()) for id in ports or ("lpc.com1",))
     boot = ImageBoot(Path("x.bin"), 0x7C00, 0x7C00, 16)
     return Graph("demo", Path("demo.toml"), "qemu64", 1 << 20, mode, 0, boot, devices, ready)
 

@@ -47,15 +47,16 @@ class Seen:
     intr: list[bool] = field(default_factory=list)
 
 
-def board(seen: Seen | None = None) -> Board:
-    """A board with every type of device, at virtual time 1 s; nothing fires by itself."""
+def board(seen: Seen | None = None, graph: Graph | None = None) -> Board:
+    """A board at virtual time 1 s, by default with every type of device, and no run loop."""
     seen = seen or Seen()
-    graph = whole_graph()
+    graph = graph or whole_graph()
     time = ManualTime(1_000_000_000)
     outside = Outside(
         intr=Wire(seen.intr.append),
         nmi=lambda: None,
         set_a20=lambda enabled: None,
+        reset_cpu=lambda: None,
         reset=lambda: None,
         power_off=lambda: None,
         end=lambda status: None,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from manager.boot.acpi import aml, interrupts, resources
 from manager.boot.acpi.interrupts import PciRoute
 from manager.boot.acpi.tables import table
-from manager.graph.board import COM_PORTS, PCI_CONFIG
-from manager.graph.nodes import DeviceNode, Graph, PortRange
+from manager.devices.claims import PortRange
+from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
+from manager.graph.nodes import Graph
 
 REVISION = 2
 """Integers have 64 bits."""
@@ -59,13 +60,12 @@ IN_MADT = ("lapic", "ioapic")
 
 def dsdt(graph: Graph) -> bytes:
     """The differentiated system description table."""
-    bridge = interrupts.find(graph, "lpc")
-    has_pci = interrupts.find(graph, "hostbridge") is not None
+    bridge, host_bridge = graph.bridge(LPC_BUS), graph.bridge(PCI_BUS)
     isa = b"".join(_isa_devices(graph))
     terms = [_cpu()]
-    if has_pci:
+    if host_bridge is not None:
         inside = _lpc(bridge, isa) if bridge is not None else b""
-        terms.append(_pci(graph, inside))
+        terms.append(_pci(graph, host_bridge.ports[0], inside))
     if bridge is None:
         terms.append(isa)
     else:
@@ -92,12 +92,12 @@ def _cpu() -> bytes:
 # -- PCI ------------------------------------------------------------------------------------
 
 
-def _pci(graph: Graph, inside: bytes) -> bytes:
+def _pci(graph: Graph, configuration: PortRange, inside: bytes) -> bytes:
     windows = _crs(
         resources.word_bus_number(0, 0),
-        resources.io(PCI_CONFIG.base, PCI_CONFIG.length),
-        resources.word_io(0, PCI_CONFIG.base - 1),
-        resources.word_io(PCI_CONFIG.end, LAST_PORT),
+        resources.io(configuration.base, configuration.length),
+        resources.word_io(0, configuration.base - 1),
+        resources.word_io(configuration.end, LAST_PORT),
         resources.dword_memory(*MEMORY_HOLE),
     )
     identity = _hid("PNP0A03") + aml.name("_UID", 0) + aml.name("_BBN", 0)
@@ -172,9 +172,7 @@ def _links(bridge: DeviceNode, irqs: list[int]) -> Iterator[bytes]:
         aml.return_("IRQN"),
         serialized=True,
     )
-    for number, letter in enumerate(PIRQS):
-        if f"pirq_{letter.lower()}" not in bridge.properties:
-            continue
+    for number, letter in enumerate(PIRQS[: len(bridge.pirq_routing)]):
         register = f"{LPC}.PIR{letter}"
         yield aml.device(
             f"LNK{letter}",
@@ -194,7 +192,7 @@ def _links(bridge: DeviceNode, irqs: list[int]) -> Iterator[bytes]:
 def _isa_devices(graph: Graph) -> Iterator[bytes]:
     reserved: list[bytes] = []
     for node in graph.devices:
-        if node.type == "isa-uart":
+        if node.com_port is not None and node.address is None:
             yield _com_port(graph, node)
         elif (legacy := LEGACY.get(node.type)) is not None:
             own = [ports for ports in node.ports if ports.base in legacy.bases]
@@ -208,7 +206,8 @@ def _isa_devices(graph: Graph) -> Iterator[bytes]:
 
 
 def _com_port(graph: Graph, node: DeviceNode) -> bytes:
-    number = list(COM_PORTS).index(node.port_name) + 1
+    assert node.com_port is not None
+    number = int(node.com_port.removeprefix("com"))
     assert node.irq is not None
     sharing = [other for other in graph.devices if other.irq == node.irq]
     return aml.device(

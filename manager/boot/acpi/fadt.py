@@ -55,9 +55,7 @@ def fadt(graph: Graph, facs_address: int, dsdt_address: int) -> bytes:
     reset_register = NOWHERE
     if reset is not None:
         flags |= RESET_REG_SUP
-        port = reset.properties["port"]
-        assert isinstance(port, int)
-        reset_register = _register(port, 1, ACCESS_BYTE)
+        reset_register = _register(reset.nested_ports[0].base, 1, ACCESS_BYTE)
 
     body = struct.pack(
         "<IIxBH", facs_address, dsdt_address, UNSPECIFIED_PROFILE, interrupts.sci(graph)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from manager.graph.nodes import DeviceNode, Graph
+from manager.devices.node import LPC_BUS, DeviceNode
+from manager.graph.nodes import Graph
 
 LAPIC_ID, IOAPIC_ID = 0, 1
 TIMER_IRQ, TIMER_GSI = 0, 2
@@ -61,10 +62,8 @@ def pci_routes(graph: Graph) -> list[PciRoute]:
 
 def routed_irqs(graph: Graph) -> list[int]:
     """The ISA interrupts that PIRQs are routed to at power-on, ascending."""
-    bridge = find(graph, "lpc")
-    values = bridge.properties.items() if bridge is not None else ()
-    found = {irq for key, irq in values if key.startswith("pirq_") and isinstance(irq, int)}
-    return sorted(found)
+    bridge = graph.bridge(LPC_BUS)
+    return sorted(set(bridge.pirq_routing)) if bridge is not None else []
 
 
 def level_irqs(graph: Graph) -> list[int]:

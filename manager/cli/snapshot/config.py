@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manager.devices.node import DeviceNode
+from manager.devices.registry import short_name
 from manager.errors import SnapshotCorruptError
-from manager.graph.nodes import DeviceNode, FirmwareBoot, Graph, ImageBoot, KernelBoot
+from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
-
-_DEVICES = {"pci-uart": "uart", "isa-uart": None, "debug-exit": None}
-"""Device types whose name in a machine file is another one, or goes without saying."""
 
 
 def machine_file(opened: Snapshot) -> str:
@@ -80,7 +79,7 @@ def _path(node: DeviceNode) -> str:
 def _device(node: DeviceNode) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     if node.id.startswith("slots."):
-        keys["device"] = _DEVICES.get(node.type, node.type)
+        keys["device"] = short_name(node.type)
     if node.backend is not None:
         options = {"type": node.backend.type, **node.backend.options}
         keys["backend"] = options if node.backend.options else node.backend.type

@@ -14,7 +14,7 @@ from typing import ClassVar
 from manager.bus.clock import SECOND, Clock
 from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, uint
-from manager.devices.device import Device
+from manager.devices.device import Device, Takes
 
 BASE = 0x600
 LENGTH = 12
@@ -89,6 +89,10 @@ class AcpiPm(Device[AcpiPmState]):
     def power_on(self) -> AcpiPmState:
         """Nothing enabled. The timer shows virtual time, so a reset does not turn it back."""
         return AcpiPmState(toggles=self._tick() >> HALF)
+
+    def takes(self) -> Takes:
+        """The power button."""
+        return {"power-button": lambda _: self.press_power_button()}
 
     def press_power_button(self) -> None:
         """Ask the guest to shut down; without effect on one that does not listen."""

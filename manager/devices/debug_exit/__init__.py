@@ -1,2 +1,47 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The debug-exit port."""
+"""A port that ends the machine with a status of the guest's choice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from manager.config.table import Table
+from manager.config.values import IoPort
+from manager.devices.claims import PortRange
+from manager.devices.node import DeviceNode, Place
+
+if TYPE_CHECKING:
+    from manager.devices.device import Device
+    from manager.devices.services import Services
+
+
+class DebugExitTable(Table):
+    """A port that ends the machine when the guest writes to it: exit status (value << 1) | 1."""
+
+    port: IoPort = Field(default=0xF4, description="The I/O port.", examples=[0xF4])
+
+
+class DebugExitNode(DeviceNode):
+    """The port."""
+
+    __slots__ = ()
+
+    TYPE = "debug-exit"
+    SECTION = "lpc"
+    NAMES = {"debug-exit": "A port that ends the machine when the guest writes to it."}
+    TABLE = DebugExitTable
+
+    @classmethod
+    def claim(cls, table: DebugExitTable, place: Place) -> DebugExitNode:
+        """One port."""
+        return cls(*place, ports=(PortRange(table.port, 1),))
+
+    def build(self, board: Services) -> Device[Any]:
+        """The port, with the machine's end in its hand."""
+        from manager.devices.debug_exit.device import DebugExit
+
+        device = DebugExit(board.end)
+        board.claim(self.ports[0], device)
+        return device

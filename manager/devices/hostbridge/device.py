@@ -17,14 +17,9 @@ from manager.bus.pci_function import (
     PciFunction,
     PciHeader,
 )
-from manager.bus.ports import BytePorts
 from manager.bus.record import Record, nested, octets, uint
 from manager.devices.device import Device
 
-CONFIG_PORTS = 0xCF8
-"""Where the configuration mechanism sits in I/O space."""
-CONFIG_PORTS_LENGTH = 8
-RESET_CONTROL = 1  # 0xCF9, in the middle of the address register, for byte accesses only
 CONFIG_DATA = 4  # 0xCFC-0xCFF
 
 ADDRESS_ENABLE = 0x80000000
@@ -53,19 +48,16 @@ class HostBridgeState(Record):
 
 
 class HostBridge(Device[HostBridgeState]):
-    """Configuration mechanism 1 for `PortBus.claim_wide(CONFIG_PORTS, CONFIG_PORTS_LENGTH, ...)`.
+    """Configuration mechanism 1, for the eight ports at 0xCF8.
 
-    `reset_control`, if any, gets byte accesses to port 0xCF9 as its offset 0.
+    Bytes of CONFIG_ADDRESS are not the bridge's: the reset register is at 0xCF9.
     """
 
     STATE = HostBridgeState
 
-    def __init__(
-        self, header: PciHeader, bus: PciBus, reset_control: BytePorts | None = None
-    ) -> None:
+    def __init__(self, header: PciHeader, bus: PciBus) -> None:
         self.function = PciFunction(header, registers=self)
         self._bus = bus
-        self._reset_control = reset_control
         self.load(self.power_on())
 
     def power_on(self) -> HostBridgeState:
@@ -85,8 +77,6 @@ class HostBridge(Device[HostBridgeState]):
                 return self._bus.read(*self._target(offset), size)
         elif offset == 0 and size == 4:
             return state.address
-        elif offset == RESET_CONTROL and size == 1 and self._reset_control is not None:
-            return self._reset_control.read_port(0)
         return (1 << 8 * size) - 1
 
     def write_wide(self, offset: int, size: int, value: int) -> None:
@@ -97,8 +87,6 @@ class HostBridge(Device[HostBridgeState]):
                 self._bus.write(*self._target(offset), size, value)
         elif offset == 0 and size == 4:
             state.address = value & ADDRESS_BITS
-        elif offset == RESET_CONTROL and size == 1 and self._reset_control is not None:
-            self._reset_control.write_port(0, value)
 
     def _target(self, offset: int) -> tuple[int, int, int]:
         """Slot, function and register that the latch and the data port select."""

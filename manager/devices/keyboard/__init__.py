@@ -1,2 +1,37 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The keyboard controller."""
+"""The 8042 keyboard controller of the IBM PC AT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from manager.devices.claims import PortRange
+from manager.devices.node import DeviceNode, Place
+
+if TYPE_CHECKING:
+    from manager.devices.device import Device
+    from manager.devices.services import Services
+
+
+class KeyboardNode(DeviceNode):
+    """The controller."""
+
+    __slots__ = ()
+
+    TYPE = "keyboard"
+    LABEL = "the keyboard controller"
+
+    @classmethod
+    def claim(cls, table: Any, place: Place) -> KeyboardNode:
+        """Data port, command port, IRQ 1."""
+        return cls(*place, ports=(PortRange(0x60, 1), PortRange(0x64, 1)), irq=1)
+
+    def build(self, board: Services) -> Device[Any]:
+        """The controller, which also has a control of A20 and the reset line."""
+        from manager.devices.keyboard.device import Keyboard
+
+        keyboard = Keyboard(board.irq(), board.set_a20, board.reset_cpu)
+        data, command = self.ports
+        board.claim(data, keyboard)
+        board.claim(command, keyboard.command_port)
+        return keyboard

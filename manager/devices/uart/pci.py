@@ -14,7 +14,7 @@ from manager.bus.lines import Line
 from manager.bus.pci_function import PciConfigState, PciFunction, PciHeader
 from manager.bus.ports import PortBus
 from manager.bus.record import Record, nested
-from manager.devices.device import Device
+from manager.devices.device import Device, Takes
 from manager.devices.uart.pace import Pace
 from manager.devices.uart.registers import REGISTERS
 from manager.devices.uart.uart16550 import INSTANT, Uart16550, Uart16550State
@@ -77,9 +77,9 @@ class PciUart(Device[PciUartState]):
         """The channel has something: take as much as there is room for."""
         self.uart.input_ready()
 
-    def receive_break(self) -> None:
-        """The host sends a break."""
-        self.uart.receive_break()
+    def takes(self) -> Takes:
+        """What the uart takes."""
+        return self.uart.takes()
 
     def read_port(self, offset: int) -> int:
         """IN from the port at `offset` in a BAR; past the registers nothing answers."""

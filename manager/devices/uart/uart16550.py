@@ -30,7 +30,7 @@ from manager.bus.channel import Channel
 from manager.bus.clock import Clock, Timer
 from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, flag, moment, octets, uint
-from manager.devices.device import Device
+from manager.devices.device import Device, Takes
 from manager.devices.uart import registers as reg
 from manager.devices.uart.pace import TIMEOUT_CHARACTERS, Pace
 
@@ -149,6 +149,10 @@ class Uart16550(Device[Uart16550State]):
         """The channel has something: take as much as there is room for."""
         if self._pull():
             self.settle()
+
+    def takes(self) -> Takes:
+        """A break."""
+        return {"break": lambda _: self.receive_break()}
 
     def receive_break(self) -> None:
         """The host sends a break: one character 0 with LSR BI, as soon as there is room."""

@@ -20,11 +20,13 @@ from manager.bus.lines import Wire
 from manager.bus.memory import Memory
 from manager.devices.acpi_pm import device as acpi_pm
 from manager.devices.acpi_pm.device import AcpiPm
+from manager.devices.claims import MemoryRange
 from manager.devices.lpc import device as lpc
+from manager.devices.node import DeviceNode
 from manager.devices.reset_control.device import ResetControl
 from manager.devices.rtc import calendar as rtc_calendar
 from manager.graph.build import load_graph
-from manager.graph.nodes import DeviceNode, Graph, MemoryRange
+from manager.graph.nodes import Graph
 
 BOOT = '[boot]\nimage = "a.bin"\nload = 0x8000\nentry = 0x8000\nbits = 32\n'
 HOST = '[slots.0]\ndevice = "hostbridge"\n'
@@ -326,7 +328,7 @@ def test_ports_without_a_device_of_their_own_are_reserved(
 @needs_acpica
 def test_registers_in_memory_are_reserved_too(make: Make, tmp_path: Path) -> None:
     graph = make(MACHINES["bare"])
-    timer = DeviceNode("board.hpet", "hpet", memory=(MemoryRange(0xFED00000, 0x400),))
+    timer = DeviceNode("board.hpet", memory=(MemoryRange(0xFED00000, 0x400),))
     machine = Acpica(replace(graph, devices=(*graph.devices, timer)), tmp_path)
 
     (reserved,) = machine.buffers("\\_SB.SYSR._CRS")

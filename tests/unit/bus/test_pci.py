@@ -20,7 +20,7 @@ from manager.bus.pci_function import (
 )
 from manager.bus.ports import PortBus
 from manager.bus.record import clone
-from manager.graph.nodes import IoBar, PciIdentity
+from manager.devices.claims import IoBar, PciIdentity
 
 IDENTITY = PciIdentity(0x131F, 0x2000, 0x070002, 0x1AF4, 0x1100, 0x05)
 STATUS = 0x06

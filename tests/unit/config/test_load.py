@@ -69,7 +69,7 @@ def test_paths_are_relative_to_the_file_that_names_them(write: Write, tmp_path: 
     assert model.boot.kernel == str(tmp_path / "base/vmlinuz")
     assert model.boot.modules == (f"{tmp_path / 'base/m.img'} a b",)
     assert model.boot.initrd == str(tmp_path / "initrd.img")
-    assert model.lpc.ports()["com1"].backend.model_dump()["listen"] == str(tmp_path / "com1.sock")
+    assert model.lpc["com1"].backend.model_dump()["listen"] == str(tmp_path / "com1.sock")
 
 
 def test_shared_base_is_read_once(write: Write) -> None:
@@ -138,9 +138,9 @@ def test_set_changes_variables_and_keys(write: Write) -> None:
     assert model.boot.cmdline == "console=ttyS1"
     assert (model.name, model.memory.size) == ("other", 32 * MIB)
     assert (backend(loaded, "4"), backend(loaded, "4.1")) == ("pty", "null")
-    assert model.lpc.ports()["com1"].backend.type == "tcp"
-    assert model.lpc.debug_exit is not None
-    assert model.lpc.debug_exit.port == 0xF8
+    assert model.lpc["com1"].backend.type == "tcp"
+    assert "debug-exit" in model.lpc
+    assert model.lpc["debug-exit"].port == 0xF8
     assert model.ready is not None
     assert model.ready.wait_for == "a=b"
 

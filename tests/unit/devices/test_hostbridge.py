@@ -10,8 +10,8 @@ import pytest
 from manager.bus.pci import PciBus
 from manager.bus.pci_function import PciFunction, PciHeader
 from manager.bus.ports import PortBus
-from manager.devices.hostbridge.device import CONFIG_PORTS, CONFIG_PORTS_LENGTH, HostBridge
-from manager.graph.nodes import PciIdentity
+from manager.devices.claims import PciIdentity
+from manager.devices.hostbridge.device import HostBridge
 
 ADDRESS, DATA = 0xCF8, 0xCFC
 HEADER = PciHeader(PciIdentity(0x8086, 0x1237, 0x060000, revision=2))
@@ -40,10 +40,12 @@ class Board:
         self.ports = PortBus()
         self.pci = PciBus()
         self.reset_control = ResetControl()
-        self.bridge = HostBridge(HEADER, self.pci, self.reset_control if reset_control else None)
+        self.bridge = HostBridge(HEADER, self.pci)
         self.pci.attach(0, 0, self.bridge.function)
         self.pci.attach(4, 1, PciFunction(OTHER))
-        self.ports.claim_wide(CONFIG_PORTS, CONFIG_PORTS_LENGTH, self.bridge)
+        if reset_control:
+            self.ports.claim_nested(0xCF9, 1, self.reset_control)
+        self.ports.claim_wide(ADDRESS, 8, self.bridge)
 
     def select(self, slot: int, function: int, offset: int) -> None:
         self.ports.write(ADDRESS, 4, 0x80000000 | slot << 11 | function << 8 | offset & 0xFC)

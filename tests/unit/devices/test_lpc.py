@@ -10,8 +10,8 @@ import pytest
 
 from manager.bus.lines import Line, Wire, WiredOr
 from manager.bus.pci_function import PciHeader
+from manager.devices.claims import PciIdentity
 from manager.devices.lpc.device import PIRQ_REGISTERS, ROUTABLE_IRQS, Lpc
-from manager.graph.nodes import PciIdentity
 
 HEADER = PciHeader(PciIdentity(0x8086, 0x7000, 0x060100))
 ROUTING = (10, 11, 0x80, 0x80, 5, 0x80, 0x80, 10)

@@ -12,9 +12,9 @@ from manager.bus.clock import Clock, ManualTime
 from manager.bus.pci_function import BAR0, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, PciHeader
 from manager.bus.ports import PortBus
 from manager.bus.record import from_plain, to_plain
+from manager.devices.claims import IoBar, PciIdentity
 from manager.devices.uart import registers as reg
 from manager.devices.uart.pci import PciUart, PciUartState
-from manager.graph.nodes import IoBar, PciIdentity
 
 BASE = 0xC000
 HEADER = PciHeader(

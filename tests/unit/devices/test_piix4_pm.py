@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from manager.bus.pci_function import PciHeader
 from manager.bus.record import from_plain, to_plain
+from manager.devices.piix4_pm import IDENTITY
 from manager.devices.piix4_pm.device import Piix4Pm, Piix4PmState
-from manager.graph.firmware import PIIX4_PM
 
 PMBA, DEVACTB, PMREGMISC = 0x40, 0x58, 0x80
 INTERRUPT_LINE = 0x3C
 
 
 def function() -> Piix4Pm:
-    return Piix4Pm(PciHeader(PIIX4_PM), 0x600)
+    return Piix4Pm(PciHeader(IDENTITY), 0x600)
 
 
 def test_ports_are_in_place_and_enabled() -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from manager.bus.memory import layout
 from manager.config.diagnostics import ConfigError
+from manager.devices import host
 from manager.graph.build import load_graph
 from manager.graph.identity import from_plain, identity, identity_hash, to_plain
 from manager.graph.memory_map import is_ram, memory_map, ram
-from manager.graph.nodes import Backend, Debug, Graph
+from manager.graph.nodes import Debug, Graph
 
 TEXT = """
 [boot]
@@ -66,7 +67,7 @@ def test_a_pipe_is_a_backend_with_a_path(make: Make, tmp_path: Path) -> None:
     cable = '{ type = "pipe", path = "link" }'
     graph = make(f"lpc.com1.backend={cable}", f"slots.4.backend={cable}")
     ends = [node.backend for node in graph.serial_ports()]
-    assert ends == [Backend("pipe", {"path": str(tmp_path / "link")})] * 2
+    assert ends == [host.Pipe(tmp_path / "link")] * 2
 
 
 def test_graph_of_an_older_version_gets_defaults(make: Make) -> None:

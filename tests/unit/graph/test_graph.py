@@ -12,20 +12,10 @@ from hypothesis import strategies as st
 
 from manager.config.diagnostics import ConfigError, Diagnostic
 from manager.config.load import load
+from manager.devices.claims import IoBar, MemoryRange, PciAddress, PciIdentity, PortRange
 from manager.graph.build import build, check, load_graph
 from manager.graph.identity import full_hash, identity_hash
-from manager.graph.nodes import (
-    FirmwareBoot,
-    Graph,
-    ImageBoot,
-    IoBar,
-    KernelBoot,
-    MemoryRange,
-    PciAddress,
-    PciIdentity,
-    PortRange,
-    Ready,
-)
+from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot, Ready
 
 BOOT = '[boot]\nimage = "a.bin"\nload = 0x8000\nentry = 0x8004\nbits = 32\n'
 BRIDGES = '[slots.0]\ndevice = "hostbridge"\n[slots.31]\ndevice = "lpc"\n'

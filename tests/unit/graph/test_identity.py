@@ -202,8 +202,11 @@ def spoil(plain: Any, path: tuple[Any, ...], value: Any) -> Any:
         (("devices",), {}, "graph.devices: expected a list"),
         (("devices", 3), 7, r"graph.devices\[3\]: expected named fields"),
         (("devices", 10, "bars", 0, "base"), "x", r"graph.devices\[10\].bars\[0\].base"),
-        (("devices", 10, "properties"), {1: 2}, r"devices\[10\].properties: expected named"),
-        (("devices", 10, "properties"), {"a": 1.5}, r"devices\[10\].properties.a: none of"),
+        (("devices", 10, "properties"), [1], r"devices\[10\].properties: expected named"),
+        (("devices", 10, "properties"), {"a": 1}, r"devices\[10\].properties: field a is unknown"),
+        (("devices", 10, "properties"), {"pace": 1.5}, r"devices\[10\].properties.pace: expected"),
+        (("devices", 10, "type"), "urt", r"devices\[10\].type: there is no device of the kind"),
+        (("devices", 10, "backend"), {"type": "tcp"}, r"devices\[10\].backend: no backend"),
     ],
 )
 def test_wrong_plain_form_is_refused_by_name(

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from manager.cli.main import main
+from manager.devices import host
 from manager.errors import UsageError
 from manager.graph.build import check, load_graph
-from manager.graph.nodes import Backend, FirmwareBoot, Graph
+from manager.graph.nodes import FirmwareBoot, Graph
 from manager.graph.wiring import compare
 from manager.interop.bhyve_config import expand, parse
 from manager.interop.from_bhyve import import_argv, import_config
@@ -42,8 +43,8 @@ def test_command_line_of_today(tmp_path: Path) -> None:
     com1, uart = graph.device("lpc.com1"), graph.device("slots.4")
     assert com1 is not None
     assert uart is not None
-    assert com1.backend == Backend("stdio")
-    assert uart.backend == Backend("pty", {"path": str(tmp_path / "nmdm0B")})
+    assert com1.backend == host.Stdio()
+    assert uart.backend == host.Pty(tmp_path / "nmdm0B")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_old_style_of_capital_s_becomes_legacy_and_warns(tmp_path: Path) -> None
     graph = machine(found, tmp_path)
     uarts = [node for node in graph.devices if node.type == "pci-uart"]
     assert [node.properties["legacy"] for node in uarts] == ["com1", "com2"]
-    assert [node.backend for node in uarts] == [Backend("stdio"), Backend("null")]
+    assert [node.backend for node in uarts] == [host.Stdio(), host.Null()]
     assert lost(found, "pci.0.4.0", "deprecated", "[lpc.com1]")
     diagnostics = check(tmp_path / "imported.toml", require_files=False).diagnostics
     codes = {item.code for item in diagnostics}
@@ -156,7 +157,7 @@ def test_vmrun_command_line(tmp_path: Path) -> None:
     assert (graph.name, graph.memory_size) == ("vm", 1 << 30)
     com1 = graph.device("lpc.com1")
     assert com1 is not None
-    assert com1.backend == Backend("pty", {"path": str(tmp_path / "nmdm7B")})
+    assert com1.backend == host.Pty(tmp_path / "nmdm7B")
     assert lost(found, "pci.0.2.0=virtio-net", "tap0")
     assert lost(found, "pci.0.3.0=virtio-blk", "disk.img")
 
@@ -190,7 +191,7 @@ def test_configuration_file_with_references(tmp_path: Path) -> None:
     assert (graph.name, graph.boot) == ("lab-7", FirmwareBoot(Path("/fw/100%.fd")))
     uart = graph.device("slots.5")
     assert uart is not None
-    assert uart.backend == Backend("tcp", {"listen": "127.0.0.1:4570"})
+    assert uart.backend == host.Tcp(listen="127.0.0.1:4570")
     assert found.lost == ["number=7: there is nothing like it here"]
 
 
@@ -200,7 +201,7 @@ def test_last_setting_wins_and_k_reads_a_file(tmp_path: Path) -> None:
     assert (graph.name, graph.memory_size) == ("x9", 64 << 20)
     uart = graph.device("slots.5")
     assert uart is not None
-    assert uart.backend == Backend("tcp", {"listen": "127.0.0.1:4580"})
+    assert uart.backend == host.Tcp(listen="127.0.0.1:4580")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a device has on the host: the other end of a serial port. The guest cannot see any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The host's side of a serial port. Each kind is a class of its own, below."""
+
+    TYPE: ClassVar[str]
+
+    @property
+    def type(self) -> str:
+        """The kind, as machine files name it."""
+        return self.TYPE
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The keys that a machine file gives with it, as text."""
+        given = ((item.name, getattr(self, item.name)) for item in fields(self))
+        return {name: str(value) for name, value in given if value is not None}
+
+    @property
+    def exclusive(self) -> str:
+        """What only one port at a time can have: a file, an address; empty if there is none."""
+        return self.options.get("path") or self.options.get("listen") or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio(Backend):
+    """The terminal or pipe that vmmgr itself runs on."""
+
+    TYPE = "stdio"
+
+    @property
+    def exclusive(self) -> str:
+        """The terminal."""
+        return "stdio"
+
+
+@dataclass(frozen=True, slots=True)
+class Null(Backend):
+    """Nothing."""
+
+    TYPE = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Pty(Backend):
+    """A new pseudo-terminal; `path` is to be a symbolic link to it."""
+
+    TYPE = "pty"
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File(Backend):
+    """A file that output is appended to."""
+
+    TYPE = "file"
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Tcp(Backend):
+    """A TCP connection; exactly one of the two is given, as HOST:PORT."""
+
+    TYPE = "tcp"
+    listen: str | None = None
+    connect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unix(Backend):
+    """A UNIX stream socket; exactly one of the two is given."""
+
+    TYPE = "unix"
+    listen: Path | None = None
+    connect: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe(Backend):
+    """A null-modem cable to another port; `path` is the socket that stands for it."""
+
+    TYPE = "pipe"
+    path: Path
+
+    @property
+    def exclusive(self) -> str:
+        """Nothing: one machine may have both ends."""
+        return ""
+
+
+BACKENDS: Mapping[str, type[Backend]] = {
+    kind.TYPE: kind for kind in (Stdio, Null, Pty, File, Tcp, Unix, Pipe)
+}
+
+
+def backend(type: str, options: Mapping[str, str]) -> Backend:
+    """The backend of that type. Raises LookupError or TypeError for what there is not."""
+    kind = BACKENDS[type]
+    paths = {item.name for item in fields(kind) if "Path" in str(item.type)}
+    return kind(**{key: Path(item) if key in paths else item for key, item in options.items()})

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A device kind as a declaration: what its table says, what it claims, how it is built.
+
+A kind is a subclass of DeviceNode, and an instance of it is one device of a graph. It is light:
+what executes for a guest is in a module of its own, which `build` imports. docs/devices.md shows
+how to write one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from manager.devices.claims import Claims, PciAddress
+
+if TYPE_CHECKING:
+    from manager.devices.device import Device
+    from manager.devices.services import Services
+
+_FACT = "vmmgr.fact"
+PCI_BUS, LPC_BUS = "PCI bus 0", "LPC bus"
+
+
+class Place(NamedTuple):
+    """Where a table of the machine file, or the board, puts a device."""
+
+    id: str
+    """Its path in the machine file ("slots.4", "lpc.com1"), or "board.pic" and the like."""
+    parent: str | None = None
+    """The id of the bridge whose bus it sits on; None for the board itself."""
+    address: PciAddress | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of the id, such as "com1"."""
+        return self.id.partition(".")[2]
+
+
+def fact(default: Any = MISSING) -> Any:
+    """A field of a kind of its own that the guest can see.
+
+    It is part of the machine's identity. A field that has its default is left out there, so a new
+    one changes no identity hash of old machine files.
+    """
+    return field(default=default, kw_only=True, metadata={_FACT: True})
+
+
+class DeviceNode(Claims):
+    """One device: where it sits, what it claims. Subclasses are device kinds.
+
+    The first three fields are a Place, so that `cls(*place, ports=...)` makes a node.
+    """
+
+    __slots__ = ()
+
+    TYPE: ClassVar[str] = ""
+    """The kind's name in the graph and in snapshots."""
+    SECTION: ClassVar[str] = "board"
+    """Where it may sit: "slots" (PCI), "lpc", or "board", which has no table."""
+    NAMES: ClassVar[Mapping[str, str]] = {}
+    """What machine files call it, if not TYPE, and for [lpc.NAME] what the schema says of each."""
+    LABEL: ClassVar[str] = ""
+    """What messages call a part of the board, such as "the timer"."""
+    BUS: ClassVar[str] = ""
+    """The bus that it is the bridge to: PCI_BUS or LPC_BUS."""
+    TABLE: ClassVar[Any] = None
+    """Its table in the machine file: a manager.config.table.SlotTable for a slot, else a Table."""
+
+    @classmethod
+    def claim(cls, table: Any, place: Place) -> Self:
+        """The node for a checked TABLE (None on the board): all that the device will use."""
+        return cls(*place)
+
+    def known_to_firmware(self) -> Self:
+        """The same device as PC firmware expects it, in a machine that starts with firmware."""
+        return self
+
+    def build(self, board: Services) -> Device[Any]:
+        """The device, wired to its board. All places and numbers come from this node."""
+        raise NotImplementedError(f"{type(self).__name__} has no build()")
+
+    @staticmethod
+    def about(state: Mapping[str, Any]) -> str:
+        """One line on a saved state, for `snapshot show`; empty when there is nothing to add."""
+        return ""
+
+    @property
+    def type(self) -> str:
+        """The kind's name."""
+        return self.TYPE
+
+    @property
+    def port_name(self) -> str:
+        """What users call it when it is a serial port: com1..com4, or the id of a PCI uart."""
+        return self.id.removeprefix("lpc.")
+
+    @property
+    def properties(self) -> dict[str, int | str | bool]:
+        """The facts that are the kind's own, by name; those that have their default left out."""
+        found = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if _FACT in item.metadata and value != item.default:
+                found[item.name] = value
+        if self.multifunction:
+            found["multifunction"] = True
+        return found
+
+    @property
+    def com_port(self) -> str | None:
+        """The COM port (com1..com4) that a guest finds at its ports, if it is one."""
+        return None
+
+    @property
+    def pirq_routing(self) -> tuple[int, ...]:
+        """The ISA interrupts that PIRQ A, B, ... are routed to; empty for what is no router."""
+        return ()
+
+
+def facts_of(kind: type[DeviceNode]) -> frozenset[str]:
+    """The names of a kind's own facts."""
+    own = (item.name for item in fields(kind) if _FACT in item.metadata)
+    return frozenset((*own, "multifunction"))

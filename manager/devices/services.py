@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a board offers a device that is being built on it.
+
+All places and numbers come from the device's node. To ask for what the node does not claim is a
+fault of the kind: a ValueError, before any guest runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from manager.bus.channel import Channel
+from manager.bus.clock import Clock
+from manager.bus.dma import Dma
+from manager.bus.lines import Fork, Line, Unconnected
+from manager.bus.memory import Memory
+from manager.bus.pci import PciBus
+from manager.bus.pci_function import COMMAND_IO, PciFunction, PciHeader
+from manager.bus.ports import BytePorts, PortBus, WidePorts
+from manager.devices.claims import Claims, MemoryRange, PortRange
+
+NO_INTERRUPT = 0xFF
+"""The interrupt line register of a function that has none."""
+
+
+class MemoryDevice(Protocol):
+    """A device with registers in memory; `size` is 1, 2 or 4 bytes."""
+
+    def read_mmio(self, offset: int, size: int) -> int:
+        """Read at `offset` from the start of its range."""
+
+    def write_mmio(self, offset: int, size: int, value: int) -> None:
+        """Write at `offset` from the start of its range."""
+
+
+class SerialChannel(Channel, Protocol):
+    """A channel to the host. Input waits in it until the device takes it."""
+
+    def connect(self, input_ready: Callable[[], None]) -> None:
+        """Tell the device of input through `input_ready`."""
+
+
+class Controllers(Protocol):
+    """The interrupt controllers, wired to each other and to the CPU."""
+
+    @property
+    def pic(self) -> Any: ...  # noqa: D102
+    @property
+    def ioapic(self) -> Any: ...  # noqa: D102
+    @property
+    def lapic(self) -> Any: ...  # noqa: D102
+
+    def irq(self, number: int) -> Line:
+        """A new share of an ISA interrupt line."""
+
+    def pirq_pin(self, index: int) -> Line:
+        """A new share of the I/O APIC pin of a PIRQ (0-7 for A-H)."""
+
+
+@dataclass(slots=True)
+class Backplane:
+    """What the devices of one board have in common."""
+
+    io: PortBus
+    clock: Clock
+    memory: Memory
+    controllers: Controllers
+    written: Callable[[int, int], None]
+    """DMA has written to RAM; takes start and end."""
+    open_channel: Callable[[str], SerialChannel]
+    """The serial port of a device id."""
+    reset_cpu: Callable[[], None]
+    reset: Callable[[], None]
+    power_off: Callable[[], None]
+    end: Callable[[int], None]
+    set_a20: Callable[[bool], None]
+    firmware_items: Callable[[], Mapping[int, bytes | memoryview]]
+    epoch: int
+    memory_size: int
+    has_firmware: bool
+    pci: PciBus = field(default_factory=PciBus)
+    in_memory: list[tuple[MemoryRange, MemoryDevice]] = field(default_factory=list)
+    """Devices with registers in memory, for the engine to map."""
+    join_pirq: Callable[[int], Line] | None = None
+    """The inputs of the PIRQ router, once there is one."""
+    a20_controls: dict[str, bool] = field(default_factory=dict)
+    """Which device has the A20 gate open."""
+
+
+class Services:
+    """Handed to DeviceNode.build, for that one node."""
+
+    __slots__ = ("_backplane", "_node")
+
+    def __init__(self, node: Claims, backplane: Backplane) -> None:
+        self._node = node
+        self._backplane = backplane
+
+    # -- places that the node claims --------------------------------------------------------
+
+    def claim(self, ports: PortRange, device: BytePorts | WidePorts) -> None:
+        """Give one of the node's ranges to `device`; one that has read_wide sees widths."""
+        self._check(ports, self._node.ports)
+        if isinstance(device, WidePorts):
+            self._backplane.io.claim_wide(ports.base, ports.length, device)
+        else:
+            self._backplane.io.claim(ports.base, ports.length, device)
+
+    def claim_nested(self, ports: PortRange, device: BytePorts) -> None:
+        """Give `device` byte accesses to ports within a range that another device has."""
+        self._check(ports, self._node.nested_ports)
+        self._backplane.io.claim_nested(ports.base, ports.length, device)
+
+    def map(self, place: MemoryRange, device: MemoryDevice) -> None:
+        """Give one of the node's memory ranges to `device`."""
+        self._check(place, self._node.memory)
+        self._backplane.in_memory.append((place, device))
+
+    def _check(self, wanted: PortRange | MemoryRange, claimed: tuple[object, ...]) -> None:
+        if wanted not in claimed:
+            raise ValueError(f"{self._node.id} does not claim {wanted}")
+
+    # -- interrupts -------------------------------------------------------------------------
+
+    def irq(self) -> Line:
+        """A share of the node's ISA interrupt."""
+        if self._node.irq is None:
+            raise ValueError(f"{self._node.id} does not claim an interrupt")
+        return self.isa_line(self._node.irq)
+
+    def intx(self) -> Line:
+        """What the node's PCI interrupt pin is wired to: a PIRQ, a fixed interrupt, or nothing."""
+        node, backplane = self._node, self._backplane
+        if node.pirq is not None:
+            pin = backplane.controllers.pirq_pin(node.pirq)
+            join = backplane.join_pirq
+            return pin if join is None else Fork(join(node.pirq), pin)
+        return self.irq() if node.irq is not None else Unconnected()
+
+    def isa_line(self, irq: int) -> Line:
+        """A share of any ISA interrupt, for a device that routes the interrupts of others."""
+        return self._backplane.controllers.irq(irq)
+
+    def route_pirqs(self, join: Callable[[int], Line]) -> None:
+        """From now on pins are wired to PIRQs by `join(index)`, 0-7 for A-H."""
+        self._backplane.join_pirq = join
+
+    @property
+    def controllers(self) -> Controllers:
+        """The interrupt controllers."""
+        return self._backplane.controllers
+
+    # -- PCI --------------------------------------------------------------------------------
+
+    def header(self) -> PciHeader:
+        """The node's configuration header, programmed as firmware would if none is to run."""
+        node = self._node
+        if node.pci is None:
+            raise ValueError(f"{node.id} is no PCI function")
+        if self._backplane.has_firmware:
+            unassigned = tuple(replace(bar, base=0) for bar in node.bars)
+            return PciHeader(node.pci, bars=unassigned, interrupt_pin=node.pin)
+        return PciHeader(
+            node.pci,
+            bars=node.bars,
+            interrupt_pin=node.pin,
+            interrupt_line=node.irq if node.irq is not None else NO_INTERRUPT,
+            command=COMMAND_IO if node.bars else 0,
+        )
+
+    def attach(self, function: PciFunction) -> None:
+        """Put a function at the node's address."""
+        address = self._node.address
+        if address is None:
+            raise ValueError(f"{self._node.id} has no place on the PCI bus")
+        self._backplane.pci.attach(address.slot, address.function, function)
+
+    @property
+    def pci_bus(self) -> PciBus:
+        """PCI bus 0."""
+        return self._backplane.pci
+
+    @property
+    def io(self) -> PortBus:
+        """The I/O ports, for functions whose I/O BARs move."""
+        return self._backplane.io
+
+    # -- time, memory, the host -------------------------------------------------------------
+
+    @property
+    def clock(self) -> Clock:
+        """Virtual time and timers."""
+        return self._backplane.clock
+
+    def dma(self) -> Dma:
+        """The device's own way to RAM."""
+        return Dma(self._backplane.memory, self._backplane.written)
+
+    def channel(self) -> SerialChannel:
+        """The device's serial port."""
+        return self._backplane.open_channel(self._node.id)
+
+    # -- the machine ------------------------------------------------------------------------
+
+    @property
+    def reset_cpu(self) -> Callable[[], None]:
+        """Resets the CPU alone: nothing behind the present access is executed."""
+        return self._backplane.reset_cpu
+
+    @property
+    def reset(self) -> Callable[[], None]:
+        """Resets the whole machine, in the same way."""
+        return self._backplane.reset
+
+    @property
+    def power_off(self) -> Callable[[], None]:
+        """Ends the machine: its power goes."""
+        return self._backplane.power_off
+
+    @property
+    def end(self) -> Callable[[int], None]:
+        """Ends the machine with an exit status."""
+        return self._backplane.end
+
+    def set_a20(self, enabled: bool) -> None:
+        """The device's part in the A20 gate, which is open while any device has it so."""
+        controls = self._backplane.a20_controls
+        controls[self._node.id] = enabled
+        self._backplane.set_a20(any(controls.values()))
+
+    @property
+    def epoch(self) -> int:
+        """The calendar's time at virtual time 0: seconds since 1970-01-01T00:00:00Z."""
+        return self._backplane.epoch
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes of RAM."""
+        return self._backplane.memory_size
+
+    @property
+    def has_firmware(self) -> bool:
+        """Whether firmware runs. If not, devices power on as it would have left them."""
+        return self._backplane.has_firmware
+
+    @property
+    def firmware_items(self) -> Callable[[], Mapping[int, bytes | memoryview]]:
+        """What the fw_cfg device tells firmware, by key."""
+        return self._backplane.firmware_items

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What devices have claimed on their buses is what the graph says: no more, and no less."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.whole_board import EVERYTHING, board
+
+from manager.devices.claims import PortRange
+from manager.devices.node import DeviceNode
+from manager.graph.build import load_graph
+from manager.graph.nodes import FirmwareBoot, Graph
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = sorted(
+    path for folder in ("machines", "examples") for path in (ROOT / folder).rglob("*.toml")
+)
+NO_FUNCTION = 0xFFFFFFFF
+
+
+def ports_of(node: DeviceNode, graph: Graph) -> set[int]:
+    """The ports that a device has before the guest starts; BARs wait for firmware, if there is."""
+    ranges = [*node.ports, *node.nested_ports]
+    if not isinstance(graph.boot, FirmwareBoot):
+        ranges += [PortRange(bar.base, bar.length) for bar in node.bars]
+    return {port for ports in ranges for port in range(ports.base, ports.end)}
+
+
+def check(graph: Graph) -> None:
+    built = board(graph=graph)
+
+    expected = set().union(*(ports_of(node, graph) for node in graph.devices))
+    assert sorted(map(hex, built.io.claimed() ^ expected)) == []
+    mapped = sorted((place.base, place.length) for place, _ in built.in_memory)
+    fixed = [place for node in graph.devices for place in node.memory]
+    assert mapped == sorted((place.base, place.length) for place in fixed)
+    functions = {node.address: node.pci for node in graph.devices if node.address is not None}
+    found = {
+        (slot, number): value
+        for slot in range(32)
+        for number in range(8)
+        if (value := built.pci.read(slot, number, 0, 4)) != NO_FUNCTION
+    }
+    assert found == {
+        (at.slot, at.function): pci.device << 16 | pci.vendor
+        for at, pci in functions.items()
+        if pci is not None
+    }
+    assert built.devices.keys() == {node.id for node in graph.devices}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_machine_claims_what_its_graph_says(path: Path) -> None:
+    check(load_graph(path))
+
+
+@pytest.mark.parametrize("boot", ['firmware = "bios.bin"', 'kernel = "bios.bin"'])
+def test_every_kind_of_device_claims_what_the_graph_says(tmp_path: Path, boot: str) -> None:
+    path = tmp_path / "machine.toml"
+    path.write_text(EVERYTHING.replace('firmware = "bios.bin"', boot))
+
+    check(load_graph(path))
