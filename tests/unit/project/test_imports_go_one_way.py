@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "devices": {"bus"},
     "config": {"devices", "errors"},
     "graph": {"config", "devices", "errors", "bus"},  # bus: for the name of plain values only
-    "kinds": {"devices", "config", "bus"},
+    "kinds": {"devices", "config", "bus", "storage", "errors", "version"},
     "storage": {"errors"},
     "backends": {"errors", "devices"},
     "cpu": {"bus", "errors"},
