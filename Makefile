@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# make hello   boot our own small guest; Ctrl-] leaves it running
+# make hello   boot our own small guest; Ctrl-] leaves it running. Without a terminal, a short session
 # make quick   style, and the unit tests without guests: under a minute
 # make test    everything that must hold: style, types, licences, tests
 # make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md and .svg
@@ -13,7 +13,6 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # Python sources are used where they are; only these make a new installation necessary.
 NATIVE := $(wildcard manager/cpu/unicorn/native/*.c manager/cpu/unicorn/native/*.h manager/snapshot/*.c)
@@ -24,7 +23,8 @@ DEV_READY := $(VENV)/.ready-to-develop
 .PHONY: hello quick test style types licences unit bench docs guest clean
 
 hello: $(RUN_READY)
-	@$(BIN)/vmmgr up machines/hello.toml
+	@if [ -t 0 ]; then $(BIN)/vmmgr up machines/hello.toml; \
+	else PATH="$(abspath $(BIN)):$$PATH" examples/hello.sh; fi
 
 quick: style
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not guest' tests/unit
@@ -57,16 +57,22 @@ clean:
 	rm -rf $(VENV) build vmmgr.egg-info manager/cpu/unicorn/_native*.so manager/snapshot/_pages*.so
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vmmgr needs Python 3.11 or later")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vmmgr needs Python 3.11 or later")'
+	@$(PYTHON) -m venv $(VENV)
+
+# pip's words are shown only when it fails.
+define install
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --editable $(1) \
+		>$(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log >&2; exit 1; }
+endef
 
 # Order-only: venv's python is a link whose date says nothing.
 $(RUN_READY): $(BUILD_INPUTS) | $(BIN)/python
 	@echo "preparing $(VENV), this once"
-	$(PIP) --editable .
+	$(call install,.)
 	@touch $@
 
 $(DEV_READY): $(BUILD_INPUTS) | $(BIN)/python
 	@echo "preparing $(VENV) with the tools for development, this once"
-	$(PIP) --editable '.[dev]'
+	$(call install,'.[dev]')
 	@touch $@ $(RUN_READY)
