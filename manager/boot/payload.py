@@ -16,6 +16,14 @@ from manager.boot.errors import BootImageError
 
 LIMIT = 1 << 30
 """No kernel is larger; a file that says so is broken."""
+ALWAYS = 64 << 20
+MOST_SHRUNK = 32
+"""Nor is any compressed to less than a 32nd, once it is larger than ALWAYS."""
+LZMA_MEMORY = 512 << 20
+ZSTD_WINDOW = 128 << 20
+"""What `xz -9e` and `zstd -22 --ultra`, which kernels are built with, need at most."""
+ZSTD_STEP = 256
+"""Bytes fed at a time, which make 8 MiB at most."""
 LZ4_LEGACY_MAGIC = b"\x02\x21\x4c\x18"
 LZ4_BLOCK = 8 << 20
 """Every block but the last holds this much (lz4, doc/lz4_Frame_format.md, legacy frame)."""
@@ -26,55 +34,68 @@ def decompress(payload: bytes) -> bytes | None:
 
     Raises BootImageError when the data is damaged.
     """
+    limit = min(LIMIT, ALWAYS + MOST_SHRUNK * len(payload))
     try:
         if payload.startswith(b"\x1f\x8b"):
             gzip = zlib.decompressobj(wbits=31)
-            return _whole(gzip.decompress(payload, LIMIT), gzip.eof)
+            return _whole(gzip.decompress(payload, limit), gzip.eof, limit)
         if payload.startswith((b"\xfd7zXZ\x00", b"\x5d\x00\x00")):
-            xz = lzma.LZMADecompressor()
-            return _whole(xz.decompress(payload, LIMIT), xz.eof)
+            xz = lzma.LZMADecompressor(memlimit=LZMA_MEMORY)
+            return _whole(xz.decompress(payload, limit), xz.eof, limit)
         if payload.startswith(b"BZh"):
             bzip2 = bz2.BZ2Decompressor()
-            return _whole(bzip2.decompress(payload, LIMIT), bzip2.eof)
+            return _whole(bzip2.decompress(payload, limit), bzip2.eof, limit)
         if payload.startswith(b"\x28\xb5\x2f\xfd"):
-            return _zstd(payload)
+            return _zstd(payload, limit)
         if payload.startswith(LZ4_LEGACY_MAGIC):
-            return _lz4(payload[:-4])
+            return _lz4(payload[:-4], limit)
     except (zlib.error, lzma.LZMAError, OSError, EOFError, struct.error) as error:
         raise BootImageError(f"the compressed kernel is damaged: {error}") from error
     return None
 
 
-def _whole(data: bytes, ended: bool) -> bytes:
-    if len(data) >= LIMIT:
-        raise BootImageError("the compressed kernel is too large")
+def _whole(data: bytes, ended: bool, limit: int) -> bytes:
+    _check_size(len(data), limit)
     if not ended:
         raise BootImageError("the compressed kernel is damaged: it is cut short")
     return data
 
 
-def _zstd(payload: bytes) -> bytes:
+def _check_size(size: int, limit: int) -> None:
+    if size >= limit:
+        raise BootImageError(f"the compressed kernel unpacks to more than {limit >> 20} MiB")
+
+
+def _zstd(payload: bytes, limit: int) -> bytes:
     import zstandard
 
+    stream = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
+    blocks, total = [], 0
     try:
-        stream = zstandard.ZstdDecompressor().decompressobj()
-        return _whole(stream.decompress(payload), stream.eof)
+        for at in range(0, len(payload), ZSTD_STEP):
+            blocks.append(stream.decompress(payload[at : at + ZSTD_STEP]))
+            total += len(blocks[-1])
+            if stream.eof:
+                break
+            _check_size(total, limit)
+        return _whole(b"".join(blocks), stream.eof, limit)
     except zstandard.ZstdError as error:
         raise BootImageError(f"the compressed kernel is damaged: {error}") from error
 
 
-def _lz4(payload: bytes) -> bytes:
+def _lz4(payload: bytes, limit: int) -> bytes:
     import lz4.block
 
-    blocks, at = [], len(LZ4_LEGACY_MAGIC)
+    blocks, at, total = [], len(LZ4_LEGACY_MAGIC), 0
     while at < len(payload):
         (length,) = struct.unpack_from("<I", payload, at)
         at += 4
         try:
-            blocks.append(
-                lz4.block.decompress(payload[at : at + length], uncompressed_size=LZ4_BLOCK)
-            )
+            block = lz4.block.decompress(payload[at : at + length], uncompressed_size=LZ4_BLOCK)
         except lz4.block.LZ4BlockError as error:
             raise BootImageError(f"the compressed kernel is damaged: {error}") from error
+        blocks.append(block)
         at += length
-    return b"".join(blocks)
+        total += len(block)
+        _check_size(total, limit)
+    return _whole(b"".join(blocks), ended=True, limit=limit)

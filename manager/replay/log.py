@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from manager.bus.record import Plain
+from manager import files
+from manager.bus.record import NEVER, Plain
 from manager.errors import HostError, SnapshotCorruptError
 from manager.machine.inputs import Input
 from manager.snapshot import cbor
@@ -27,8 +29,12 @@ VERSION = 1
 LIMIT = 64 << 20
 """Bytes after which a log takes nothing more."""
 MOST_FRAME = 32 << 20
+_GROWTH = 16
+"""By which the entries of a log may be larger than their bytes in it."""
 _FRAME = struct.Struct("<II")
 _INPUT, _CHECK, _SAVED, _END = range(4)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +189,14 @@ class Writer:
 def read(path: Path) -> Log:
     """Read a log. Raises SnapshotCorruptError; a torn end is no error."""
     try:
-        data = path.read_bytes()
+        data = files.read(path, LIMIT + MOST_FRAME)
     except OSError as error:
         raise SnapshotCorruptError(f"{path}: cannot be read: {error.strerror}") from None
     if not data.startswith(MARK):
         raise SnapshotCorruptError(f"{path}: is not an input log")
-    values: list[Any] = []
+    header: Header | None = None
+    entries: list[Entry] = []
+    budget = cbor.Budget(cbor.BUDGET + _GROWTH * len(data))
     at = len(MARK)
     torn = False
     while at < len(data):
@@ -204,17 +212,21 @@ def read(path: Path) -> Log:
             torn = True
             break
         try:
-            values.append(cbor.decode(body))
+            value = cbor.decode(body, budget)
+            if header is None:
+                header = _header(value)
+            else:
+                entries.append(_entry(value))
         except cbor.CborError as error:
             raise SnapshotCorruptError(f"{path}: at byte {start:#x}: {error}") from None
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise SnapshotCorruptError(
+                f"{path}: at byte {start:#x}: cannot be understood: {error}"
+            ) from None
         at = start + length
-    if not values:
+    if header is None:
         raise SnapshotCorruptError(f"{path}: has no header")
-    try:
-        log = Log(path, _header(values[0]), [_entry(value) for value in values[1:]], torn)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise SnapshotCorruptError(f"{path}: cannot be understood: {error}") from None
-    return log
+    return Log(path, header, entries, torn)
 
 
 def _frame(value: Plain) -> bytes:
@@ -240,19 +252,19 @@ def _header_plain(header: Header) -> Plain:
 
 def _header(plain: Any) -> Header:
     if plain["format"] != VERSION:
-        raise ValueError(f"format {plain['format']}; this vmmgr reads {VERSION}")
+        raise ValueError(f"format {plain['format']!r}; this vmmgr reads {VERSION}")
     start, branch = plain["start"], plain["branch"]
     return Header(
-        machine=plain["machine"],
-        identity_hash=plain["identity_hash"],
-        full_hash=plain["full_hash"],
+        machine=_is(str, plain["machine"]),
+        identity_hash=_is(str, plain["identity_hash"]),
+        full_hash=_is(str, plain["full_hash"]),
         config=plain["config"],
-        images=plain["images"],
-        start=Start(start["snapshot"], start["path"], start["at"]),
-        records=plain["records"],
-        branch_of=branch["of"],
-        branch_at=branch["at"],
-        writer=plain["writer"],
+        images={path: _is(str, digest) for path, digest in plain["images"].items()},
+        start=Start(_is(str, start["snapshot"]), _is(str, start["path"]), _moment(start["at"])),
+        records=[_is(str, record) for record in plain["records"]],
+        branch_of=_is(str, branch["of"]),
+        branch_at=_moment(branch["at"]),
+        writer=_is(str, plain["writer"]),
     )
 
 
@@ -277,20 +289,37 @@ def _check_plain(check: Check) -> list[Plain]:
 
 def _check(parts: Sequence[Any]) -> Check:
     at, ports, states = parts
-    if ports is None:
-        return Check(int(at), None, states)
-    return Check(int(at), {id: Heard(*heard) for id, heard in ports.items()}, states)
+    known = None if ports is None else {id: _heard(*heard) for id, heard in ports.items()}
+    return Check(_moment(at), known, _is(bytes, states))
+
+
+def _heard(count: Any, digest: Any) -> Heard:
+    return Heard(_is(int, count), _is(bytes, digest))
 
 
 def _entry(plain: Any) -> Entry:
     kind, *rest = plain
     if kind == _INPUT:
         at, name, port, data = rest
-        return Input(int(at), str(name), str(port), bytes(data))
+        return Input(_moment(at), _is(str, name), sys.intern(_is(str, port)), _is(bytes, data))
     if kind == _CHECK:
         return _check(rest)
     if kind == _SAVED:
-        return Saved(*rest)
+        at, snapshot, tag = rest
+        return Saved(_moment(at), _is(str, snapshot), _is(str, tag))
     if kind == _END:
-        return End(_check(rest[:3]), *rest[3:])
-    raise ValueError(f"entry of kind {kind}")
+        return End(_check(rest[:3]), *(_is(str, text) for text in rest[3:]))
+    raise ValueError(f"entry of kind {kind!r}")
+
+
+def _is(kind: type[T], value: Any) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{kind.__name__} expected, found {type(value).__name__}")
+    return value
+
+
+def _moment(value: Any) -> int:
+    """A virtual time."""
+    if not 0 <= _is(int, value) < NEVER:
+        raise ValueError(f"{value} is no virtual time")
+    return int(value)

@@ -28,6 +28,8 @@ MODES: tuple[Mode, ...] = ("full", "incremental", "tracked")
 """How RAM is saved: whole; what differs from the snapshot that was restored; what was written
 since another snapshot in the middle of the leg."""
 SHORTEST_SLICE = 20_000
+_ANY = 1 << 40
+"""Bytes for decoding what this process's parent wrote: as many as it takes."""
 LONGEST_SLICE = 5_000_000
 
 
@@ -94,7 +96,7 @@ def read_machine(path: Path) -> tuple[Graph, list[Input]]:
     """What `write_machine` wrote."""
     from manager.graph.plain import from_plain
 
-    plain: Any = cbor.decode(path.read_bytes())
+    plain: Any = cbor.decode(path.read_bytes(), cbor.Budget(_ANY))
     inputs = [Input(at, str(kind), port, bytes(data)) for at, kind, port, data in plain["inputs"]]
     return from_plain(plain["graph"]), inputs
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from manager import files
 from manager.errors import HostError, SnapshotCorruptError
 from manager.snapshot import native, ram, runs
 from manager.snapshot.faults import corrupt, host_failures
@@ -28,9 +29,13 @@ BLOCK = 512
 _END = bytes(2 * BLOCK)
 _WINDOW = 1 << 20
 _LEVEL = 3
-_MAX_WINDOW = 1 << 27
+_MAX_WINDOW = 8 << 20
+"""What RFC 8878 asks every decoder to have; `export` takes 2 MiB of it."""
+_LEAST_STATE = 8 << 20
+_MOST_SHRUNK = 64
+"""`snapshot.vmms`, which is hashes for the most part, is not compressed to less than a 64th."""
 MAX_RAM = 1 << 40
-"""What RAM objects may add up to when the snapshot does not say how much memory it has."""
+"""What RAM objects may add up to, whatever memory the snapshot says that it has."""
 ANOTHER = "ask for the file again: it was damaged on its way, or made by something else"
 
 
@@ -99,11 +104,12 @@ def unpack(file: Path, directory: Path, advance: ram.Advance = ram.unwatched) ->
     import zstandard
 
     try:
-        with file.open("rb") as stream, building(directory) as temp:
+        with os.fdopen(files.open_regular(file), "rb") as stream, building(directory) as temp:
             decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
             options = {"read_across_frames": False, "closefd": False}
             with decompressor.stream_reader(stream, **options) as reader:
-                _Unpacking(file, reader, advance).into(temp)
+                size = os.fstat(stream.fileno()).st_size
+                _Unpacking(file, size, reader, advance).into(temp)
             if stream.read(1):
                 raise corrupt(file, "something follows the snapshot", help=ANOTHER)
     except zstandard.ZstdError as error:
@@ -114,17 +120,18 @@ def unpack(file: Path, directory: Path, advance: ram.Advance = ram.unwatched) ->
 
 class _Unpacking:
     def __init__(
-        self, file: Path, reader: zstandard.ZstdDecompressionReader, advance: ram.Advance
+        self, file: Path, size: int, reader: zstandard.ZstdDecompressionReader, advance: ram.Advance
     ) -> None:
         self._advance = advance
         self._file = file
+        self._most_state = min(MAX_FILE, max(_LEAST_STATE, size * _MOST_SHRUNK))
         self._reader: IO[bytes] = reader
         self._at = 0
 
     def into(self, temp: Path) -> None:
         length = self._member(FILE_NAME, None)
-        if length > MAX_FILE:
-            raise self._fault(f"{FILE_NAME} is larger than {MAX_FILE} bytes")
+        if length > self._most_state:
+            raise self._fault(f"{FILE_NAME} is larger than {self._most_state} bytes")
         data = self._take(length)
         self._pad(length)
         snapshot = decode(temp, data)
@@ -146,7 +153,7 @@ class _Unpacking:
         identity = snapshot.manifest.identity
         memory = identity.get("memory") if isinstance(identity, dict) else None
         size = memory.get("size") if isinstance(memory, dict) else None
-        limit = size if isinstance(size, int) else MAX_RAM
+        limit = min(size, MAX_RAM) if isinstance(size, int) else MAX_RAM
         total = snapshot.ram_size
         if total > limit:
             raise self._fault(f"{total} bytes of RAM in a machine of {limit}")
@@ -184,15 +191,14 @@ class _Unpacking:
             os.close(fd)
 
     def _take(self, length: int) -> bytes:
-        parts, left = [], length
-        while left and (part := self._reader.read(min(left, _WINDOW))):
-            parts.append(part)
-            left -= len(part)
-        if left:
+        taken = self._reader.read(length)  # of which there may be less to begin with
+        while len(taken) < length and (more := self._reader.read(length - len(taken))):
+            taken += more
+        if len(taken) < length:
             raise self._fault("the file ends too early")
         self._at += length
         self._advance(length)
-        return b"".join(parts)
+        return taken
 
     def _pad(self, length: int) -> None:
         if any(self._take(-length % BLOCK)):

@@ -4,7 +4,8 @@
 Integers, byte strings, text, arrays, maps with text keys, false, true and null; nothing else. One
 value has exactly one encoding, and the decoder refuses every other one: duplicate or unsorted keys,
 lengths not in their shortest form, indefinite lengths, tags other than the unsigned bignum,
-floats, trailing bytes. Hostile input can cost neither memory nor stack beyond its own size.
+floats, trailing bytes. What hostile input can cost is its own size in memory and a budget, and a
+limited stack.
 
 Written out here rather than taken from a library because those accept most of the above, and
 because loading one would cost every `resume` more than all of this module's work.
@@ -18,6 +19,8 @@ MAX_DEPTH = 32
 """How deeply arrays and maps may nest."""
 MAX_INT_BYTES = 64
 """The widest integer: 512 bits, a vector register."""
+BUDGET = 64 << 20
+"""Bytes that decoded values may take beyond the bytes that they were decoded from."""
 
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
@@ -25,6 +28,13 @@ _BIGNUM_TAG = 0xC2
 _KEYS: dict[bytes, str] = {}
 """Encoded keys met before: a snapshot has few, many times."""
 _MOST_KEYS = 4096
+_ITEM, _ENTRY, _CHARACTER = 64, 192, 4
+"""Bytes of an item in an array, an entry of a map, a character of text, at most and about.
+
+An empty array takes a byte here and 64 as an object: 30 million of them would take 2 GB.
+"""
+_SHORT = 64
+"""Characters of text that an item's share covers."""
 _FOLLOWED_BY = {24: 1, 25: 2, 26: 4, 27: 8}
 """Low five bits of the first byte -> how many bytes of argument follow."""
 
@@ -36,6 +46,21 @@ class CborError(ValueError):
         super().__init__(f"{fault} at byte {offset:#x}")
         self.fault = fault
         self.offset = offset
+
+
+class Budget:
+    """What is left of the memory for decoding: one for all the values of a file."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, size: int = BUDGET) -> None:
+        self.left = size
+
+    def spend(self, size: int, offset: int) -> None:
+        """Take that many bytes; raises CborError when there are not so many."""
+        self.left -= size
+        if self.left < 0:
+            raise CborError("there are more values than anything real has", offset)
 
 
 def encode(value: Plain) -> bytes:
@@ -101,10 +126,13 @@ def _integer(value: int) -> bytes:
     return bytes((_BIGNUM_TAG,)) + _head(_BYTES, size) + value.to_bytes(size, "big")
 
 
-def decode(data: bytes) -> Plain:
-    """The value that `data` encodes; raises CborError unless `encode` would give `data` back."""
+def decode(data: bytes, budget: Budget | None = None) -> Plain:
+    """The value that `data` encodes; raises CborError unless `encode` would give `data` back.
+
+    Also for more values than `budget` has memory for.
+    """
     try:
-        value, end = _take(data, 0, MAX_DEPTH)
+        value, end = _take(data, 0, MAX_DEPTH, budget or Budget())
     except IndexError:
         raise CborError("the data ends inside a value", len(data)) from None
     if end != len(data):
@@ -112,13 +140,13 @@ def decode(data: bytes) -> Plain:
     return value
 
 
-def _take(data: bytes, start: int, depth: int) -> tuple[Plain, int]:
+def _take(data: bytes, start: int, depth: int, budget: Budget) -> tuple[Plain, int]:
     first = data[start]
     if first < 24:
         return first, start + 1
     major = first >> 5
     if major >= _TAG:
-        return _take_special(data, start, first)
+        return _take_special(data, start, first, budget)
     argument = first & 0x1F
     at = start + 1
     if argument >= 24:
@@ -131,6 +159,8 @@ def _take(data: bytes, start: int, depth: int) -> tuple[Plain, int]:
     if argument > len(data) - at:
         raise CborError(f"a length of {argument} exceeds the {len(data) - at} bytes left", start)
     if major == _TEXT:
+        if argument > _SHORT:
+            budget.spend(argument * _CHARACTER, start)
         try:
             return str(data[at : at + argument], "utf-8"), at + argument
         except UnicodeDecodeError as error:
@@ -140,10 +170,12 @@ def _take(data: bytes, start: int, depth: int) -> tuple[Plain, int]:
     if depth == 0:
         raise CborError(f"values nest deeper than {MAX_DEPTH}", start)
     if major == _MAP:
-        return _take_map(data, at, argument, depth - 1)
+        budget.spend(argument * _ENTRY, start)
+        return _take_map(data, at, argument, depth - 1, budget)
+    budget.spend(argument * _ITEM, start)
     items: list[Plain] = []
     for _ in range(argument):
-        item, at = _take(data, at, depth - 1)
+        item, at = _take(data, at, depth - 1, budget)
         items.append(item)
     return items, at
 
@@ -161,7 +193,7 @@ def _take_argument(data: bytes, start: int) -> tuple[int, int]:
     return argument, end
 
 
-def _take_map(data: bytes, at: int, count: int, depth: int) -> tuple[Plain, int]:
+def _take_map(data: bytes, at: int, count: int, depth: int, budget: Budget) -> tuple[Plain, int]:
     entries: dict[str, Plain] = {}
     previous = b""
     for _ in range(count):
@@ -169,9 +201,9 @@ def _take_map(data: bytes, at: int, count: int, depth: int) -> tuple[Plain, int]
         if 0x60 <= (first := data[at]) < 0x60 + 24 and at + first - 0x5F <= len(data):
             at += first - 0x5F
             encoded = data[start:at]
-            key = _KEYS.get(encoded) or _take(data, start, 0)[0]
+            key = _KEYS.get(encoded) or _take(data, start, 0, budget)[0]
         else:
-            key, at = _take(data, at, 0)
+            key, at = _take(data, at, 0, budget)
             encoded = data[start:at]
         if not isinstance(key, str):
             raise CborError("a key is not text", start)
@@ -181,11 +213,11 @@ def _take_map(data: bytes, at: int, count: int, depth: int) -> tuple[Plain, int]
             fault = "is there twice" if encoded == previous else "is out of order"
             raise CborError(f"key {key!r} {fault}", start)
         previous = encoded
-        entries[key], at = _take(data, at, depth)
+        entries[key], at = _take(data, at, depth, budget)
     return entries, at
 
 
-def _take_special(data: bytes, start: int, first: int) -> tuple[Plain, int]:
+def _take_special(data: bytes, start: int, first: int, budget: Budget) -> tuple[Plain, int]:
     if first in (_FALSE, _TRUE):
         return first == _TRUE, start + 1
     if first == _NULL:
@@ -194,7 +226,7 @@ def _take_special(data: bytes, start: int, first: int) -> tuple[Plain, int]:
         raise CborError(f"byte {first:#04x} begins no value of this format", start)
     if data[start + 1] >> 5 != _BYTES:
         raise CborError("a big number is not a byte string", start)
-    digits, end = _take(data, start + 1, 0)
+    digits, end = _take(data, start + 1, 0, budget)
     assert isinstance(digits, bytes)
     if not 8 < len(digits) <= MAX_INT_BYTES or digits[0] == 0:
         raise CborError("a big number has the wrong length", start)

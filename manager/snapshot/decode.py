@@ -45,7 +45,8 @@ class State:
 def decode_state(file: Path, data: bytes) -> State:
     """Decode the content of `file`. Raises SnapshotCorruptError."""
     head = _preamble(file, data)
-    manifest = _manifest(file, head, data)
+    budget = cbor.Budget()
+    manifest = _manifest(file, head, data, budget)
     states: dict[str, DeviceState] = {}
     unknown: list[ChunkEntry] = []
     schemas = cbor.encode({})
@@ -55,7 +56,7 @@ def decode_state(file: Path, data: bytes) -> State:
             id = RENAMED.get(entry.instance, entry.instance)
             if id in states:
                 raise _chunk_fault(file, head, entry, f"device {id} is there twice")
-            states[id] = _device_state(file, head, entry, payload)
+            states[id] = _device_state(file, head, entry, payload, budget)
         elif entry.kind == SCHEMA and entry.version == 1 and entry.codec == "none":
             schemas = payload
         elif entry.mandatory:
@@ -90,14 +91,14 @@ def _preamble(file: Path, data: bytes) -> preamble.Preamble:
     return head
 
 
-def _manifest(file: Path, head: preamble.Preamble, data: bytes) -> Manifest:
+def _manifest(file: Path, head: preamble.Preamble, data: bytes, budget: cbor.Budget) -> Manifest:
     at = head.manifest_offset
     encoded = data[at:]
     if (got := blake3(encoded).digest()) != head.manifest_hash:
         fault = f"manifest: expected hash {head.manifest_hash.hex()}, got {got.hex()}"
         raise corrupt(file, fault, offset=at, writer=head.writer)
     try:
-        manifest = parse(cbor.decode(encoded), newer_minor=head.minor > preamble.MINOR)
+        manifest = parse(cbor.decode(encoded, budget), newer_minor=head.minor > preamble.MINOR)
     except cbor.CborError as error:
         fault = f"manifest: {error.fault}"
         raise corrupt(file, fault, offset=at + error.offset, writer=head.writer) from None
@@ -123,13 +124,17 @@ def _payload(file: Path, head: preamble.Preamble, entry: ChunkEntry, data: bytes
 
 
 def _device_state(
-    file: Path, head: preamble.Preamble, entry: ChunkEntry, payload: bytes
+    file: Path,
+    head: preamble.Preamble,
+    entry: ChunkEntry,
+    payload: bytes,
+    budget: cbor.Budget,
 ) -> DeviceState:
     if entry.codec != "none" or entry.raw != entry.stored:
         fault = f"codec {entry.codec!r}, {entry.stored} bytes for {entry.raw}: cannot be decoded"
         raise _chunk_fault(file, head, entry, fault)
     try:
-        fields = cbor.decode(payload)
+        fields = cbor.decode(payload, budget)
     except cbor.CborError as error:
         at = entry.offset + error.offset
         raise corrupt(file, error.fault, offset=at, chunk=entry.id, writer=head.writer) from None

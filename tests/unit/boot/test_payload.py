@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bzimage import FORMS, packed
+from support.cost import cost
 
 from manager.boot import payload
 from manager.boot.errors import BootImageError
@@ -56,3 +58,18 @@ def test_no_damage_escapes_as_another_error(form: str, data: st.DataObject) -> N
     end = data.draw(st.integers(0, len(broken)))
     with contextlib.suppress(BootImageError):
         payload.decompress(bytes(broken[:end]))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_small_payload_does_not_unpack_to_gigabytes(form: str, tmp_path: Path) -> None:
+    bomb = packed(bytes(300 << 20), form)
+    (tmp_path / "bomb").write_bytes(bomb)
+
+    spent = cost(
+        tmp_path / "bomb",
+        "payload.decompress(path.read_bytes())",
+        imports="import lz4.block, zstandard; from manager.boot import payload",
+    )
+
+    assert spent.memory < 3 * (payload.ALWAYS + payload.MOST_SHRUNK * len(bomb))
+    assert "unpacks to more than" in spent.said

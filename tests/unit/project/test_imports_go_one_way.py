@@ -48,7 +48,7 @@ The folders in it are `kinds`: no room names one but `machine`, which wires the 
 controllers.
 """
 
-ANYWHERE = {"text"}
+ANYWHERE = {"files", "text"}
 """What imports nothing and may be imported by all."""
 
 

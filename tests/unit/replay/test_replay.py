@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
+from support.cost import MIB, cost
 
+from manager.bus.record import Plain
 from manager.devices.pit.device import Pit
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.graph.nodes import Graph
@@ -16,6 +21,7 @@ from manager.machine.machine import Machine
 from manager.replay import digests, recordings
 from manager.replay.log import Check, Start, read
 from manager.replay.replay import Divergence, Replay, machine_at_start
+from manager.snapshot import cbor
 from manager.snapshot.read import open_snapshot
 from manager.snapshot.write import write_snapshot
 
@@ -237,3 +243,49 @@ def test_ram_is_compared_at_the_end(recorded: Recorded, monkeypatch: pytest.Monk
 
     assert divergence is not None
     assert divergence.states == ("RAM",)
+
+
+HOSTILE_ENTRIES: dict[str, Plain] = {
+    "a time before power-on": [0, -1, "data", "lpc.com1", b"x"],
+    "a time that never comes": [0, 1 << 63, "data", "lpc.com1", b"x"],
+    "a time as text": [0, "1", "data", "lpc.com1", b"x"],
+    "a kind that is no text": [0, 1, 0, "lpc.com1", b"x"],
+    "numbers for data": [0, 1, "data", "lpc.com1", [1, 2]],
+    "a check without states": [1, 1, {}, None],
+    "a check of a port that counts text": [1, 1, {"lpc.com1": ["x", b""]}, b""],
+    "a snapshot that is a list": [2, 1, [[]] * 10, "tag"],
+    "an end that is a list": [3, 1, None, b"", [[]]],
+    "a nothing": [],
+    "a map": {},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_ENTRIES)
+def test_log_with_an_entry_that_makes_no_sense_is_refused(kind: str, recorded: Recorded) -> None:
+    recorded.recorder.detach()
+    body = cbor.encode(HOSTILE_ENTRIES[kind])
+    path = recorded.recorder.log.path
+    path.write_bytes(path.read_bytes() + struct.pack("<II", len(body), zlib.crc32(body)) + body)
+
+    with pytest.raises(SnapshotCorruptError, match="cannot be understood"):
+        read(path)
+
+
+def test_log_of_empty_frames_costs_a_multiple_of_its_size(recorded: Recorded) -> None:
+    recorded.recorder.detach()
+    path = recorded.recorder.log.path
+    body = b"\x81" * 20 + b"\x9a\x00\x02\x00\x00" + b"\x80" * 0x20000
+    frame = struct.pack("<II", len(body), zlib.crc32(body)) + body
+    path.write_bytes(path.read_bytes() + frame * 100)
+
+    spent = cost(path, "log.read(path)", imports="from manager.replay import log")
+
+    assert spent.memory < 200 * MIB
+    assert spent.said.startswith("SnapshotCorruptError")
+
+
+def test_a_fifo_in_the_place_of_a_log_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "000001.vmlog")
+
+    with pytest.raises(SnapshotCorruptError, match="is a FIFO"):
+        recordings.story(tmp_path)
