@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[3] / "manager"
 
 MAY_IMPORT = {
     "errors": set(),
+    "files": set(),
     "text": set(),
     "version": set(),
     "bus": {"errors"},
