@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manager.bus.record import Record, flag, integer, ints, nested, octets, uint
+from manager.bus.record import Plain, Record, flag, integer, ints, nested, octets, uint
 
 
 @dataclass(slots=True)
@@ -60,6 +60,22 @@ class Msrs(Record):
     tsc_aux: int = uint(64, "IA32_TSC_AUX")
     pat: int = uint(64, "IA32_PAT", 0x0007040600070406)
     misc_enable: int = uint(64, "IA32_MISC_ENABLE", 1)
+    mtrr_default: int = uint(64, "IA32_MTRR_DEF_TYPE")
+    mtrr_fixed: list[int] = ints(11, 64, "IA32_MTRR_FIX64K, FIX16K and FIX4K, in order of address")
+    mtrr_base: list[int] = ints(8, 64, "IA32_MTRR_PHYSBASE0-7")
+    mtrr_mask: list[int] = ints(8, 64, "IA32_MTRR_PHYSMASK0-7")
+
+
+def _with_mtrrs(old: dict[str, Plain]) -> dict[str, Plain]:
+    msr = old["msr"]
+    assert isinstance(msr, dict)
+    none: dict[str, Plain] = {
+        "mtrr_default": 0,
+        "mtrr_fixed": [0] * 11,
+        "mtrr_base": [0] * 8,
+        "mtrr_mask": [0] * 8,
+    }
+    return {**old, "msr": {**msr, **none}}
 
 
 @dataclass(slots=True)
@@ -67,6 +83,8 @@ class CpuState(Record):
     """One x86-64 processor."""
 
     TYPE: ClassVar[str] = "cpu.x86"
+    VERSION: ClassVar[int] = 2
+    UPGRADES = {1: _with_mtrrs}
 
     gpr: list[int] = ints(16, 64, "RAX RCX RDX RBX RSP RBP RSI RDI R8-R15")
     rip: int = uint(64, "offset of the next instruction in CS", 0xFFF0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from manager.boot import firmware, firmware_tables, loader, warm
+from manager.boot import firmware, firmware_tables, loader, mtrr, warm
 from manager.bus.clock import Clock
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory, RamRegion
@@ -278,7 +278,9 @@ class Machine:
             self.cpu.write_state(CpuState.at_reset())
             return
         tables = firmware_tables.place(self.graph, self.memory)
-        self.cpu.write_state(loader.load(self.graph.boot, self.memory, tables.rsdp))
+        cpu = loader.load(self.graph.boot, self.memory, tables.rsdp)
+        mtrr.program(cpu.msr)
+        self.cpu.write_state(cpu)
 
     def _deadline_moved(self) -> None:
         self.engine.limit(self.clock.next_deadline())

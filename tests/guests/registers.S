@@ -44,9 +44,47 @@ main:
 1:      caught  13, 0, 2b, "GP by RDMSR of none there is"
         msr_refuses 0x12345, 0, 0, "GP by WRMSR to none there is"
         mov     ecx, 0xfe
+        rdmsr
+        mov     ebx, eax
+        check   ebx, 0x508, "MTRRCAP: eight variable ranges, fixed ranges, write-combining"
+        msr_refuses 0xfe, 0x508, 0, "GP by writing to MTRRCAP"
+        mov     ecx, 0x2ff
+        rdmsr
+        mov     ebx, eax
+        check   ebx, 0xc06, "MTRRs as firmware leaves them: enabled, write-back by default"
+        .irp    number, 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f
+        msr_keeps \number, 0x06050401, 0x00060606, "a fixed MTRR"
+        .endr
+        .irp    number, 0, 1, 2, 3, 4, 5, 6, 7
+        msr_keeps 0x200+2*\number, 0x12345006, 0xff, "an MTRR's base"
+        msr_keeps 0x201+2*\number, 0xfffff800, 0xff, "an MTRR's mask"
+        .endr
+        msr_keeps 0x2ff, 0x806, 0, "the default memory type"
+        msr_refuses 0x2ff, 0x802, 0, "GP by a default type that is none"
+        msr_refuses 0x2ff, 0x1806, 0, "GP by a reserved bit of the default type"
+        msr_refuses 0x250, 0x02060606, 0, "GP by a type that is none in a fixed MTRR"
+        msr_refuses 0x26f, 0, 0x07000000, "GP by another in the last of them"
+        msr_refuses 0x200, 0x12345003, 0, "GP by a type that is none in an MTRR's base"
+        msr_refuses 0x200, 0x12345106, 0, "GP by a reserved bit of an MTRR's base"
+        msr_refuses 0x20e, 0, 0x100, "GP by an MTRR's base beyond the physical addresses"
+        msr_refuses 0x201, 0x400, 0, "GP by a reserved bit of an MTRR's mask"
+        msr_refuses 0x20f, 0x800, 0x100, "GP by an MTRR's mask beyond the physical addresses"
+        mov     ecx, 0x210
         try     1f
 2:      rdmsr
-1:      caught  13, 0, 2b, "GP by MTRRCAP: CPUID has no MTRR"
+1:      caught  13, 0, 2b, "GP by a ninth variable MTRR"
+        .irp    number, 0x17, 0x2a, 0x2c, 0x8b, 0xc1, 0xcd, 0x119, 0x179, 0x186, 0x1d9, 0x1db
+        mov     ecx, \number
+        rdmsr
+        mov     ebx, eax
+        check   ebx, 0, "an MSR of Intel's that kernels read and nothing depends on"
+        .endr
+        .irp    number, 0xc0010004, 0xc0010010, 0xc0010015, 0xc001001a, 0xc001001d, 0xc0010058
+        mov     ecx, \number
+        rdmsr
+        mov     ebx, eax
+        check   ebx, 0, "one of AMD's"
+        .endr
         mov     ecx, 0x800
         try     1f
 2:      rdmsr
@@ -163,7 +201,7 @@ main:
         check   ebx, \wanted, "\words"
         .endm
         feature 1, edx, 1<<9, 1<<9, "CPUID: has an APIC"
-        feature 1, edx, 1<<12, 0, "CPUID: no MTRR"
+        feature 1, edx, 1<<12, 1<<12, "CPUID: MTRRs"
         feature 1, edx, 1<<14, 0, "CPUID: no machine check architecture"
         feature 1, ecx, 1<<21, 0, "CPUID: no x2APIC"
         feature 1, ecx, 1<<30, 0, "CPUID: no RDRAND"

@@ -49,6 +49,8 @@ def test_run_in_a_pipe_ends_with_the_last_pattern(vmmgr: Vmmgr) -> None:
     result = vmmgr("run", LINUX, "--until", "# $", "--send", r"echo $((6*7))\n", "--until", "^42")
 
     assert re.search(r"^42\r?$", result.stdout, re.MULTILINE)
+    assert "x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT" in result.stdout
+    assert "MTRR" not in result.stdout  # Linux takes those that firmware left off for broken
 
 
 def test_suspended_shell_goes_on_with_half_a_line_and_a_loop(vmmgr: Vmmgr) -> None:

@@ -87,6 +87,7 @@ class UnicornCpu:
         fpu = self._cpu.peek(at.ENV_FPREGS, 8 * 16)
         xmm = self._cpu.peek(at.ENV_XMM, 16 * XMM_STRIDE)
         tags = self._cpu.peek(at.ENV_FPTAGS, 8)
+        variable = list(struct.unpack("<16Q", self._cpu.peek(at.ENV_MTRR_VARIABLE, 128)))
         return CpuState(
             gpr=list(struct.unpack("<16Q", self._cpu.peek(at.ENV_REGS, 128))),
             rip=self._get(at.ENV_EIP, 8),
@@ -123,6 +124,9 @@ class UnicornCpu:
             xmm=bytearray(b"".join(xmm[n : n + 16] for n in range(0, len(xmm), XMM_STRIDE))),
             msr=Msrs(
                 sysenter_cs=self._get(at.ENV_SYSENTER_CS, 4),
+                mtrr_fixed=list(struct.unpack("<11Q", self._cpu.peek(at.ENV_MTRR_FIXED, 88))),
+                mtrr_base=variable[::2],
+                mtrr_mask=variable[1::2],
                 **{name: self._get(offset, 8) for name, offset in self._msr_offsets()},
             ),
             a20=self._gate.open,
@@ -169,6 +173,9 @@ class UnicornCpu:
         self._set(at.ENV_SYSENTER_CS, 4, state.msr.sysenter_cs)
         for name, offset in self._msr_offsets():
             self._set(offset, 8, getattr(state.msr, name))
+        poke(at.ENV_MTRR_FIXED, struct.pack("<11Q", *state.msr.mtrr_fixed))
+        pairs = zip(state.msr.mtrr_base, state.msr.mtrr_mask, strict=True)
+        poke(at.ENV_MTRR_VARIABLE, b"".join(struct.pack("<QQ", *pair) for pair in pairs))
         self._set(at.ENV_SMBASE, 4, 0x30000)
         self._set(at.ENV_HFLAGS, 4, HFLAG_SHADOW if state.shadow else 0)
         flags2 = self._get(at.ENV_HFLAGS2, 4)
@@ -192,6 +199,7 @@ class UnicornCpu:
             ("tsc_aux", at.ENV_TSC_AUX),
             ("pat", at.ENV_PAT),
             ("misc_enable", at.ENV_MISC_ENABLE),
+            ("mtrr_default", at.ENV_MTRR_DEFAULT),
         )
 
     def _get(self, offset: int, size: int) -> int:

@@ -29,6 +29,10 @@ def moved(guest: Guest) -> Guest:
 def test_every_field_comes_back() -> None:
     state = Guest(LOOP).cpu.read_state()
     state.msr.misc_enable = 0x850089
+    state.msr.mtrr_default = 0xC06
+    state.msr.mtrr_fixed = [0x0606060606060606 + n for n in range(11)]
+    state.msr.mtrr_base = [n << 20 | 6 for n in range(8)]
+    state.msr.mtrr_mask = [n << 20 | 0x800 for n in range(8)]
     state.fpu.instruction, state.fpu.instruction_cs = 0x123456789, 0x10
     state.fpu.operand, state.fpu.operand_ds = 0x987654321, 0x18
     state.fpu.top, state.fpu.empty, state.fpu.status = 3, 0xA5, 0x41

@@ -6,7 +6,7 @@
 void correct_features(struct engine *e)
 {
     uint64_t *features = &FIELD(uint64_t, e->env, ENV_FEATURES);
-    features[FEAT_1_EDX] &= ~(uint64_t)(1 << 7 | 1 << 12 | 1 << 14); /* MCE MTRR MCA */
+    features[FEAT_1_EDX] &= ~(uint64_t)(1 << 7 | 1 << 14); /* MCE MCA */
     features[FEAT_1_EDX] |= 1 << 9;                                  /* APIC */
     features[FEAT_1_ECX] &= ~(uint64_t)(1u << 3 | 1u << 21 | 1u << 30); /* MONITOR x2APIC RDRAND */
     features[FEAT_1_ECX] |= 1u << 24;                                   /* TSC-deadline timer */

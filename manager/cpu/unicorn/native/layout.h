@@ -62,6 +62,9 @@ enum {
     ENV_DR = 0x1518,
     ENV_OLD_EXCEPTION = 0x1578,
     ENV_FEATURES = 0x1600, /* CPUID feature words of 8 bytes */
+    ENV_MTRR_FIXED = 0x18b0, /* 11 of them: 64K, two 16K, eight 4K */
+    ENV_MTRR_DEFAULT = 0x1908,
+    ENV_MTRR_VARIABLE = 0x1910, /* 8 pairs of base and mask */
     ENV_UC = 0x1b58,
     ENV_SIZE = 0x1b60, /* as far as we look */
 };

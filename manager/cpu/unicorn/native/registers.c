@@ -9,6 +9,14 @@
 
 enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_PAT = 0x277, MSR_EFER = 0xc0000080 };
 enum {
+    MSR_MTRR_CAP = 0xfe,
+    MSR_MTRR_VARIABLE = 0x200, /* base and mask in turn */
+    MSR_MTRR_VARIABLE_LAST = 0x20f,
+    MSR_MTRR_FIXED = 0x250,
+    MSR_MTRR_FIXED_LAST = 0x26f,
+    MSR_MTRR_DEFAULT = 0x2ff,
+};
+enum {
     MSR_SYSENTER_ESP = 0x175,
     MSR_SYSENTER_EIP = 0x176,
     MSR_LSTAR = 0xc0000082,
@@ -21,8 +29,13 @@ enum {
 
 /* ---- model-specific registers ---- */
 
-/* Who answers for a register. What is in no range does not exist. */
-enum keeper { NOBODY, ZERO, UNICORN, PLATFORM };
+/*
+ * Who answers for a register. What is in no range does not exist. ZERO reads as zero and takes
+ * every value: registers that kernels touch without a handler for #GP on the processors that the
+ * models are of (Intel SDM vol. 4, AMD's BIOS and kernel developer's guides), and that do nothing
+ * here.
+ */
+enum keeper { NOBODY, ZERO, UNICORN, MTRRS, PLATFORM };
 
 static const struct msr_range {
     uint32_t first, last;
@@ -30,36 +43,58 @@ static const struct msr_range {
 } msr_ranges[] = {
     {0x0000001b, 0x0000001b, PLATFORM}, /* APIC_BASE */
     {0x00000017, 0x00000017, ZERO},     /* PLATFORM_ID */
+    {0x0000002a, 0x0000002a, ZERO},     /* EBL_CR_POWERON */
+    {0x0000002c, 0x0000002c, ZERO},     /* EBC_FREQUENCY_ID */
     {0x0000008b, 0x0000008b, ZERO},     /* microcode revision */
+    {0x000000c1, 0x000000c2, ZERO},     /* P6 performance counters */
+    {0x000000cd, 0x000000cd, ZERO},     /* FSB_FREQ */
+    {0x000000fe, 0x000000fe, MTRRS},    /* MTRRCAP */
+    {0x00000119, 0x00000119, ZERO},     /* BBL_CR_CTL */
+    {0x0000011e, 0x0000011e, ZERO},     /* BBL_CR_CTL3 */
     {0x00000174, 0x00000176, UNICORN},  /* SYSENTER */
     {0x00000179, 0x00000179, ZERO},     /* MCG_CAP: no banks */
+    {0x0000017a, 0x0000017a, ZERO},     /* MCG_STATUS */
+    {0x00000186, 0x00000187, ZERO},     /* P6 event selection */
     {0x00000198, 0x00000198, UNICORN},  /* PERF_STATUS */
     {0x000001a0, 0x000001a0, UNICORN},  /* MISC_ENABLE */
+    {0x000001d9, 0x000001d9, ZERO},     /* DEBUGCTL */
+    {0x000001db, 0x000001de, ZERO},     /* last branch, last interrupt */
+    {0x00000200, 0x0000020f, MTRRS},    /* of variable ranges */
+    {0x00000250, 0x00000250, MTRRS},    /* of 64 KiB */
+    {0x00000258, 0x00000259, MTRRS},    /* of 16 KiB */
+    {0x00000268, 0x0000026f, MTRRS},    /* of 4 KiB */
     {0x00000277, 0x00000277, UNICORN},  /* PAT */
+    {0x000002ff, 0x000002ff, MTRRS},    /* default type */
     {0x000006e0, 0x000006e0, PLATFORM}, /* TSC_DEADLINE */
     {0xc0000080, 0xc0000084, UNICORN},  /* EFER STAR LSTAR CSTAR FMASK */
     {0xc0000100, 0xc0000103, UNICORN},  /* FS, GS and kernel GS base, TSC_AUX */
     {0xc0010000, 0xc0010007, ZERO},     /* K7 performance counters */
     {0xc0010010, 0xc0010010, ZERO},     /* SYSCFG */
-    {0xc0010015, 0xc0010015, ZERO},     /* HWCR */
+    {0xc0010015, 0xc001001a, ZERO},     /* HWCR, IORRs, TOP_MEM */
+    {0xc001001d, 0xc001001d, ZERO},     /* TOP_MEM2 */
     {0xc001001f, 0xc001001f, ZERO},     /* NB_CFG */
     {0xc0010055, 0xc0010055, ZERO},     /* interrupt pending */
-    {0xc0010112, 0xc0010113, ZERO},     /* TSEG */
+    {0xc0010058, 0xc0010058, ZERO},     /* MMIO configuration base */
+    {0xc0010111, 0xc0010113, ZERO},     /* SMM base, TSEG */
     {0xc0010140, 0xc0010141, ZERO},     /* OSVW */
     {0xc0011020, 0xc001102f, ZERO},     /* core configuration */
 };
 
-static enum keeper keeper_of(uint32_t number)
-{
-    for (size_t i = 0; i < sizeof(msr_ranges) / sizeof(*msr_ranges); i++)
-        if (number - msr_ranges[i].first <= msr_ranges[i].last - msr_ranges[i].first)
-            return msr_ranges[i].keeper;
-    return NOBODY;
-}
-
 static uint32_t features(void *env, int word)
 {
     return (uint32_t)FIELD(uint64_t, env, ENV_FEATURES + 8 * word);
+}
+
+static enum keeper keeper_of(void *env, uint32_t number)
+{
+    enum { MTRR = 1 << 12 };
+    enum keeper keeper = NOBODY;
+    for (size_t i = 0; i < sizeof(msr_ranges) / sizeof(*msr_ranges); i++)
+        if (number - msr_ranges[i].first <= msr_ranges[i].last - msr_ranges[i].first)
+            keeper = msr_ranges[i].keeper;
+    if (keeper == MTRRS)
+        return features(env, FEAT_1_EDX) & MTRR ? UNICORN : NOBODY;
+    return keeper;
 }
 
 static bool canonical(uint64_t address)
@@ -73,6 +108,31 @@ static bool valid_pat(uint64_t value)
 {
     for (; value != 0; value >>= 8)
         if ((value & 0xff) > 7 || (value & 0xff) == 2 || (value & 0xff) == 3)
+            return false;
+    return true;
+}
+
+/* UC WC WT WP WB */
+static bool valid_mtrr_type(uint64_t type)
+{
+    return type < 7 && type != 2 && type != 3;
+}
+
+static bool valid_mtrr(uint32_t number, uint64_t value)
+{
+    enum { BASE_RESERVED = 0xf00, MASK_RESERVED = 0x7ff, DEFAULT_FLAGS = 0xc00 };
+    if (number == MSR_MTRR_CAP)
+        return false;
+    if (number == MSR_MTRR_DEFAULT)
+        return !(value & ~0xffull & ~(uint64_t)DEFAULT_FLAGS) && valid_mtrr_type(value & 0xff);
+    if (number <= MSR_MTRR_VARIABLE_LAST) {
+        if (value >> PHYSICAL_BITS)
+            return false;
+        return number & 1 ? !(value & MASK_RESERVED)
+                          : !(value & BASE_RESERVED) && valid_mtrr_type(value & 0xff);
+    }
+    for (int shift = 0; shift < 64; shift += 8)
+        if (!valid_mtrr_type(value >> shift & 0xff))
             return false;
     return true;
 }
@@ -92,6 +152,10 @@ static bool valid_efer(void *env, uint64_t value)
 static bool valid_msr(void *env, uint32_t number, uint64_t value)
 {
     enum { APIC_BASE_FLAGS = 0x900 }; /* BSP, global enable; no x2APIC */
+    if (number == MSR_MTRR_CAP || number == MSR_MTRR_DEFAULT ||
+        (number >= MSR_MTRR_VARIABLE && number <= MSR_MTRR_VARIABLE_LAST) ||
+        (number >= MSR_MTRR_FIXED && number <= MSR_MTRR_FIXED_LAST))
+        return valid_mtrr(number, value);
     switch (number) {
     case MSR_APIC_BASE:
         return !(value & ~(((1ull << PHYSICAL_BITS) - 0x1000) | APIC_BASE_FLAGS));
@@ -125,7 +189,7 @@ static void tell(uint32_t number, uint64_t value, bool written, bool refused)
 EXPORT void helper_rdmsr_x86_64(void *env)
 {
     uint32_t number = (uint32_t)*reg(env, R_RCX);
-    enum keeper keeper = keeper_of(number);
+    enum keeper keeper = keeper_of(env, number);
     uint64_t value = 0;
     if (keeper == UNICORN) {
         unicorn.rdmsr(env);
@@ -147,7 +211,7 @@ EXPORT void helper_wrmsr_x86_64(void *env)
 {
     uint32_t number = (uint32_t)*reg(env, R_RCX);
     uint64_t value = (uint32_t)*reg(env, R_RAX) | *reg(env, R_RDX) << 32;
-    enum keeper keeper = keeper_of(number);
+    enum keeper keeper = keeper_of(env, number);
     /* The TSC cannot be set: it is virtual time. */
     bool refused = !valid_msr(env, number, value) || (keeper == NOBODY && number != MSR_TSC);
     tell(number, value, true, refused);

@@ -82,6 +82,26 @@ BY_MSR(sysenter_eip, 0x176, 8)
 BY_MSR(misc_enable, 0x1a0, 8)
 BY_MSR(pat, 0x277, 8)
 
+BY_MSR(mtrr_default, 0x2ff, 8)
+
+static bool mtrr_fixed(struct engine *e, int at)
+{
+    static const uint32_t numbers[11] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+                                         0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+    for (int n = 0; n < 11; n++)
+        if (!msr_by_api(e, numbers[n], at + 8 * n, 8))
+            return false;
+    return true;
+}
+
+static bool mtrr_variable(struct engine *e, int at)
+{
+    for (int n = 0; n < 16; n++)
+        if (!msr_by_api(e, 0x200 + n, at + 8 * n, 8))
+            return false;
+    return true;
+}
+
 static bool regs(struct engine *e, int at)
 {
     static const int ids[16] = {35, 38, 40, 37, 44, 36, 43, 39, /* RAX RCX RDX RBX RSP RBP RSI RDI */
@@ -378,6 +398,8 @@ const struct field selfcheck_fields[] = {
     FIELD_ROW(ENV_LSTAR, lstar), FIELD_ROW(ENV_CSTAR, cstar), FIELD_ROW(ENV_FMASK, fmask),
     FIELD_ROW(ENV_KERNELGSBASE, kernelgsbase), FIELD_ROW(ENV_TSC_AUX, tsc_aux),
     FIELD_ROW(ENV_XCR0, xcr0), FIELD_ROW(ENV_MISC_ENABLE, misc_enable), FIELD_ROW(ENV_PAT, pat),
+    FIELD_ROW(ENV_MTRR_FIXED, mtrr_fixed), FIELD_ROW(ENV_MTRR_DEFAULT, mtrr_default),
+    FIELD_ROW(ENV_MTRR_VARIABLE, mtrr_variable),
     FIELD_ROW(ENV_SMBASE, smbase), FIELD_ROW(ENV_DR, dr), FIELD_ROW(ENV_FEATURES, features),
     FIELD_ROW(CS_STOPPED, stopped), FIELD_ROW(CS_INTERRUPT_REQUEST, interrupt_request),
     /* by guest instructions, last: they leave the engine changed */
