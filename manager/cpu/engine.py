@@ -96,6 +96,9 @@ class Cpu(Protocol):
     def can_interrupt(self) -> bool:
         """An interrupt is waiting and the CPU would take it."""
 
+    waiting: bool
+    """After INIT, for a start-up message: it does nothing, and NMIs wait."""
+
     @property
     def halted(self) -> bool:
         """In HLT."""
@@ -126,6 +129,16 @@ class Engine(Protocol):
     @property
     def cpus(self) -> Sequence[Cpu]:
         """Its CPUs; the first is the one that boots."""
+
+    @property
+    def current(self) -> int:
+        """The number of the CPU whose turn it is: they run one after the other."""
+
+    def idle(self) -> bool:
+        """No CPU has anything to do until an interrupt comes."""
+
+    def yield_turn(self) -> None:
+        """From a callback: at the next block another CPU has its turn, if one waits."""
 
     def now(self) -> int:
         """The present virtual time, ns."""
@@ -208,10 +221,11 @@ class Debugging(Protocol):
     def debug(self, breakpoints: Collection[int], watchpoints: Collection[Watchpoint]) -> None:
         """Stop before the instructions at these linear addresses, and after these accesses."""
 
-    def debug_from_here(self, step: bool) -> None:
-        """The next run ignores a breakpoint at its first instruction; `step`: it is the only one.
+    def debug_from_here(self, step: bool, cpu: int | None = None) -> None:
+        """The next run ignores a breakpoint at its first instruction.
 
-        A step may take several runs, as deadlines come first.
+        With `step` it stops behind the next instruction of `cpu`, by default of the one whose turn
+        it is. A step may take several runs, as deadlines come first.
         """
 
     def undebugged(self) -> AbstractContextManager[None]:
@@ -242,6 +256,10 @@ class Exact(Protocol):
     time: tuple[int, int]
     """Ticks of a quarter of a nanosecond since power-on, and how many of them were spent on other
     things than code: what a snapshot has to keep."""
+
+    turn: tuple[int, int]
+    """The number of the CPU whose turn it is, and the tick at which the turn ends; 2^64 - 1 while
+    no other CPU waits. What a snapshot of several CPUs has to keep."""
 
 
 class PcEngine(Engine, Debugging, Exact, Protocol):

@@ -64,6 +64,15 @@ class UnicornCpu:
         return self._cpu.halted
 
     @property
+    def waiting(self) -> bool:
+        """After INIT, for a start-up message."""
+        return self._cpu.waiting
+
+    @waiting.setter
+    def waiting(self, waiting: bool) -> None:
+        self._cpu.waiting = waiting
+
+    @property
     def interrupts_enabled(self) -> bool:
         """RFLAGS.IF."""
         return bool(self._get(self._layout.ENV_EFLAGS, 8) & RFLAGS_IF)

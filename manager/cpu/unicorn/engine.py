@@ -22,14 +22,25 @@ CODE_BUFFER = 256 << 20
 class UnicornEngine:
     """manager.cpu.engine.Engine on Unicorn. See that protocol for what the methods do."""
 
-    def __init__(self, model: str, *, code_buffer: int = CODE_BUFFER) -> None:
-        """`code_buffer`: bytes of translated code to keep; when it is full, all is forgotten.
+    def __init__(
+        self,
+        model: str,
+        count: int = 1,
+        *,
+        code_buffer: int = CODE_BUFFER,
+        keep_tlbs: bool = True,
+    ) -> None:
+        """`count` CPUs of a model, which run in turns.
+
+        `code_buffer`: bytes of translated code to keep; when it is full, all is forgotten.
+        `keep_tlbs`: whether a CPU finds its soft TLB again at its next turn. It is faster, and a
+        test compares it with the plain way.
 
         Raises HostError when the wheel or our native half is not there, or not what it should be.
         """
         native = library.load()
         with library.refusals():
-            engine: NativeEngine = native.Engine(MODELS[model], code_buffer)
+            engine: NativeEngine = native.Engine(MODELS[model], count, code_buffer, keep_tlbs)
         self._engine = engine
         self._gate = A20Gate(engine)
         self.cpus = tuple(UnicornCpu(cpu, native, self._gate) for cpu in engine.cpus)
@@ -43,6 +54,8 @@ class UnicornEngine:
         }
         # Called often: bound once, straight to the native methods.
         self.now = engine.now
+        self.idle = engine.idle
+        self.yield_turn = engine.yield_turn
         self.advance = engine.advance
         self.limit = engine.limit
         self.kick = engine.kick
@@ -80,6 +93,20 @@ class UnicornEngine:
         self._engine.time = time
 
     @property
+    def current(self) -> int:
+        """The number of the CPU whose turn it is."""
+        return self._engine.current
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """The number of the CPU whose turn it is, and the tick at which the turn ends."""
+        return self._engine.turn
+
+    @turn.setter
+    def turn(self, turn: tuple[int, int]) -> None:
+        self._engine.turn = turn
+
+    @property
     def fault(self) -> str:
         """After Stop.FAULT: why, in Unicorn's words."""
         fault: str = self._engine.fault
@@ -97,9 +124,9 @@ class UnicornEngine:
             )
         )
 
-    def debug_from_here(self, step: bool) -> None:
-        """Ignore a breakpoint at the next instruction; with `step` stop behind it."""
-        self._engine.pass_here(step)
+    def debug_from_here(self, step: bool, cpu: int | None = None) -> None:
+        """Ignore a breakpoint at the next instruction; with `step` stop behind one of `cpu`."""
+        self._engine.pass_here(step, -1 if cpu is None else cpu)
 
     @contextmanager
     def undebugged(self) -> Iterator[None]:

@@ -91,7 +91,7 @@ PyObject *engine_place_ram(PyObject *self, PyObject *args)
             continue;
         code_pages_invalidate(e, ram->base, ram->base + ram->length);
         ram->base = address;
-        unicorn.tlb_flush(e->cs);
+        flush_tlbs(e);
         Py_RETURN_NONE;
     }
     PyErr_Format(PyExc_ValueError, "no memory has its home at %#llx", home);
@@ -107,7 +107,7 @@ EXPORT void tlb_protect_code_x86_64(void *uc, uint64_t ram_address)
         if (ram_address - ram->start < ram->length) {
             e->has_code[ram_address >> PAGE_BITS] = 1;
             uintptr_t host = (uintptr_t)ram->host + ((ram_address - ram->start) & -(uint64_t)PAGE_SIZE);
-            unicorn.tlb_reset_dirty(e->cs, host, PAGE_SIZE);
+            reset_dirty(e, host, PAGE_SIZE);
             return;
         }
     }

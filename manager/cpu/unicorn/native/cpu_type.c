@@ -20,6 +20,8 @@ struct cpu *cpu_make(struct engine *e, int number)
         return NULL;
     c->engine = (struct engine *)Py_NewRef((PyObject *)e);
     c->number = number;
+    if (number > 0 && !bank_make(c))
+        Py_CLEAR(c);
     return c;
 }
 
@@ -52,6 +54,7 @@ static void cpu_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    bank_free((struct cpu *)self);
     cpu_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
@@ -71,18 +74,25 @@ static PyObject *cpu_connect(PyObject *self, PyObject *platform)
 
 /* ---- pins ---- */
 
+static void request(struct engine *e, struct cpu *c, uint32_t bit)
+{
+    *cpu_request(c) |= bit;
+    if (c == e->current)
+        e->attention = 0;
+    else
+        cpu_woken(c);
+}
+
 static PyObject *cpu_set_intr(PyObject *self, PyObject *level)
 {
     struct engine *e = engine_of_cpu(self);
     int asserted = PyObject_IsTrue(level);
     if (asserted < 0 || e == NULL)
         return NULL;
-    if (asserted) {
-        FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) |= INTERRUPT_HARD;
-        e->attention = 0;
-    } else {
-        FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_HARD;
-    }
+    if (asserted)
+        request(e, (struct cpu *)self, INTERRUPT_HARD);
+    else
+        *cpu_request((struct cpu *)self) &= ~INTERRUPT_HARD;
     Py_RETURN_NONE;
 }
 
@@ -92,8 +102,7 @@ static PyObject *cpu_nmi(PyObject *self, PyObject *unused)
     (void)unused;
     if (e == NULL)
         return NULL;
-    FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) |= INTERRUPT_NMI;
-    e->attention = 0;
+    request(e, (struct cpu *)self, INTERRUPT_NMI);
     Py_RETURN_NONE;
 }
 
@@ -101,7 +110,8 @@ static PyObject *cpu_can_interrupt(PyObject *self, PyObject *unused)
 {
     struct engine *e = engine_of_cpu(self);
     (void)unused;
-    return e != NULL ? PyBool_FromLong(takes_interrupt(e)) : NULL;
+    struct cpu *c = (struct cpu *)self;
+    return e != NULL ? PyBool_FromLong(takes(cpu_env(c), *cpu_request(c))) : NULL;
 }
 
 /* ---- state ---- */
@@ -112,11 +122,11 @@ static PyObject *cpu_peek(PyObject *self, PyObject *args)
     unsigned offset, length;
     if (e == NULL || !PyArg_ParseTuple(args, "II", &offset, &length))
         return NULL;
-    if (offset > ENV_SIZE || length > ENV_SIZE - offset) {
+    if (offset > ENV_UC || length > ENV_UC - offset) {
         PyErr_SetString(PyExc_IndexError, "outside the CPU state");
         return NULL;
     }
-    return PyBytes_FromStringAndSize(e->env + offset, length);
+    return PyBytes_FromStringAndSize(cpu_env((struct cpu *)self) + offset, length);
 }
 
 static PyObject *cpu_poke(PyObject *self, PyObject *args)
@@ -126,9 +136,9 @@ static PyObject *cpu_poke(PyObject *self, PyObject *args)
     Py_buffer data;
     if (e == NULL || !PyArg_ParseTuple(args, "Iy*", &offset, &data))
         return NULL;
-    bool fits = offset <= ENV_SIZE && data.len <= (Py_ssize_t)(ENV_SIZE - offset);
+    bool fits = offset <= ENV_UC && data.len <= (Py_ssize_t)(ENV_UC - offset);
     if (fits)
-        memcpy(e->env + offset, data.buf, data.len);
+        memcpy(cpu_env((struct cpu *)self) + offset, data.buf, data.len);
     PyBuffer_Release(&data);
     if (!fits) {
         PyErr_SetString(PyExc_IndexError, "outside the CPU state");
@@ -144,7 +154,10 @@ static PyObject *cpu_forget(PyObject *self, PyObject *unused)
     (void)unused;
     if (e == NULL)
         return NULL;
-    debugger_interrupted(e);
+    struct cpu *before = e->current;
+    bank_switch(e, (struct cpu *)self);
+    if (e->current == before)
+        debugger_interrupted(e);
     unicorn.update_dr7(e->env, 0); /* takes breakpoints off the engine's list */
     memset(e->env, 0, ENV_XCR0);
     FIELD(int32_t, e->env, ENV_OLD_EXCEPTION) = -1;
@@ -153,6 +166,7 @@ static PyObject *cpu_forget(PyObject *self, PyObject *unused)
     FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) = 0;
     FIELD(uint32_t, e->cs, CS_HALTED) = 0;
     FIELD(int32_t, e->cs, CS_EXCEPTION_INDEX) = -1;
+    bank_switch(e, before);
     Py_RETURN_NONE;
 }
 
@@ -163,6 +177,8 @@ static PyObject *cpu_derive(PyObject *self, PyObject *unused)
     (void)unused;
     if (e == NULL)
         return NULL;
+    struct cpu *before = e->current;
+    bank_switch(e, (struct cpu *)self);
     uint64_t *dr7 = &FIELD(uint64_t, e->env, ENV_DR + 7 * 8);
     uint32_t enabled = (uint32_t)*dr7;
     unicorn.update_cr4(e->env, (uint32_t)FIELD(uint64_t, e->env, ENV_CR + 4 * 8));
@@ -172,6 +188,7 @@ static PyObject *cpu_derive(PyObject *self, PyObject *unused)
     *dr7 = 0; /* so that the update sees every breakpoint as new */
     unicorn.update_dr7(e->env, enabled);
     unicorn.tlb_flush(e->cs);
+    bank_switch(e, before);
     Py_RETURN_NONE;
 }
 
@@ -179,7 +196,7 @@ static PyObject *cpu_get_halted(PyObject *self, void *unused)
 {
     struct engine *e = engine_of_cpu(self);
     (void)unused;
-    return e != NULL ? PyBool_FromLong(FIELD(uint32_t, e->cs, CS_HALTED)) : NULL;
+    return e != NULL ? PyBool_FromLong(*cpu_halted((struct cpu *)self)) : NULL;
 }
 
 static int cpu_set_halted(PyObject *self, PyObject *value, void *unused)
@@ -189,7 +206,7 @@ static int cpu_set_halted(PyObject *self, PyObject *value, void *unused)
     (void)unused;
     if (halted < 0 || e == NULL)
         return -1;
-    FIELD(uint32_t, e->cs, CS_HALTED) = halted;
+    *cpu_halted((struct cpu *)self) = halted;
     return 0;
 }
 
@@ -199,7 +216,26 @@ static PyObject *cpu_get_nmi_pending(PyObject *self, void *unused)
     (void)unused;
     if (e == NULL)
         return NULL;
-    return PyBool_FromLong(FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) & INTERRUPT_NMI);
+    return PyBool_FromLong(*cpu_request((struct cpu *)self) & INTERRUPT_NMI);
+}
+
+static PyObject *cpu_get_waiting(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((struct cpu *)self)->waiting);
+}
+
+static int cpu_set_waiting(PyObject *self, PyObject *value, void *unused)
+{
+    struct engine *e = engine_of_cpu(self);
+    struct cpu *c = (struct cpu *)self;
+    int waiting = value != NULL ? PyObject_IsTrue(value) : -1;
+    (void)unused;
+    if (waiting < 0 || e == NULL)
+        return -1;
+    c->waiting = waiting;
+    cpu_woken(c);
+    return 0;
 }
 
 static PyMethodDef cpu_methods[] = {
@@ -215,6 +251,7 @@ static PyMethodDef cpu_methods[] = {
 };
 
 static PyGetSetDef cpu_getset[] = {
+    {"waiting", cpu_get_waiting, cpu_set_waiting, "after INIT, for a start-up message", NULL},
     {"halted", cpu_get_halted, cpu_set_halted, "in HLT", NULL},
     {"nmi_pending", cpu_get_nmi_pending, NULL, "an NMI has not been taken yet", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -40,7 +40,7 @@ static void leave_if_done(struct engine *e, uint64_t address)
     d->alone = false;
     if (d->found)
         leave(e, HIT_WATCHPOINT, d->found_address);
-    if (d->step == STEP_TAKEN)
+    if (d->step == STEP_TAKEN && d->stepper == e->current)
         leave(e, HIT_STEP, address);
 }
 
@@ -48,13 +48,14 @@ static void leave_if_done(struct engine *e, uint64_t address)
 static void leave_or_pass(struct engine *e, uint64_t address)
 {
     struct debugger *d = &e->debugger;
-    bool passing = d->passing && d->pass_address == address;
-    d->passing = false;
+    bool passing = d->passing && d->passer == e->current && d->pass_address == address;
+    if (d->passer == e->current)
+        d->passing = false;
     if (!passing)
         for (int n = 0; n < d->breakpoint_count; n++)
             if (d->breakpoints[n] == address)
                 leave(e, HIT_BREAKPOINT, address);
-    if (d->step == STEP_WANTED)
+    if (d->step == STEP_WANTED && d->stepper == e->current)
         d->step = STEP_TAKEN;
 }
 
@@ -95,7 +96,7 @@ void debugger_block(struct engine *e, uint64_t address, uint32_t size)
     struct debugger *d = &e->debugger;
     leave_or_pass(e, address);
     d->walk_end = address + size;
-    bool walk = d->step != STEP_NONE;
+    bool walk = d->step != STEP_NONE && d->stepper == e->current;
     for (int n = 0; n < d->breakpoint_count && !walk; n++)
         walk = d->breakpoints[n] - address < size;
     if (!walk)
@@ -195,25 +196,29 @@ PyObject *engine_set_watchpoints(PyObject *self, PyObject *wanted)
         d->watchpoint_count = 0;
         return NULL;
     }
-    unicorn.tlb_flush(e->cs); /* its entries carry whether their page is watched */
+    flush_tlbs(e); /* its entries carry whether their page is watched */
     Py_RETURN_NONE;
 }
 
-PyObject *engine_pass(PyObject *self, PyObject *step)
+PyObject *engine_pass(PyObject *self, PyObject *args)
 {
     struct engine *e = opened(self);
-    if (e == NULL)
+    int step, number = -1;
+    if (e == NULL || !PyArg_ParseTuple(args, "p|i", &step, &number))
         return NULL;
+    if (number >= e->cpu_count) {
+        PyErr_SetString(PyExc_ValueError, "there is no such CPU");
+        return NULL;
+    }
     struct debugger *d = &e->debugger;
-    int wanted = PyObject_IsTrue(step);
-    if (wanted < 0)
-        return NULL;
     d->hit = HIT_NONE;
     d->passing = true;
+    d->passer = e->current;
     d->pass_address = linear_eip(e);
-    /* Whoever steps in HLT waits for its end. */
-    int first = FIELD(uint32_t, e->cs, CS_HALTED) ? STEP_TAKEN : STEP_WANTED;
-    d->step = wanted ? first : STEP_NONE;
+    d->stepper = number < 0 ? e->current : e->cpus[number];
+    /* A step in HLT waits for its end. */
+    int first = *cpu_halted(d->stepper) ? STEP_TAKEN : STEP_WANTED;
+    d->step = step ? first : STEP_NONE;
     Py_RETURN_NONE;
 }
 

@@ -87,6 +87,11 @@ void leave_if_abandoned(struct engine *e, uintptr_t host_pc)
 
 /* ---- hooks ---- */
 
+static uint64_t next_event(const struct engine *e)
+{
+    return e->deadline < e->turn_end ? e->deadline : e->turn_end;
+}
+
 static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64_t address,
                                                   uint32_t size)
 {
@@ -102,7 +107,7 @@ static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64
     if (e->watch_hits)
         raise_watch_hits(e);
     if (takes_interrupt(e)) {
-        e->attention = e->kicked || debugged(e) ? 0 : e->deadline;
+        e->attention = e->kicked || debugged(e) ? 0 : next_event(e);
         unicorn.loop_exit_noexc(e->cs);
     }
     if (e->kicked || e->now >= e->deadline) {
@@ -110,10 +115,14 @@ static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64
         unicorn.emu_stop(e->uc);
         unicorn.loop_exit_noexc(e->cs);
     }
+    if (end_turn_if_due(e)) {
+        e->attention = 0;
+        unicorn.loop_exit_noexc(e->cs);
+    }
     if (debugged(e))
         debugger_block(e, address, size);
     else
-        e->attention = e->deadline;
+        e->attention = next_event(e);
     e->now += size;
 }
 

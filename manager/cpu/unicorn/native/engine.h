@@ -29,6 +29,8 @@ enum stop {
  */
 enum { TICKS_PER_NS = 4, PORT_TICKS = 1000 * TICKS_PER_NS };
 enum { MMIO_TICKS = 100 * TICKS_PER_NS, PAUSE_TICKS = 100 * TICKS_PER_NS };
+/* A turn, while several CPUs have something to do: see turns.c. */
+enum { QUANTUM_TICKS = 50 * 1000 * TICKS_PER_NS };
 
 /* What the CPU asks of the machine around it: methods of the platform, in this order. */
 enum call {
@@ -42,7 +44,9 @@ enum call {
     CALLS,
 };
 
-enum { RAM_REGIONS = 64 };
+enum { RAM_REGIONS = 64, CPUS_MAX = 64 };
+
+#define NEVER UINT64_MAX /* ticks */
 
 /* One region of RAM: where the guest sees it, where Unicorn has it, where Unicorn counts it, where
  * it is. Memory of a device has a home beyond all addresses that a guest can name, and the guest
@@ -85,7 +89,9 @@ struct debugger {
     int breakpoint_count;
     int watchpoint_count;
     int step;              /* one instruction is wanted, or is under way */
+    struct cpu *stepper;   /* whose */
     bool passing;          /* the breakpoint at `pass_address` was reported already */
+    struct cpu *passer;    /* to this CPU */
     uint64_t pass_address;
 
     bool walking;          /* a block is executed one instruction at a time, and is not over */
@@ -103,18 +109,22 @@ struct debugger {
     struct watchpoint watchpoints[WATCHPOINTS_MAX];
 };
 
-/* One CPU. Its state is in `env` and `cs` of the engine. */
+/* One CPU. Its state is in `env` and `cs` of the engine while it is its turn: see banks.c. */
 struct cpu {
     PyObject_HEAD
     struct engine *engine;
     int number;
+    bool waiting;         /* after INIT, for a start-up message: it does nothing */
+    struct bank *parked;  /* its state else */
     PyObject *calls[CALLS]; /* bound methods of the platform, see cpu_type.c; or NULL */
 };
 
 struct engine {
     PyObject_HEAD
     struct engine *next; /* of those that are open */
-    struct cpu *cpu;
+    struct cpu *cpus[CPUS_MAX];
+    int cpu_count;
+    struct cpu *current; /* whose turn it is */
     void *uc;
     char *cs;
     char *env;
@@ -125,6 +135,9 @@ struct engine {
     uint64_t attention;
     uint64_t deadline;
     uint64_t charged; /* the part of `now` that is not code bytes */
+    uint64_t turn_end; /* of the present CPU's turn, or NEVER: see turns.c */
+    uint64_t quantum;
+    bool keep_tlbs; /* from one turn of a CPU to its next */
     bool kicked;
     bool stopping; /* this run is over; only for engine_run to see why */
     bool abandoned; /* the access under way ends the run: what follows in its block does not count */
@@ -184,23 +197,52 @@ static inline void charge(struct engine *e, uint64_t ticks)
 }
 
 /* Is an interrupt waiting that the CPU would take before its next instruction? */
-static inline bool takes_nmi(const struct engine *e, uint32_t request)
+static inline bool takes_nmi(const void *env, uint32_t request)
 {
-    return (request & INTERRUPT_NMI) && !(FIELD(uint32_t, e->env, ENV_HFLAGS2) & HF2_NMI_MASKED) &&
-           !(FIELD(uint32_t, e->env, ENV_HFLAGS) & HF_INHIBIT_IRQ);
+    return (request & INTERRUPT_NMI) && !(FIELD(uint32_t, env, ENV_HFLAGS2) & HF2_NMI_MASKED) &&
+           !(FIELD(uint32_t, env, ENV_HFLAGS) & HF_INHIBIT_IRQ);
 }
 
-static inline bool takes_intr(const struct engine *e, uint32_t request)
+static inline bool takes_intr(const void *env, uint32_t request)
 {
-    return (request & INTERRUPT_HARD) && (FIELD(uint64_t, e->env, ENV_EFLAGS) & EFLAGS_IF) &&
-           !(FIELD(uint32_t, e->env, ENV_HFLAGS) & HF_INHIBIT_IRQ);
+    return (request & INTERRUPT_HARD) && (FIELD(uint64_t, env, ENV_EFLAGS) & EFLAGS_IF) &&
+           !(FIELD(uint32_t, env, ENV_HFLAGS) & HF_INHIBIT_IRQ);
+}
+
+static inline bool takes(const void *env, uint32_t request)
+{
+    return takes_nmi(env, request) || takes_intr(env, request);
 }
 
 static inline bool takes_interrupt(const struct engine *e)
 {
-    uint32_t request = FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST);
-    return takes_nmi(e, request) || takes_intr(e, request);
+    return takes(e->env, FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST));
 }
+
+/* banks.c: making and freeing the room of a parked CPU; false with an exception set. */
+bool bank_make(struct cpu *c);
+void bank_free(struct cpu *c);
+/* Parks the present CPU and puts another in its place; in a run only where a block begins. */
+void bank_switch(struct engine *e, struct cpu *next);
+/* A CPU's fields, parked or not. */
+char *cpu_env(const struct cpu *c);
+uint32_t *cpu_request(const struct cpu *c);
+uint32_t *cpu_halted(const struct cpu *c);
+/* What Unicorn does to one CPU, done to all. */
+void flush_tlbs(struct engine *e);
+void set_a20(struct engine *e, bool open);
+void reset_dirty(struct engine *e, uintptr_t host, uint64_t length);
+
+/* turns.c: no CPU has anything to do. */
+bool engine_idle(const struct engine *e);
+/* At the start of a run: give the turn to a CPU that has something to do; false if none has. */
+bool take_turn(struct engine *e);
+/* Where a block begins: whether another CPU has its turn now. */
+bool end_turn_if_due(struct engine *e);
+/* The turn ends at the next block if another CPU waits. */
+void yield_turn(struct engine *e);
+/* A parked CPU may have something to do now. */
+void cpu_woken(struct cpu *c);
 
 /* Keeps track of a new RAM region; false with a Python exception set. */
 bool code_pages_add(struct engine *e, uint64_t home, uint64_t length, void *host);
@@ -238,7 +280,7 @@ int debugger_watches(const struct engine *e, uint64_t address, uint64_t length);
 
 PyObject *engine_set_breakpoints(PyObject *self, PyObject *addresses);
 PyObject *engine_set_watchpoints(PyObject *self, PyObject *wanted);
-PyObject *engine_pass(PyObject *self, PyObject *step);
+PyObject *engine_pass(PyObject *self, PyObject *args);
 PyObject *engine_get_hit(PyObject *self, void *unused);
 PyObject *engine_get_in_block(PyObject *self, void *unused);
 
@@ -254,22 +296,22 @@ uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *a
 
 static inline uint64_t ask0(struct engine *e, enum call call)
 {
-    return ask(e, e->cpu->calls[call], 0, NULL);
+    return ask(e, e->current->calls[call], 0, NULL);
 }
 
 static inline uint64_t ask1(struct engine *e, enum call call, uint64_t a)
 {
-    return ask(e, e->cpu->calls[call], 1, &a);
+    return ask(e, e->current->calls[call], 1, &a);
 }
 
 static inline uint64_t ask2(struct engine *e, enum call call, uint64_t a, uint64_t b)
 {
-    return ask(e, e->cpu->calls[call], 2, (uint64_t[]){a, b});
+    return ask(e, e->current->calls[call], 2, (uint64_t[]){a, b});
 }
 
 static inline uint64_t ask3(struct engine *e, enum call call, uint64_t a, uint64_t b, uint64_t c)
 {
-    return ask(e, e->cpu->calls[call], 3, (uint64_t[]){a, b, c});
+    return ask(e, e->current->calls[call], 3, (uint64_t[]){a, b, c});
 }
 
 /* After a call into Python by translated code at `host_pc`: leaves if the machine is over or has been
@@ -294,7 +336,12 @@ struct engine *opened(PyObject *engine);
 PyObject *cpu_type(void);
 struct cpu *cpu_make(struct engine *e, int number);
 
-/* run.c: methods of the Python type. */
+/* turn_type.c and run.c: methods of the Python type. */
+PyObject *engine_get_current(PyObject *self, void *unused);
+PyObject *engine_get_turn(PyObject *self, void *unused);
+int engine_set_turn(PyObject *self, PyObject *value, void *unused);
+PyObject *engine_get_idle(PyObject *self, PyObject *unused);
+PyObject *engine_yield(PyObject *self, PyObject *unused);
 PyObject *engine_run(PyObject *self, PyObject *deadline);
 PyObject *engine_now(PyObject *self, PyObject *unused);
 PyObject *engine_advance(PyObject *self, PyObject *time);

@@ -60,25 +60,35 @@ bool open_unicorn(struct engine *e, int cpu_model, unsigned code_buffer)
 
 static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cpu_model", "code_buffer", NULL};
+    static char *names[] = {"cpu_model", "cpu_count", "code_buffer", "keep_tlbs", NULL};
     struct engine *e = (struct engine *)self;
-    int cpu_model, error;
+    int cpu_model, cpu_count, keep_tlbs, error;
     unsigned code_buffer;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iI", names, &cpu_model, &code_buffer))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiIp", names, &cpu_model, &cpu_count,
+                                     &code_buffer, &keep_tlbs))
         return -1;
+    if (cpu_count < 1 || cpu_count > CPUS_MAX) {
+        PyErr_Format(PyExc_ValueError, "an engine has 1 to %d CPUs", CPUS_MAX);
+        return -1;
+    }
     if (!layout_is_right() || e->uc != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "call prove() first, and make each engine once");
         return -1;
     }
-    if ((e->cpu = cpu_make(e, 0)) == NULL)
-        return -1;
     if ((e->mapped = PyList_New(0)) == NULL)
         return -1;
 
     if (!open_unicorn(e, cpu_model, code_buffer))
         return -1;
     correct_features(e);
+    e->quantum = QUANTUM_TICKS;
+    e->turn_end = cpu_count > 1 ? e->quantum : NEVER;
+    e->keep_tlbs = keep_tlbs;
+    for (; e->cpu_count < cpu_count; e->cpu_count++)
+        if ((e->cpus[e->cpu_count] = cpu_make(e, e->cpu_count)) == NULL)
+            return -1;
+    e->current = e->cpus[0];
     engine_join(e);
 
     if ((error = number_ram_apart(e)) != 0)
@@ -93,7 +103,8 @@ static int engine_traverse(PyObject *self, visitproc visit, void *arg)
 {
     struct engine *e = (struct engine *)self;
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(e->cpu);
+    for (int n = 0; n < e->cpu_count; n++)
+        Py_VISIT(e->cpus[n]);
     Py_VISIT(e->msr_watch);
     Py_VISIT(e->raised);
     Py_VISIT(e->mapped);
@@ -103,7 +114,12 @@ static int engine_traverse(PyObject *self, visitproc visit, void *arg)
 static int engine_clear(PyObject *self)
 {
     struct engine *e = (struct engine *)self;
-    Py_CLEAR(e->cpu);
+    for (int n = 0; n < e->cpu_count; n++)
+        bank_free(e->cpus[n]);
+    while (e->cpu_count > 0) {
+        e->cpu_count--;
+        Py_CLEAR(e->cpus[e->cpu_count]);
+    }
     engine_leave(e);
     Py_CLEAR(e->msr_watch);
     Py_CLEAR(e->raised);
@@ -150,7 +166,7 @@ static PyObject *engine_set_a20(PyObject *self, PyObject *enabled)
     int on = PyObject_IsTrue(enabled);
     if (on < 0 || e == NULL)
         return NULL;
-    unicorn.set_a20(e->cs, on);
+    set_a20(e, on);
     Py_RETURN_NONE;
 }
 
@@ -183,7 +199,10 @@ static PyObject *engine_get_cpus(PyObject *self, void *unused)
 {
     struct engine *e = opened(self);
     (void)unused;
-    return e != NULL ? PyTuple_Pack(1, e->cpu) : NULL;
+    PyObject *cpus = e != NULL ? PyTuple_New(e->cpu_count) : NULL;
+    for (int n = 0; cpus != NULL && n < e->cpu_count; n++)
+        PyTuple_SET_ITEM(cpus, n, Py_NewRef((PyObject *)e->cpus[n]));
+    return cpus;
 }
 
 static PyMethodDef engine_methods[] = {
@@ -194,6 +213,8 @@ static PyMethodDef engine_methods[] = {
     {"unmap_mmio", engine_unmap_mmio, METH_O, "unmap_mmio(base): the device there is gone"},
     {"map_hole", engine_map_hole, METH_VARARGS, "map_hole(base, length): reads as all ones"},
     {"run", engine_run, METH_O, "run(deadline) -> why it stopped"},
+    {"idle", engine_get_idle, METH_NOARGS, "no CPU has anything to do"},
+    {"yield_turn", engine_yield, METH_NOARGS, "from a callback: the turn ends at the next block"},
     {"now", engine_now, METH_NOARGS, "virtual time in ns"},
     {"advance", engine_advance, METH_O, "advance(time): sleep until then"},
     {"limit", engine_limit, METH_O, "limit(deadline): stop no later than this"},
@@ -206,12 +227,16 @@ static PyMethodDef engine_methods[] = {
     {"set_breakpoints", engine_set_breakpoints, METH_O, "set_breakpoints(addresses)"},
     {"set_watchpoints", engine_set_watchpoints, METH_O,
      "set_watchpoints((address, length, access), ...): access is 1 read, 2 write or 3"},
-    {"pass_here", engine_pass, METH_O, "pass_here(step): no breakpoint at the next instruction"},
+    {"pass_here", engine_pass, METH_VARARGS,
+     "pass_here(step, cpu=the present one): no breakpoint at the next instruction"},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef engine_getset[] = {
     {"cpus", engine_get_cpus, NULL, "its CPUs", NULL},
+    {"current", engine_get_current, NULL, "the number of the CPU whose turn it is", NULL},
+    {"turn", engine_get_turn, engine_set_turn,
+     "(the CPU whose turn it is, the tick at which it ends)", NULL},
     {"time", engine_get_time, engine_set_time, "(ticks, those of them that are no code)", NULL},
     {"hit", engine_get_hit, NULL, "(what the debugger stopped for, where)", NULL},
     {"in_block", engine_get_in_block, NULL, "stopped in the middle of a block", NULL},

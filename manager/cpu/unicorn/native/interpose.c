@@ -76,6 +76,7 @@ EXPORT void helper_pause_x86_64(void *env, int length)
     FIELD(uint64_t, env, ENV_EIP) += length;
     FIELD(uint32_t, env, ENV_HFLAGS) &= ~HF_INHIBIT_IRQ;
     charge(running_engine, PAUSE_TICKS);
+    yield_turn(running_engine);
     unicorn.single_step(env); /* #DB if TF is set */
     unicorn.loop_exit_noexc(running_engine->cs);
 }
@@ -88,13 +89,13 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
     struct engine *e = running_engine;
     if (e->replay || e->watch_hits || e->debugger.walking) /* the instruction comes to its end first, then its #DB */
         return false;
-    if (takes_nmi(e, request)) {
+    if (takes_nmi(e->env, request)) {
         FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;
         FIELD(uint32_t, e->env, ENV_HFLAGS2) |= HF2_NMI_MASKED;
         unicorn.do_hardirq(e->env, VECTOR_NMI, 1);
         return true;
     }
-    if (e->stopping || !takes_intr(e, (uint32_t)request))
+    if (e->stopping || !takes_intr(e->env, (uint32_t)request))
         return false;
     int vector = ask0(e, CALL_ACKNOWLEDGE) & 0xff;
     if (e->raised != NULL)

@@ -65,9 +65,19 @@ enum {
     ENV_MTRR_FIXED = 0x18b0, /* 11 of them: 64K, two 16K, eight 4K */
     ENV_MTRR_DEFAULT = 0x1908,
     ENV_MTRR_VARIABLE = 0x1910, /* 8 pairs of base and mask */
-    ENV_UC = 0x1b58,
-    ENV_SIZE = 0x1b60, /* as far as we look */
+    ENV_UC = 0x1b58, /* what lies before it is the CPU's own */
 };
+
+/* The soft TLB, before env: flags, a description for each MMU mode, then for each the size and
+ * the place of its table, which translated code looks into. */
+enum {
+    ENV_TLB = -0x890,
+    ENV_TLB_FAST = -0x40, /* (mask, table) for each mode */
+    TLB_SIZE = 0x880,
+    MMU_MODES = 3,
+};
+#define TLB_TABLE(mode) (ENV_TLB_FAST - ENV_TLB + 16 * (mode) + 8)
+#define TLB_IOTLB(mode) (0x2d0 + 0x2b8 * (mode))
 
 /* One segment register and its hidden part. */
 struct segment {
@@ -84,6 +94,7 @@ enum {
     CS_CFLAGS_NEXT_TB = 0x18,
     CS_INTERRUPT_REQUEST = 0x1c,
     CS_ENV_PTR = 0x128,
+    CS_JMP_CACHE = 0x138, /* blocks by virtual address, 4096 pointers */
     CS_MEM_IO_PC = 0x8178, /* where translated code last accessed a device in memory */
     CS_HALTED = 0x8198,
     CS_EXCEPTION_INDEX = 0x81a0,
@@ -136,6 +147,10 @@ enum {
 #define EFER_LMA 0x400u
 #define EFER_NXE 0x800u
 #define EFER_FFXSR 0x4000u
+
+#define DR7_ENABLED 0xffu
+
+enum { JMP_CACHE_SIZE = 0x8000 };
 
 #define INTERRUPT_HARD 0x2u
 #define INTERRUPT_NMI 0x200u

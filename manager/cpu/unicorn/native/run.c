@@ -8,10 +8,10 @@ static enum stop why_stopped(struct engine *e)
         return STOP_FAULT;
     if (e->stopping && e->debugger.hit)
         return STOP_DEBUGGER;
-    if (e->stopping)
+    if (e->stopping || (e->cpu_count > 1 && e->kicked))
         return e->kicked ? STOP_KICK : STOP_DEADLINE;
-    if (FIELD(uint32_t, e->cs, CS_HALTED))
-        return STOP_HALT;
+    if (FIELD(uint32_t, e->cs, CS_HALTED) || e->current->waiting)
+        return e->cpu_count == 1 || engine_idle(e) ? STOP_HALT : STOP_DEADLINE;
     return STOP_SHUTDOWN;
 }
 
@@ -38,20 +38,30 @@ PyObject *engine_run(PyObject *self, PyObject *deadline)
         PyErr_SetString(PyExc_RuntimeError, "the engine has crashed");
         return NULL;
     }
-    if (e->cpu->calls[0] == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the CPU is not connected to a platform");
-        return NULL;
-    }
+    for (int n = 0; n < e->cpu_count; n++)
+        if (e->cpus[n]->calls[0] == NULL) {
+            PyErr_Format(PyExc_RuntimeError, "CPU %d is not connected to a platform", n);
+            return NULL;
+        }
     e->kicked = e->stopping = e->abandoned = e->cut = e->replay = false;
     e->watch_hits = 0;
     e->translating = false;
-    e->owed = 0;
+    e->owed = e->error = 0;
     e->debugger.hit = HIT_NONE;
     e->debugger.asked = e->debugger.alone = false;
     e->attention = 0; /* an interrupt may be waiting */
-    running_engine = e;
-    e->crashed = contained_run(e);
-    running_engine = NULL;
+    bool goes_on;
+    do {
+        goes_on = take_turn(e);
+        if (!goes_on)
+            break;
+        running_engine = e;
+        e->crashed = contained_run(e);
+        running_engine = NULL;
+        /* In HLT, and nothing asks for an end: another CPU may have something to do. */
+        goes_on = e->cpu_count > 1 && !e->crashed && e->error == 0 && !e->stopping && !e->kicked &&
+                  FIELD(uint32_t, e->cs, CS_HALTED) && e->now < e->deadline;
+    } while (goes_on);
     if (e->raised != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(e->raised), e->raised);
         Py_CLEAR(e->raised);

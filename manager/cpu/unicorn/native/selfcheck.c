@@ -7,6 +7,7 @@
  * the field; what neither shows, a few guest instructions do (probe.c). selfcheck_fields lists all
  * of them by their names in layout.h, and a test shifts each in turn.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "selfcheck.h"
@@ -328,6 +329,53 @@ static bool features(struct engine *e, int at)
     return edx == 0x01234567 && ecx == 0x00765432;
 }
 
+/* The TLB's flags and counters: a flush clears the one and counts in the other. */
+static bool tlb(struct engine *e, int at)
+{
+    FIELD(uint16_t, e->env, at) = 7;
+    uint64_t flushes = FIELD(uint64_t, e->env, at + 8);
+    unicorn.tlb_flush(e->cs);
+    return FIELD(uint16_t, e->env, at) == 0 && FIELD(uint64_t, e->env, at + 8) == flushes + 1;
+}
+
+/* A new TLB has 256 entries of 64 bytes for each mode, in new tables. */
+static bool tlb_fast(struct engine *e, int at)
+{
+    enum { ENTRY = 64, ENTRIES = 256, TABLES = 2 * MMU_MODES };
+    char *tlb = e->env + ENV_TLB;
+    void *before[TABLES], *after[TABLES];
+    bool right = true;
+    for (int mode = 0; mode < MMU_MODES; mode++) {
+        before[mode] = FIELD(void *, e->env, at + 16 * mode + 8);
+        before[MMU_MODES + mode] = FIELD(void *, tlb, TLB_IOTLB(mode));
+    }
+    unicorn.tlb_init(e->cs);
+    for (int mode = 0; mode < MMU_MODES; mode++) {
+        right = right && FIELD(uint64_t, e->env, at + 16 * mode) == (ENTRIES - 1) * ENTRY;
+        after[mode] = FIELD(void *, e->env, at + 16 * mode + 8);
+        after[MMU_MODES + mode] = FIELD(void *, tlb, TLB_IOTLB(mode));
+    }
+    for (int n = 0; n < TABLES; n++)
+        right = right && before[n] != NULL && after[n] != NULL && before[n] != after[n];
+    for (int n = 0; right && n < TABLES; n++)
+        free(before[n]);
+    return right;
+}
+
+/* It lies behind a pointer into the fields before env, and a flush of the TLB empties it. */
+static bool jmp_cache(struct engine *e, int at)
+{
+    if (FIELD(char *, e->cs, at - 8) != e->env + ENV_TLB + TLB_SIZE)
+        return false;
+    for (int n = 0; n < JMP_CACHE_SIZE; n += 8)
+        FIELD(uint64_t, e->cs, at + n) = 1;
+    unicorn.tlb_flush(e->cs);
+    for (int n = 0; n < JMP_CACHE_SIZE; n += 8)
+        if (FIELD(uint64_t, e->cs, at + n) != 0)
+            return false;
+    return true;
+}
+
 static bool env_uc(struct engine *e, int at) { return FIELD(void *, e->env, at) == e->uc; }
 
 /* ---- CPUState and CPUClass ---- */
@@ -384,6 +432,7 @@ const struct field selfcheck_fields[] = {
     FIELD_ROW(CS_CLASS, class), FIELD_ROW(ENV_UC, env_uc),
     FIELD_ROW(CLASS_DO_INTERRUPT, class_do_interrupt),
     FIELD_ROW(CLASS_EXEC_INTERRUPT, class_exec_interrupt),
+    FIELD_ROW(ENV_TLB, tlb), FIELD_ROW(ENV_TLB_FAST, tlb_fast), FIELD_ROW(CS_JMP_CACHE, jmp_cache),
     FIELD_ROW(ENV_REGS, regs), FIELD_ROW(ENV_EIP, eip), FIELD_ROW(ENV_EFLAGS, eflags),
     FIELD_ROW(ENV_CC_SRC, cc_src), FIELD_ROW(ENV_CC_OP, cc_op), FIELD_ROW(ENV_DF, df),
     FIELD_ROW(ENV_HFLAGS, hflags), FIELD_ROW(ENV_HFLAGS2, hflags2), FIELD_ROW(ENV_SEGS, segs),

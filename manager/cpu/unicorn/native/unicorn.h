@@ -43,6 +43,9 @@ struct unicorn {
     void (*update_mxcsr_status)(void *env);
     void (*update_dr7)(void *env, uint32_t value);
     void (*set_a20)(void *cs, int enabled);
+    void (*exec_enter)(void *cs); /* splits RFLAGS for running */
+    void (*exec_exit)(void *cs);  /* makes them whole */
+    void (*tlb_init)(void *cs);
     void (*tlb_flush)(void *cs);
     void (*tlb_reset_dirty)(void *cs, uintptr_t host, uint64_t length);
     uint64_t (*ram_address)(void *uc, void *host);

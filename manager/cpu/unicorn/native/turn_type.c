@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Methods of the engine about turns: whose it is, until when, and whether there is anything to do. */
+#include "engine.h"
+
+PyObject *engine_get_current(PyObject *self, void *unused)
+{
+    struct engine *e = opened(self);
+    (void)unused;
+    return e != NULL ? PyLong_FromLong(e->current->number) : NULL;
+}
+
+PyObject *engine_get_turn(PyObject *self, void *unused)
+{
+    struct engine *e = opened(self);
+    (void)unused;
+    if (e == NULL)
+        return NULL;
+    return Py_BuildValue("(iK)", e->current->number, (unsigned long long)e->turn_end);
+}
+
+int engine_set_turn(PyObject *self, PyObject *value, void *unused)
+{
+    struct engine *e = opened(self);
+    unsigned long long end;
+    int number;
+    (void)unused;
+    if (e == NULL || value == NULL || !PyArg_ParseTuple(value, "iK", &number, &end))
+        return -1;
+    if (number < 0 || number >= e->cpu_count || running_engine == e) {
+        PyErr_SetString(PyExc_ValueError, "there is no such CPU, or the engine is running");
+        return -1;
+    }
+    bank_switch(e, e->cpus[number]);
+    e->turn_end = end;
+    return 0;
+}
+
+PyObject *engine_get_idle(PyObject *self, PyObject *unused)
+{
+    struct engine *e = opened(self);
+    (void)unused;
+    return e != NULL ? PyBool_FromLong(engine_idle(e)) : NULL;
+}
+
+PyObject *engine_yield(PyObject *self, PyObject *unused)
+{
+    struct engine *e = opened(self);
+    (void)unused;
+    if (e == NULL)
+        return NULL;
+    yield_turn(e);
+    Py_RETURN_NONE;
+}
