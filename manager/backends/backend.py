@@ -36,6 +36,10 @@ class Backend(Protocol):
     def dropped(self) -> int:
         """Bytes that the present reader missed because it was too slow; the log has them."""
 
+    @property
+    def fault(self) -> str:
+        """Why some of the output was lost for good, if it was: the host's words."""
+
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Start: watch descriptors in `selector`, give input to `receive`. Called once."""
 

@@ -10,6 +10,7 @@ class FailedBackend(NullBackend):
     """Output goes to the log alone; the status says what was here and why it ended."""
 
     def __init__(self, was: str, fault: str) -> None:
+        self.fault = fault
         self._text = f"{was}, failed: {fault}"
 
     def describe(self) -> str:

@@ -15,15 +15,16 @@ class FileBackend:
     """Appends what the guest sends to a file; there is no input.
 
     Raises HostError when the file cannot be opened. A write that fails later (a full disk) ends
-    the writing, and `describe` says so: the guest must not depend on the host's disk.
+    the writing, and `fault` says so: the guest must not depend on the host's disk.
     """
 
     backlog = 0
-    dropped = 0
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fault = ""
+        self.dropped = 0
+        """Bytes that the file does not have."""
+        self.fault = ""
         try:
             self._descriptor = os.open(
                 path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
@@ -44,7 +45,8 @@ class FileBackend:
                 data = data[os.write(self._descriptor, data) :]
         except OSError as error:
             self.close()
-            self._fault = f", stopped: {error.strerror}"
+            self.fault = str(error.strerror)
+        self.dropped += len(data)
 
     def hold(self, held: bool) -> None:
         """There is no input to hold."""
@@ -54,10 +56,13 @@ class FileBackend:
 
     def describe(self) -> str:
         """The file, and whether writing had to stop."""
-        return f"file {self._path}{self._fault}"
+        return f"file {self._path}" + (f", stopped: {self.fault}" if self.fault else "")
 
     def close(self) -> None:
         """Close the file."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            try:
+                os.close(descriptor)
+            except OSError as error:  # a network's file system may only know it now
+                self.fault = str(error.strerror)

@@ -24,6 +24,8 @@ class ListeningBackend:
     side goes on getting output, until another client wants its place. Raises HostError.
     """
 
+    fault = ""
+
     def __init__(self, address: Address) -> None:
         self._address = address
         self._listener = address.listener()

@@ -13,6 +13,7 @@ class NullBackend:
 
     backlog = 0
     dropped = 0
+    fault = ""
 
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Nothing to watch."""

@@ -57,15 +57,16 @@ class Outbox:
         except BlockingIOError:
             pass
 
-    def drain(self, descriptor: int, patience: float) -> None:
-        """Write the rest before the end, for at most `patience` seconds. Never raises."""
+    def drain(self, descriptor: int, patience: float) -> str:
+        """Write the rest before the end, for at most `patience` seconds; returns why not all."""
         poller = select.poll()
         poller.register(descriptor, select.POLLOUT)
         give_up = time.monotonic() + patience
         while self._queue and (left := give_up - time.monotonic()) > 0:
             if not poller.poll(left * 1000):
-                return
+                break
             try:
                 self.flush(descriptor)
-            except OSError:
-                return
+            except OSError as error:
+                return str(error.strerror)
+        return f"not read for {patience:g} s" if self._queue else ""

@@ -21,6 +21,8 @@ class PtyBackend:
     and go. Raises HostError when the host has no pty left or the link cannot be made.
     """
 
+    fault = ""
+
     def __init__(self, path: Path | None = None) -> None:
         try:
             self._master, self._slave = os.openpty()

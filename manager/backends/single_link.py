@@ -13,6 +13,8 @@ from manager.backends.outbox import Outbox
 class SingleLink:
     """`_link` is the peer, if it is there; `_waiting` is what it will get first."""
 
+    fault = ""
+
     def __init__(self, waiting: Outbox) -> None:
         self._waiting = waiting
         self._link: Link | None = None

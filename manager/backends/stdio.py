@@ -50,6 +50,9 @@ class StdioBackend:
         self._receive: Receive = _drop
         self._reading = True
         self._writing = True
+        self._lost = 0
+        self.fault = ""
+        """Why standard output does not have everything."""
 
     @property
     def backlog(self) -> int:
@@ -58,8 +61,8 @@ class StdioBackend:
 
     @property
     def dropped(self) -> int:
-        """Bytes that standard output was too slow for."""
-        return self._outbox.dropped
+        """Bytes that standard output was too slow for, or did not take."""
+        return self._outbox.dropped + self._lost
 
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Take the terminal over."""
@@ -84,6 +87,8 @@ class StdioBackend:
         if self._writing:
             self._outbox.put(data)
             self._flush()
+        else:
+            self._lost += len(data)
 
     def hold(self, held: bool) -> None:
         """Leave what is typed in the terminal while `held`."""
@@ -104,7 +109,7 @@ class StdioBackend:
                 watch.want(0)
         self._input = self._output = None
         if self._writer >= 0:
-            self._outbox.drain(self._writer, PATIENCE)
+            self._give_up(self._outbox.drain(self._writer, PATIENCE))
             os.set_blocking(self._writer, self._blocking)
             os.close(self._writer)
             self._writer = -1
@@ -139,11 +144,16 @@ class StdioBackend:
             return
         try:
             self._outbox.flush(self._writer)
-        except OSError:  # nobody reads any more; the log goes on
+        except OSError as error:  # a reader that went, a full disk; the log goes on
             self._writing = False
-            self._outbox.take_all()
+            self._give_up(str(error.strerror))
         if self._output is not None:
             self._output.want(WRITE if self._outbox else 0)
+
+    def _give_up(self, reason: str) -> None:
+        """Count what cannot be written any more."""
+        self.fault = self.fault or reason
+        self._lost += len(self._outbox.take_all())
 
 
 def _drop(_data: bytes) -> None:

@@ -28,6 +28,8 @@ class Trace:
         self.kinds: Collection[str] = graph.debug.trace
         self._now = now
         self._sink: TextIO | None = None
+        self.fault = ""
+        """Why the file does not have every line, if so."""
         self._owners = {
             port: node.id
             for node in graph.devices
@@ -45,13 +47,20 @@ class Trace:
     def close(self) -> None:
         """Write out what is buffered."""
         if self._sink is not None:
-            self._sink.close()
-            self._sink = None
+            sink, self._sink = self._sink, None
+            try:
+                sink.close()
+            except OSError as error:
+                self.fault = str(error.strerror)
 
     def _note(self, text: str) -> None:
         if self._sink is not None:
             seconds, rest = divmod(self._now(), SECOND)
-            self._sink.write(f"{seconds}.{rest:09} {text}\n")
+            try:
+                self._sink.write(f"{seconds}.{rest:09} {text}\n")
+            except OSError as error:  # the guest must not depend on the host's disk
+                self.fault = str(error.strerror)
+                self.close()
 
     def ports(self, io: PortBus) -> tuple[PortRead, PortWrite]:
         """The bus's read and write, watched if "ports" is asked for."""

@@ -88,6 +88,11 @@ class SerialConnection:
         self.listeners.heard(data)
         self.with_host(lambda host: host.write(data))
 
+    @property
+    def log_fault(self) -> str:
+        """Why the log misses output, if it does."""
+        return (self._log.fault or "") if self._log is not None else ""
+
     def so_far(self) -> bytes:
         """What the guest sent since its boot, as far as it was kept."""
         return bytes(self.ring) if self._log is None else tail(self._log.path, WHOLE_LOG)

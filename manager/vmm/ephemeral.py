@@ -93,13 +93,17 @@ def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
             if outcome.kind in ("ended", "fault"):
                 expectation.look()  # at what the guest printed last
                 outcome = _judge(outcome, expectation.verdict)
-            return outcome
         finally:
             owner.close()
+    return replace(outcome, lost=tuple(map(str, owner.sinks.failures)))
 
 
 class _Printer(StdioBackend):
     """Ends the run when nobody reads standard output any more, as a pipeline expects."""
+
+    def describe(self) -> str:
+        """What a message calls it."""
+        return "standard output"
 
     def __init__(self, owner: Owner, *, interactive: bool) -> None:
         terminal = interactive and sys.stdin is not None and sys.stdin.isatty()

@@ -50,6 +50,11 @@ class Keeper:
         """Somebody waits for the machine to get ready, by a timer on its clock."""
         self._ready_detail: str | None = None
 
+    @property
+    def recording_fault(self) -> str:
+        """Why the input log misses entries, if it does."""
+        return self._recorder.log.fault if self._recorder is not None else ""
+
     # -- beginning and end ----------------------------------------------------------------
 
     def begin(self, start: Start, base: Path | None = None) -> None:

@@ -24,6 +24,8 @@ class Outcome:
     """For `ended` and `fault`, the machine's own reason; for `verdict`, the verdict's outcome."""
     resets: int = 0
     """How often the machine was reset since its power-on."""
+    lost: tuple[str, ...] = ()
+    """What does not have all that was written to it, a line each."""
 
     def closing(self, text: str) -> str:
         """The line that tells how it ended, with the resets counted."""

@@ -10,7 +10,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +23,7 @@ from manager.vmm.outcome import Kind, Outcome
 from manager.vmm.pacing import Paced, Virtual
 from manager.vmm.server import ControlServer, Session
 from manager.vmm.signals import Signals
+from manager.vmm.sinks import Sinks
 
 if TYPE_CHECKING:
     from manager.client.protocol import Request
@@ -87,6 +88,7 @@ class Owner:
         """Records the run."""
         self.gdb: GdbListener | None = None
         """Lets a debugger in."""
+        self.sinks = Sinks(connections)
         self._selector = selector
         self._home = home
         self._say = say
@@ -127,6 +129,8 @@ class Owner:
     def close(self) -> None:
         """Send the ports' last output and the last answers. Call it once, after `run`."""
         self.connections.pump()
+        self.machine.trace.close()
+        self._look_at_sinks()
         if self.gdb is not None:
             self.gdb.close(self.outcome.status if self.outcome is not None else ExitCode.FAILURE)
         if self._server is not None:
@@ -140,6 +144,7 @@ class Owner:
                 )
             self._server.close()
         self.connections.close()
+        self._look_at_sinks()
 
     def finish(self, outcome: Outcome) -> None:
         """End `run` at the next chance; the first reason given counts."""
@@ -181,6 +186,7 @@ class Owner:
             "ports": self.connections.describe(),
             "consoles": self.attachments.describe(),
             "listeners": self._server.listeners if self._server is not None else 0,
+            "failed-sinks": self.sinks.describe(),
         }
 
     def suspend(self) -> dict[str, Any]:
@@ -341,6 +347,7 @@ class Owner:
         self.connections.pump()
         if self.keeper is not None and self.outcome is None:
             self.keeper.turned()
+        self._look_at_sinks()
 
     def _dispatch(self, key: selectors.SelectorKey, events: int) -> None:
         """Handle what came from the host. A descriptor that fails is given up, not the machine."""
@@ -365,6 +372,11 @@ class Owner:
         if self.outcome is None:
             kind: Kind = "fault" if ended.is_fault else "ended"
             self.outcome = Outcome(kind, ended.status, ended.detail, ended.reason)
+
+    def _look_at_sinks(self) -> None:
+        for failure in self.sinks.look(self.machine, self.keeper):
+            self._say(f"output is lost: {failure}")
+            self.publish("sink-failed", **asdict(failure))
 
     def _update_hold(self) -> None:
         blocked = self.connections.blocked()

@@ -21,6 +21,7 @@ from manager.devices.uart import IsaUartNode
 from manager.graph.nodes import Graph, ImageBoot, Ready
 from manager.machine.ended import Ended
 from manager.machine.serial_port import SerialPort, SerialPortState
+from manager.machine.trace import Trace
 from manager.snapshot.image import Image, RamRegion
 from manager.snapshot.read import Snapshot
 from manager.state.home import look
@@ -59,6 +60,7 @@ class FakeMachine:
         self.stopped = False
         self.busy = False
         self.resets = 0
+        self.trace = Trace(graph, self.now)
 
     @classmethod
     def power_on(cls, graph: Graph) -> FakeMachine:

@@ -15,6 +15,14 @@ from manager.errors import ExitCode
 if TYPE_CHECKING:
     from manager.vmm.outcome import Outcome
 
+_TELLS_ALREADY = (
+    ExitCode.GUEST_FAULT,
+    ExitCode.FAIL_ON_MATCHED,
+    ExitCode.TIME_BUDGET,
+    ExitCode.INTERRUPTED,
+)
+"""Exit codes that stand when output was lost as well."""
+
 
 class AddStep(argparse.Action):
     """Collects `--until` and `--send` in one list, in the order of the command line."""
@@ -94,8 +102,11 @@ def run(args: argparse.Namespace) -> int:
     outcome = run_ephemeral(graph, script, paced=args.paced)
     waited = any(isinstance(step, Until) for step in steps)
     status, message = _judge(outcome, waited)
-    if message:
-        print(f"vmmgr: {outcome.closing(message)}", file=sys.stderr)
+    lost = [f"output is lost: {place}" for place in outcome.lost]
+    for line in [outcome.closing(message)] * bool(message) + lost:
+        print(f"vmmgr: {line}", file=sys.stderr)
+    if lost and status not in _TELLS_ALREADY:
+        return ExitCode.FAILURE
     return status
 
 

@@ -63,6 +63,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "ready": live["ready"] if live else None,
         "ports": live["ports"] if live else ports,
         "consoles": live["consoles"] if live else [],
+        "failed_sinks": live.get("failed-sinks", []) if live else [],
         "identity": record.identity if record is not None else None,
         "config": record.config if record is not None else None,
         "snapshot": str(situation.saved.path) if situation.saved is not None else None,
@@ -129,6 +130,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         ("file", status["file"]),
         *_ports(status["ports"], status["pid"] is not None),
         *(("attached", _console(console)) for console in status["consoles"]),
+        *(("lost", _failed(sink)) for sink in status["failed_sinks"]),
         ("identity", status["identity"]),
         ("config", status["config"]),
         ("snapshot", status["snapshot"]),
@@ -157,6 +159,10 @@ def _port(port: dict[str, Any]) -> str:
     if port.get("dropped"):
         parts.append(f"{port['dropped']} bytes dropped")
     return ", ".join(parts)
+
+
+def _failed(sink: dict[str, Any]) -> str:
+    return f"output of {sink['where']}: {sink['reason']}"
 
 
 def _console(console: dict[str, Any]) -> str:

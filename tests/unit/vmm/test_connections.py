@@ -25,6 +25,7 @@ class Slow:
     """A backend that keeps what it gets."""
 
     dropped = 0
+    fault = ""
 
     def __init__(self) -> None:
         self.kept = bytearray()
