@@ -38,10 +38,15 @@ class Interrupts:
             eoi_broadcast=lambda vector: self.ioapic.eoi(vector),
             virtual_wire=virtual_wire,
         )
-        self.ioapic = IoApic(self.lapic.accept, self.lapic.is_addressed)
+        self.ioapic = IoApic(self.lapic.accept, self.lapic.is_addressed, nmi)
         self.pic = Pic(self.lapic.lint0)
         self._irqs: dict[int, WiredOr] = {}
         self._pirq_pins: dict[int, WiredOr] = {}
+
+    @property
+    def may_raise_nmi(self) -> bool:
+        """Whether an NMI can come without the CPU's doing."""
+        return self.ioapic.may_send_nmi or self.lapic.may_send_nmi
 
     def irq(self, number: int) -> Line:
         """A new share of an ISA interrupt line."""

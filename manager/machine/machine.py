@@ -196,7 +196,8 @@ class Machine:
                 self.on_hit(*self.engine.hit)
             return False
         elif stop is Stop.HALT:
-            if not self.cpu.interrupts_enabled:
+            nmi = self._board.interrupts.may_raise_nmi
+            if not self.cpu.interrupts_enabled and not nmi:
                 self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
         elif stop is Stop.SHUTDOWN:
             self._triple_fault()

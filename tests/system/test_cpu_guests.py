@@ -31,6 +31,8 @@ GUESTS = [
     ("paging", 64, "qemu64", 19),
     ("paging", 64, "skylake-client", 21),
     ("realmode", 16, "qemu64", 36),
+    ("halts", 32, "qemu64", 6),
+    ("halts", 64, "qemu64", 6),
     ("fpu", 32, "qemu64", 10),
     ("fpu", 64, "qemu64", 10),
     ("differences", 32, "qemu64", 8),

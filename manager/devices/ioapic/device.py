@@ -2,7 +2,7 @@
 """The I/O APIC at FEC00000h: 24 pins that become messages to the local APIC.
 
 Pins carry "asserted", so polarity bits are kept and do nothing. Fixed and lowest-priority
-messages are delivered; SMI, NMI, INIT and ExtINT are not, the 8259A having a wire of its own.
+messages are delivered, and NMI; SMI, INIT and ExtINT are not, the 8259A having a wire of its own.
 Sources: Intel 82093AA datasheet (290566); for the EOI register, the Intel ICH2 datasheet (290687).
 """
 
@@ -39,7 +39,7 @@ VECTOR = 0xFF
 DELIVERY = 0x700
 FIXED = 0x000
 LOWEST_PRIORITY = 0x100
-DELIVERED = (FIXED, LOWEST_PRIORITY)
+NMI = 0x400
 LOGICAL = 0x800
 REMOTE_IRR = 0x4000
 LEVEL = 0x8000
@@ -87,15 +87,20 @@ class IoApic(Device[IoApicState]):
     """`deliver(vector, level)` is the local APIC's accept: False when it turned the message away.
 
     `is_addressed(destination, logical)` says whether a message is for it; one that is not gets
-    lost, as there is nobody else. An edge on a masked pin is lost, too.
+    lost, as there is nobody else. An edge on a masked pin is lost, too. `nmi` is for messages of
+    that kind, which have no vector and are edges whatever their entry says.
     """
 
     STATE = IoApicState
 
     def __init__(
-        self, deliver: Callable[[int, bool], bool], is_addressed: Callable[[int, bool], bool]
+        self,
+        deliver: Callable[[int, bool], bool],
+        is_addressed: Callable[[int, bool], bool],
+        nmi: Callable[[], None],
     ) -> None:
         self._deliver = deliver
+        self._nmi = nmi
         self._is_addressed = is_addressed
         self.state = self.power_on()
 
@@ -109,13 +114,23 @@ class IoApic(Device[IoApicState]):
         """Send the message of a pin that is high, unless its entry holds it back."""
         entries = self.state.entries
         entry = entries[pin]
-        if entry & (MASKED | REMOTE_IRR) or entry & DELIVERY not in DELIVERED:
+        if entry & (MASKED | REMOTE_IRR):
             return
         if not self._is_addressed(entry >> DESTINATION_SHIFT, bool(entry & LOGICAL)):
+            return
+        mode = entry & DELIVERY
+        if mode == NMI:
+            self._nmi()
+        if mode not in (FIXED, LOWEST_PRIORITY):
             return
         level = bool(entry & LEVEL)
         if self._deliver(entry & VECTOR, level) and level:
             entries[pin] = entry | REMOTE_IRR
+
+    @property
+    def may_send_nmi(self) -> bool:
+        """Whether a pin is programmed to."""
+        return any(entry & (MASKED | DELIVERY) == NMI for entry in self.state.entries)
 
     def eoi(self, vector: int) -> None:
         """The CPU is done with a level-triggered vector: pins that are still high request again."""
@@ -172,4 +187,5 @@ class IoApic(Device[IoApicState]):
             kept = entry & REMOTE_IRR if value & LEVEL else 0
             entry = entry & ~LOW_HALF | value & LOW_WRITABLE | kept
         state.entries[pin] = entry
-        self._request_level(pin)
+        if entry & DELIVERY != NMI:
+            self._request_level(pin)

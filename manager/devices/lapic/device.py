@@ -126,6 +126,12 @@ class Lapic(Device[LapicState]):
             if self.accept(entry & LVT_VECTOR, level) and level:
                 lvt[index] |= reg.LVT_REMOTE_IRR
 
+    @property
+    def may_send_nmi(self) -> bool:
+        """Whether LINT0 is programmed to; nothing drives LINT1."""
+        state = self.state
+        return state.enabled and state.lvt[LINT0] & (LVT_MASKED | reg.DELIVERY) == reg.NMI
+
     def _retry_pins(self) -> None:
         """Level-triggered LINT pins that are still high request again."""
         state = self.state

@@ -22,12 +22,20 @@ class Board:
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, bool]] = []
+        self.nmis = 0
         self.taken = True
-        self.ioapic = IoApic(self._deliver, lambda destination, logical: destination in (0, 0xFF))
+        self.ioapic = IoApic(
+            self._deliver,
+            lambda destination, logical: destination in (0, 0xFF),
+            self._nmi,
+        )
 
     def _deliver(self, vector: int, level: bool) -> bool:
         self.sent.append((vector, level))
         return self.taken
+
+    def _nmi(self) -> None:
+        self.nmis += 1
 
     def read(self, register: int) -> int:
         self.ioapic.write_mmio(IOREGSEL, 4, register)
@@ -61,7 +69,7 @@ class Pair:
             pic_acknowledge=lambda: 0,
             eoi_broadcast=self._eoi,
         )
-        self.ioapic = IoApic(self.lapic.accept, self.lapic.is_addressed)
+        self.ioapic = IoApic(self.lapic.accept, self.lapic.is_addressed, lambda: None)
 
     def _eoi(self, vector: int) -> None:
         self.ioapic.eoi(vector)
@@ -100,6 +108,30 @@ def test_edge_sends_one_message_however_long_the_pin_stays_high(board: Board) ->
 
     assert board.sent == [(0x34, False), (0x34, False)]
     assert board.entry(4) == 0x34
+
+
+@pytest.mark.parametrize("trigger", [0, LEVEL])
+def test_an_nmi_is_an_edge_without_a_vector(board: Board, trigger: int) -> None:
+    before = board.ioapic.may_send_nmi
+    board.route(2, 0x400 | trigger)
+    board.drive(2, True, True)
+    board.route(2, 0x400 | trigger)
+    board.ioapic.eoi(0)
+    board.drive(2, False, True)
+
+    assert not before
+    assert board.ioapic.may_send_nmi
+    assert board.nmis == 2
+    assert board.sent == []
+
+
+@pytest.mark.parametrize(("entry", "destination"), [(0x400 | MASKED, 0), (0x400, 3), (0x500, 0)])
+def test_no_other_entry_sends_an_nmi(board: Board, entry: int, destination: int) -> None:
+    board.route(2, entry, destination)
+    board.drive(2, True)
+
+    assert board.nmis == 0
+    assert board.sent == []
 
 
 def test_edge_on_a_masked_pin_is_lost(board: Board) -> None:

@@ -104,13 +104,15 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
     return true;
 }
 
-/* HLT: one that is waiting already is taken at once, as the block that ends here was too long
- * to take it before. */
+/* HLT: an interrupt that is waiting already is taken at once, as the block that ends here was too
+ * long to take it before. A single step ends it, too. */
 EXPORT void helper_hlt_x86_64(void *env, int length)
 {
     FIELD(uint32_t, env, ENV_HFLAGS) &= ~HF_INHIBIT_IRQ;
-    if (takes_interrupt(running_engine)) {
+    bool steps = FIELD(uint64_t, env, ENV_EFLAGS) & EFLAGS_TF;
+    if (steps || takes_interrupt(running_engine)) {
         FIELD(uint64_t, env, ENV_EIP) += length;
+        unicorn.single_step(env); /* raises #DB if TF is set */
         unicorn.loop_exit_noexc(running_engine->cs);
     }
     unicorn.hlt(env, length);

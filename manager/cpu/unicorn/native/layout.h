@@ -116,6 +116,7 @@ enum {
 #define HF2_GIF 0x1u
 #define HF2_NMI_MASKED 0x4u
 
+#define EFLAGS_TF 0x100u
 #define EFLAGS_IF 0x200u
 #define EFLAGS_VM 0x20000u
 #define EFLAGS_RF 0x10000u
