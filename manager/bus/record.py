@@ -36,15 +36,19 @@ class Spec:
     high: int = 0
     """Bounds of an int; bounds of the length for bytes, str and list."""
     item: type[Record] | None = None
+    names: str = ""
+    """What the bits of an int are called, from bit 0 on: `-` for one without a name, `~` for one
+    that is always set."""
 
 
 def _spec(spec: Spec, **kwargs: Any) -> Any:
     return field(metadata={_META: spec}, **kwargs)
 
 
-def uint(bits: int, doc: str, default: int = 0, *, unit: str = "") -> Any:
-    """An unsigned integer of `bits` bits."""
-    return _spec(Spec("int", doc, unit, 0, (1 << bits) - 1), default=default)
+def uint(bits: int, doc: str, default: int = 0, *, unit: str = "", names: str = "") -> Any:
+    """An unsigned integer of `bits` bits; for `names` see Spec."""
+    spec = Spec("int", doc, unit, 0, (1 << bits) - 1, names=names)
+    return _spec(spec, default=default)
 
 
 def integer(low: int, high: int, doc: str, default: int = 0, *, unit: str = "") -> Any:
@@ -199,6 +203,26 @@ def _check(spec: Spec, value: Plain, where: str) -> Any:
     return bytearray(value) if isinstance(value, bytes) else value
 
 
+def named_bits(names: str, value: int) -> str:
+    """The bits that are set, by their `names`: see Spec.
+
+    >>> named_bits("RX THRE LINE MODEM", 3), named_bits("TMR - - - BM", 0x22)
+    ('RX|THRE', 'bit1|bit5')
+    """
+    known = names.split()
+    found = []
+    for n in range(value.bit_length()):
+        name = known[n] if n < len(known) else "-"
+        if value >> n & 1 and name != "~":
+            found.append(f"bit{n}" if name == "-" else name)
+    return "|".join(found) or "0"
+
+
+def names_of(kind: type[Record], name: str) -> str:
+    """What the bits of a field of a record are called: see Spec."""
+    return next(spec_of(item).names for item in fields(kind) if item.name == name)
+
+
 def describe(kind: type[Record]) -> dict[str, Plain]:
     """The schema of a record type as plain values, for the schema dump kept in version control."""
     described: dict[str, Plain] = {}
@@ -209,6 +233,8 @@ def describe(kind: type[Record]) -> dict[str, Plain]:
             entry["unit"] = spec.unit
         if spec.kind != "bool":
             entry["low"], entry["high"] = spec.low, spec.high
+        if spec.names:
+            entry["names"] = spec.names
         if spec.item is not None:
             entry["item"] = describe(spec.item)
         described[item.name] = entry

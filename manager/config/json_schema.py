@@ -65,7 +65,7 @@ def _device(name: str, kind: type[DeviceNode]) -> Schema:
     if "device" in tidy["properties"]:
         device = tidy["properties"]["device"]
         tidy["properties"]["device"] = {"const": name, **device}
-    if kind.TABLE is None:
+    if kind.table() is None:
         tidy["description"] = kind.__doc__
     return tidy
 

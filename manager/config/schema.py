@@ -88,7 +88,7 @@ def _kind(name: object, section: str) -> type[DeviceNode] | None:
 
 def table_of(kind: type[DeviceNode]) -> type[BaseModel]:
     """The model of a kind's table."""
-    return kind.TABLE or (SlotTable if kind.SECTION == "slots" else Table)
+    return kind.table() or (SlotTable if kind.SECTION == "slots" else Table)
 
 
 def device_table(section: str, name: str, table: Any) -> type[BaseModel] | None:

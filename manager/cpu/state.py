@@ -78,6 +78,17 @@ def _with_mtrrs(old: dict[str, Plain]) -> dict[str, Plain]:
     return {**old, "msr": {**msr, **none}}
 
 
+_RFLAGS = "CF ~ PF - AF - ZF SF TF IF DF OF IOPL0 IOPL1 NT - RF VM AC VIF VIP ID"
+_CR0 = "PE MP EM TS ET NE - - - - - - - - - - WP - AM - - - - - - - - - - NW CD PG"
+_CR4 = (
+    "VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP LA57 - - - FSGSBASE PCIDE OSXSAVE "
+    "- SMEP SMAP PKE"
+)
+_EFER = "SCE - - - - - - - LME - LMA NXE"
+_MXCSR = "IE DE ZE OE UE PE DAZ IM DM ZM OM UM PM RC0 RC1 FZ"
+"""Names of bits, from bit 0 on: see manager.bus.record.Spec."""
+
+
 @dataclass(slots=True)
 class CpuState(Record):
     """One x86-64 processor."""
@@ -88,7 +99,7 @@ class CpuState(Record):
 
     gpr: list[int] = ints(16, 64, "RAX RCX RDX RBX RSP RBP RSI RDI R8-R15")
     rip: int = uint(64, "offset of the next instruction in CS", 0xFFF0)
-    rflags: int = uint(64, "RFLAGS", 0x2)
+    rflags: int = uint(64, "RFLAGS", 0x2, names=_RFLAGS)
     es: Segment = nested(Segment, "ES")
     cs: Segment = nested(Segment, "CS")
     ss: Segment = nested(Segment, "SS")
@@ -99,15 +110,15 @@ class CpuState(Record):
     tr: Segment = nested(Segment, "TR")
     gdtr: Table = nested(Table, "GDTR")
     idtr: Table = nested(Table, "IDTR")
-    cr0: int = uint(64, "CR0", 0x60000010)
+    cr0: int = uint(64, "CR0", 0x60000010, names=_CR0)
     cr2: int = uint(64, "CR2: address of the last page fault")
     cr3: int = uint(64, "CR3: page table root")
-    cr4: int = uint(64, "CR4")
-    efer: int = uint(64, "IA32_EFER")
-    xcr0: int = uint(64, "XCR0", 1)
+    cr4: int = uint(64, "CR4", names=_CR4)
+    efer: int = uint(64, "IA32_EFER", names=_EFER)
+    xcr0: int = uint(64, "XCR0", 1, names="X87 SSE AVX")
     debug: list[int] = ints(8, 64, "DR0-DR7; DR4 and DR5 unused")
     fpu: Fpu = nested(Fpu, "x87")
-    mxcsr: int = uint(32, "MXCSR", 0x1F80)
+    mxcsr: int = uint(32, "MXCSR", 0x1F80, names=_MXCSR)
     xmm: bytearray = octets(256, 256, "XMM0-XMM15 of 16 bytes", bytes(256))
     msr: Msrs = nested(Msrs, "model-specific registers")
     a20: bool = flag("the A20 gate lets address line 20 through", True)

@@ -64,12 +64,19 @@ class DeviceNode(Claims):
     """What messages call a part of the board, such as "the timer"."""
     BUS: ClassVar[str] = ""
     """The bus that it is the bridge to: PCI_BUS or LPC_BUS."""
-    TABLE: ClassVar[Any] = None
-    """Its table in the machine file: a manager.config.table.SlotTable for a slot, else a Table."""
+
+    @classmethod
+    def table(cls) -> type[Any] | None:
+        """The keys of its table in a machine file, a pydantic model; None when it has none.
+
+        For a slot that is a manager.config.table.SlotTable, else a Table. Where the model is
+        imported from a module of its own, nothing that runs machines has to import pydantic.
+        """
+        return None
 
     @classmethod
     def claim(cls, table: Any, place: Place) -> Self:
-        """The node for a checked TABLE (None on the board): all that the device will use."""
+        """The node for a checked table (None on the board): all that the device will use."""
         return cls(*place)
 
     def known_to_firmware(self) -> Self:

@@ -71,6 +71,14 @@ def kinds() -> tuple[type[DeviceNode], ...]:
     return tuple(found[type] for type in sorted(found))
 
 
+def import_all() -> None:
+    """Import the code of every kind that ships, so that their record types are known."""
+    package = importlib.import_module(PACKAGE)
+    for item in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."):
+        if not item.name.endswith(".table"):
+            importlib.import_module(item.name)
+
+
 def _module(name: str) -> ModuleType | None:
     if _NAME.fullmatch(name) is None:
         return None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import Plain
-from manager.cli.snapshot.words import GPR, amount, bits
+from manager.cli.snapshot.words import GPR, amount, bits, described
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
@@ -86,6 +86,7 @@ def state_differences(one: Snapshot, other: Snapshot) -> Iterator[tuple[str, str
         before, after = (getattr(side.header, key) for side in (one, other))
         if before != after:
             yield "header", key, str(before), str(after)
+    schemas = described(one)
     for device in dict.fromkeys([*one.states, *other.states]):
         before_state, after_state = one.states.get(device), other.states.get(device)
         if before_state is None or after_state is None:
@@ -97,7 +98,7 @@ def state_differences(one: Snapshot, other: Snapshot) -> Iterator[tuple[str, str
             yield device, "", before_state.chunk.type, after_state.chunk.type
         else:
             kind = before_state.chunk.type
-            schema = one.schema(kind)
+            schema = schemas(kind)
             for name, before_text, after_text in _differences(
                 kind, schema, before_state.fields, after_state.fields, ""
             ):
@@ -120,8 +121,8 @@ def _differences(
                 inner_kind = str(inner.get("type", "")) if isinstance(inner, dict) else kind
                 yield from _differences(inner_kind, inner or entry, old, new, where)
             elif old != new:
-                unit = str(entry.get("unit", "")) if isinstance(entry, dict) else ""
-                yield where, _text(kind, key, old, unit), _text(kind, key, new, unit)
+                told = entry if isinstance(entry, dict) else {}
+                yield where, _text(told, old), _text(told, new)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             register = kind == "cpu.x86" and name == "gpr"
@@ -134,6 +135,6 @@ def _differences(
         yield name, amount(before), amount(after)
 
 
-def _text(kind: str, field: str, value: Plain, unit: str) -> str:
-    names = bits(kind, field, value)
+def _text(entry: dict[str, Any], value: Plain) -> str:
+    names, unit = bits(entry.get("names"), value), str(entry.get("unit", ""))
     return f"{amount(value, unit)} {names}" if names else amount(value, unit)

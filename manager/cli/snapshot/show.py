@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import Plain
-from manager.cli.snapshot.words import about, amount, bits, registers
+from manager.cli.snapshot.words import about, amount, bits, described, registers
 from manager.cli.verbs.snapshot import size
 
 if TYPE_CHECKING:
@@ -93,24 +93,34 @@ def as_text(opened: Snapshot) -> Iterator[str]:
             yield f"{'':>37} {pages} pages of it in {region.delta} at {region.delta_offset:#x}"
     for entry in opened.unknown:
         yield f"unknown   {entry.id}: {entry.kind}, {entry.stored} bytes"
+    kinds, schema = _kinds(opened), described(opened)
     for device, state in opened.states.items():
         kind = state.chunk.type
         yield ""
         yield f"{device}: {kind}, version {state.chunk.version}"
-        if line := about(kind, state.fields):
+        if line := about(kinds.get(device, ""), kind, state.fields):
             yield f"  {_short(kind)} {device}: {line}"
         if kind == "cpu.x86":
-            yield from (f"  {line}" for line in registers(state.fields))
-        yield from _fields(kind, state.fields, opened.schema(kind), "  ")
+            yield from (f"  {line}" for line in registers(state.fields, schema(kind)))
+        yield from _fields(state.fields, schema(kind), "  ")
+
+
+def _kinds(opened: Snapshot) -> dict[str, str]:
+    """Device id -> kind, as far as the snapshot's configuration tells."""
+    config = opened.manifest.config
+    devices = config.get("devices") if isinstance(config, dict) else None
+    return {
+        str(node.get("id")): str(node.get("type"))
+        for node in (devices if isinstance(devices, list) else ())
+        if isinstance(node, dict)
+    }
 
 
 def _short(kind: str) -> str:
     return "uart" if "uart" in kind else kind
 
 
-def _fields(
-    kind: str, fields: dict[str, Plain], schema: dict[str, Plain], indent: str
-) -> Iterator[str]:
+def _fields(fields: dict[str, Plain], schema: dict[str, Any], indent: str) -> Iterator[str]:
     described = schema.get("fields")
     for name, value in sorted(fields.items()):
         entry = described.get(name) if isinstance(described, dict) else None
@@ -124,8 +134,8 @@ def _fields(
                 label = f"{name}[{number}]" if isinstance(value, list) else name
                 yield f"{indent}{label}:{doc}"
                 if isinstance(part, dict):
-                    yield from _fields(str(inner.get("type", "")), part, inner, indent + "  ")
+                    yield from _fields(part, inner, indent + "  ")
         else:
-            names = bits(kind, name, value)
+            names = bits(entry.get("names"), value)
             shown = amount(value, str(entry.get("unit", ""))) + (f" {names}" if names else "")
             yield f"{indent}{name} = {shown}{doc}"

@@ -8,60 +8,69 @@ of a newer or older version is shown as far as it goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
-from manager.bus.record import NEVER, Plain
+from manager.bus.record import NEVER, Plain, Record, named_bits, spec_of
+from manager.devices import registry
+
+if TYPE_CHECKING:
+    from manager.snapshot.read import Snapshot
 
 Fields = Mapping[str, Any]
 
-_UART = {
-    "ier": "RX THRE LINE MODEM",
-    "fcr": "FIFO - - DMA - - TRIGGER0 TRIGGER1",
-    "lcr": "WLS0 WLS1 STOP2 PARITY EVEN STICK BREAK DLAB",
-    "mcr": "DTR RTS OUT1 OUT2 LOOP",
-    "msr": "DCTS DDSR TERI DDCD CTS DSR RI DCD",
-}
-_IRQS = " ".join(f"IR{n}" for n in range(8))
-BITS: dict[str, dict[str, str]] = {
-    "uart16550": _UART,
-    "pic-controller": dict.fromkeys(("pins", "irr", "isr", "imr", "elcr"), _IRQS),
-    "port92": {"control": "RESET A20"},
-    "acpi-pm": {
-        "status": "TMR - - - BM GBL - - PWRBTN",
-        "enable": "TMR - - - - GBL - - PWRBTN",
-        "control": "SCI_EN BM_RLD",
-    },
-    "cpu.x86": {
-        "rflags": "CF ~ PF - AF - ZF SF TF IF DF OF IOPL0 IOPL1 NT - RF VM AC VIF VIP ID",
-        "cr0": "PE MP EM TS ET NE - - - - - - - - - - WP - AM - - - - - - - - - - NW CD PG",
-        "cr4": "VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP LA57 - - - FSGSBASE "
-        "PCIDE OSXSAVE - SMEP SMAP PKE",
-        "efer": "SCE - - - - - - - LME - LMA NXE",
-        "xcr0": "X87 SSE AVX",
-        "mxcsr": "IE DE ZE OE UE PE DAZ IM DM ZM OM UM PM RC0 RC1 FZ",
-    },
-}
-"""Record type -> field -> names of its bits from bit 0 on; `-` for one without a name, `~` for
-one that is always set."""
 GPR = ("RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", *(f"R{n}" for n in range(8, 16)))
 _SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs", "ldtr", "tr")
 
 
-def bits(type: str, field: str, value: Plain) -> str:
-    """The names of the bits that are set, or an empty string where bits have no names.
-
-    >>> bits("uart16550", "ier", 3), bits("uart16550", "scr", 3)
-    ('RX|THRE', '')
-    """
-    names = BITS.get(type, {}).get(field, "").split()
+def bits(names: object, value: Plain) -> str:
+    """The bits that are set, by `names`; an empty string where bits have no names."""
     if not names or isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return ""
-    found = []
-    for n in range(value.bit_length()):
-        name = names[n] if n < len(names) else "-"
-        if value >> n & 1 and name != "~":
-            found.append(f"bit{n}" if name == "-" else name)
-    return "|".join(found) or "0"
+    return named_bits(str(names), value)
+
+
+def described(opened: Snapshot) -> Callable[[str], dict[str, Any]]:
+    """Takes a record type to its description in the snapshot.
+
+    Snapshots of 0.1 do not say what bits are called: this version's records then do.
+    """
+    types = {state.chunk.type for state in opened.states.values()}
+    if any(_names_bits(opened.schema(type)) for type in types):
+        return opened.schema
+    present = _present()
+    return lambda type: _with_names(opened.schema(type), present)
+
+
+def _names_bits(schema: Mapping[str, Any]) -> bool:
+    entries = _entries(schema).values()
+    return any("names" in entry or _names_bits(entry.get("item", {})) for entry in entries)
+
+
+def _with_names(schema: Mapping[str, Any], present: Mapping[str, type[Record]]) -> dict[str, Any]:
+    kind = present.get(str(schema.get("type")))
+    names = {item.name: spec_of(item).names for item in fields(kind)} if kind is not None else {}
+    entries = {}
+    for name, entry in _entries(schema).items():
+        entries[name] = {**entry, "names": names.get(name, "")}
+        if isinstance(entry.get("item"), dict):
+            entries[name]["item"] = _with_names(entry["item"], present)
+    return {**schema, "fields": entries}
+
+
+def _entries(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found = schema.get("fields")
+    items = found.items() if isinstance(found, dict) else ()
+    return {name: entry for name, entry in items if isinstance(entry, dict)}
+
+
+def _present() -> dict[str, type[Record]]:
+    """The record types of this version."""
+    from manager.cpu.state import CpuState
+
+    registry.import_all()
+    kinds: list[type[Record]] = [CpuState, *Record.__subclasses__()]
+    return {kind.TYPE: kind for kind in kinds}
 
 
 def amount(value: Plain, unit: str = "") -> str:
@@ -81,81 +90,17 @@ def amount(value: Plain, unit: str = "") -> str:
     return repr(value)
 
 
-def about(type: str, fields: Fields) -> str:
-    """One line on the state of a device; empty for a type that has none."""
-    describe = _ABOUT.get(type)
+def about(kind: str, type: str, state: Fields) -> str:
+    """One line on the state of a device of a kind, or on a record of that type; or nothing.
+
+    Whatever is wrong with the state, or with a kind that is not ours, the rest is shown.
+    """
     try:
-        return describe(fields) if describe is not None else ""
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        if type in _ABOUT:
+            return _ABOUT[type](state)
+        return registry.find(kind).about(state)
+    except Exception:
         return ""
-
-
-def _uart(fields: Fields) -> str:
-    parts = [f"{name.upper()}={bits('uart16550', name, fields[name])}" for name in ("ier", "mcr")]
-    lcr = fields["lcr"]
-    parity = "OEMS"[lcr >> 4 & 3] if lcr & 8 else "N"
-    parts.append(f"{5 + (lcr & 3)}{parity}{2 if lcr & 4 else 1}")
-    divisor = fields["dlm"] << 8 | fields["dll"]
-    parts.append(f"divisor {divisor}")
-    parts.append("FIFO on" if fields["fcr"] & 1 else "FIFO off")
-    count = len(fields["received"])
-    parts.append(f"{count} byte{'' if count == 1 else 's'} in RX FIFO")
-    parts += [
-        text
-        for name, text in (
-            ("thre_pending", "THRE interrupt pending"),
-            ("timeout_pending", "time-out pending"),
-            ("overrun", "overrun"),
-        )
-        if fields[name]
-    ]
-    return ", ".join(parts)
-
-
-def _pci_uart(fields: Fields) -> str:
-    return _uart(fields["uart"])
-
-
-def _pic(fields: Fields) -> str:
-    parts = []
-    for name in ("master", "slave"):
-        chip = fields[name]
-        registers = [
-            f"{key.upper()}={bits('pic-controller', key, chip[key])}"
-            for key in ("irr", "isr", "imr")
-        ]
-        parts.append(f"{name} at vector {chip['vector']:#x} {' '.join(registers)}")
-    return "; ".join(parts)
-
-
-def _pit(fields: Fields) -> str:
-    counters = [
-        f"counter {n}: mode {one['mode']}, reload {one['reload'] or 0x10000}"
-        for n, one in enumerate(fields["counters"])
-        if one["loaded"]
-    ]
-    return "; ".join([*counters, f"IRQ 0 {'high' if fields['irq_level'] else 'low'}"])
-
-
-def _rtc(fields: Fields) -> str:
-    cmos = fields["cmos"]
-    return f"index {fields['index']:#x}, register B {cmos[0xB]:#x}, C {cmos[0xC]:#x}"
-
-
-def _keyboard(fields: Fields) -> str:
-    waiting = f"{fields['output']:#x} waits" if fields["output_full"] else "output empty"
-    return f"{waiting}, A20 {'open' if fields['a20'] else 'closed'}"
-
-
-def _lapic(fields: Fields) -> str:
-    timer = fields["timer"]
-    vectors = [f"{n:#x}" for n in range(256) if fields["irr"][n >> 3] >> (n & 7) & 1]
-    serving = [f"{n:#x}" for n in range(256) if fields["isr"][n >> 3] >> (n & 7) & 1]
-    return (
-        f"{'on' if fields['svr'] >> 8 & 1 else 'off'}, TPR {fields['tpr']:#x}, "
-        f"requested {' '.join(vectors) or 'none'}, in service {' '.join(serving) or 'none'}, "
-        f"timer {amount(timer['deadline'], 'ns')}"
-    )
 
 
 def _cpu(fields: Fields) -> str:
@@ -174,20 +119,11 @@ def _serial(fields: Fields) -> str:
     return f"{count} bytes of input on their way" if count else "no input on its way"
 
 
-_ABOUT: dict[str, Callable[[Fields], str]] = {
-    "uart16550": _uart,
-    "pci-uart": _pci_uart,
-    "pic": _pic,
-    "pit": _pit,
-    "rtc": _rtc,
-    "keyboard": _keyboard,
-    "lapic": _lapic,
-    "cpu.x86": _cpu,
-    "serial-port": _serial,
-}
+_ABOUT: dict[str, Callable[[Fields], str]] = {"cpu.x86": _cpu, "serial-port": _serial}
+"""Of what is no device."""
 
 
-def registers(fields: Fields) -> Iterator[str]:
+def registers(fields: Fields, schema: Mapping[str, Any]) -> Iterator[str]:
     """The registers of an x86 CPU, several to a line."""
     try:
         values = [*zip(GPR, fields["gpr"], strict=True), ("RIP", fields["rip"])]
@@ -196,7 +132,8 @@ def registers(fields: Fields) -> Iterator[str]:
             yield "  ".join(f"{name:>3}={value:016x}" for name, value in row)
         for name in ("rflags", "cr0", "cr4", "efer"):
             value = fields[name]
-            yield f"{name.upper()}={value:#x} {bits('cpu.x86', name, value)}"
+            names = _entries(schema).get(name, {}).get("names")
+            yield f"{name.upper()}={value:#x} {bits(names, value)}"
         yield f"CR2={fields['cr2']:#x}  CR3={fields['cr3']:#x}"
         for name in _SEGMENTS:
             one = fields[name]

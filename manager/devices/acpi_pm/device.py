@@ -64,9 +64,17 @@ class AcpiPmState(Record):
 
     TYPE: ClassVar[str] = "acpi-pm"
 
-    status: int = uint(16, "PM1_STS: timer (bit 0) and power button (bit 8)")
-    enable: int = uint(16, "PM1_EN: which status bits assert the SCI")
-    control: int = uint(16, "PM1_CNT: bus master reload and sleep type as written")
+    status: int = uint(
+        16,
+        "PM1_STS: timer (bit 0) and power button (bit 8)",
+        names="TMR - - - BM GBL - - PWRBTN",
+    )
+    enable: int = uint(
+        16, "PM1_EN: which status bits assert the SCI", names="TMR - - - - GBL - - PWRBTN"
+    )
+    control: int = uint(
+        16, "PM1_CNT: bus master reload and sleep type as written", names="SCI_EN BM_RLD"
+    )
     toggles: int = uint(40, "changes of the timer's top bit that the status accounts for")
 
 

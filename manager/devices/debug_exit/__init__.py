@@ -5,22 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from manager.config.table import Table
-from manager.config.values import IoPort
 from manager.devices.claims import PortRange
 from manager.devices.node import DeviceNode, Place
 
 if TYPE_CHECKING:
+    from manager.devices.debug_exit.table import DebugExitTable
     from manager.devices.device import Device
     from manager.devices.services import Services
-
-
-class DebugExitTable(Table):
-    """A port that ends the machine when the guest writes to it: exit status (value << 1) | 1."""
-
-    port: IoPort = Field(default=0xF4, description="The I/O port.", examples=[0xF4])
 
 
 class DebugExitNode(DeviceNode):
@@ -31,7 +22,13 @@ class DebugExitNode(DeviceNode):
     TYPE = "debug-exit"
     SECTION = "lpc"
     NAMES = {"debug-exit": "A port that ends the machine when the guest writes to it."}
-    TABLE = DebugExitTable
+
+    @classmethod
+    def table(cls) -> type[DebugExitTable]:
+        """The port's number."""
+        from manager.devices.debug_exit.table import DebugExitTable
+
+        return DebugExitTable
 
     @classmethod
     def claim(cls, table: DebugExitTable, place: Place) -> DebugExitNode:

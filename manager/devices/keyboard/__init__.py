@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import PortRange
@@ -25,6 +26,12 @@ class KeyboardNode(DeviceNode):
     def claim(cls, table: Any, place: Place) -> KeyboardNode:
         """Data port, command port, IRQ 1."""
         return cls(*place, ports=(PortRange(0x60, 1), PortRange(0x64, 1)), irq=1)
+
+    @staticmethod
+    def about(state: Mapping[str, Any]) -> str:
+        """The output buffer and the A20 gate."""
+        waiting = f"{state['output']:#x} waits" if state["output_full"] else "output empty"
+        return f"{waiting}, A20 {'open' if state['a20'] else 'closed'}"
 
     def build(self, board: Services) -> Device[Any]:
         """The controller, which also has a control of A20 and the reset line."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import MemoryRange
@@ -25,6 +26,22 @@ class LapicNode(DeviceNode):
     def claim(cls, table: Any, place: Place) -> LapicNode:
         """A page of registers."""
         return cls(*place, memory=(MemoryRange(0xFEE0_0000, 0x1000),))
+
+    @staticmethod
+    def about(state: Mapping[str, Any]) -> str:
+        """Priority, requests, services, timer."""
+        from manager.bus.record import NEVER
+
+        requested, serving = (
+            " ".join(f"{n:#x}" for n in range(256) if state[name][n >> 3] >> (n & 7) & 1) or "none"
+            for name in ("irr", "isr")
+        )
+        deadline = state["timer"]["deadline"]
+        return (
+            f"{'on' if state['svr'] >> 8 & 1 else 'off'}, TPR {state['tpr']:#x}, "
+            f"requested {requested}, in service {serving}, "
+            f"timer {'never' if deadline == NEVER else f'{deadline} ns'}"
+        )
 
     def build(self, board: Services) -> Device[Any]:
         """The one that the board has wired to the CPU."""

@@ -44,17 +44,22 @@ AWAIT_ICW3 = 3
 AWAIT_ICW4 = 4
 
 
+INPUTS = " ".join(f"IR{n}" for n in range(8))
+
+
 @dataclass(slots=True)
 class ControllerState(Record):
     """One 8259A."""
 
     TYPE: ClassVar[str] = "pic-controller"
 
-    pins: int = uint(8, "levels of IR0 to IR7, one bit each")
-    irr: int = uint(8, "interrupt request register: requests not yet acknowledged")
-    isr: int = uint(8, "in-service register: acknowledged, EOI outstanding")
-    imr: int = uint(8, "interrupt mask register: a set bit masks the input")
-    elcr: int = uint(8, "inputs that are level triggered; the others are edge triggered")
+    pins: int = uint(8, "levels of IR0 to IR7, one bit each", names=INPUTS)
+    irr: int = uint(8, "interrupt request register: requests not yet acknowledged", names=INPUTS)
+    isr: int = uint(8, "in-service register: acknowledged, EOI outstanding", names=INPUTS)
+    imr: int = uint(8, "interrupt mask register: a set bit masks the input", names=INPUTS)
+    elcr: int = uint(
+        8, "inputs that are level triggered; the others are edge triggered", names=INPUTS
+    )
     vector: int = uint(8, "vector of IR0, a multiple of 8 (ICW2)")
     highest: int = uint(3, "input that has the highest priority now")
     step: int = integer(0, 4, "0 initialized; 2, 3, 4: ICW2, ICW3, ICW4 is the next data write")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import PortRange
@@ -25,6 +26,16 @@ class PitNode(DeviceNode):
     def claim(cls, table: Any, place: Place) -> PitNode:
         """The counters' ports, port 61h, IRQ 0."""
         return cls(*place, ports=(PortRange(0x40, 4), PortRange(0x61, 1)), irq=0)
+
+    @staticmethod
+    def about(state: Mapping[str, Any]) -> str:
+        """The counters that run, and the line."""
+        counters = [
+            f"counter {n}: mode {one['mode']}, reload {one['reload'] or 0x10000}"
+            for n, one in enumerate(state["counters"])
+            if one["loaded"]
+        ]
+        return "; ".join([*counters, f"IRQ 0 {'high' if state['irq_level'] else 'low'}"])
 
     def build(self, board: Services) -> Device[Any]:
         """The timer, with its speaker port."""

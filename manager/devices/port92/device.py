@@ -24,7 +24,9 @@ class Port92State(Record):
 
     TYPE: ClassVar[str] = "port92"
 
-    control: int = uint(8, "as written: bit 0 fast reset, bit 1 fast A20; the others only keep")
+    control: int = uint(
+        8, "as written: bit 0 fast reset, bit 1 fast A20; the others only keep", names="RESET A20"
+    )
 
 
 class Port92(Device[Port92State]):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import PortRange
@@ -25,6 +26,12 @@ class RtcNode(DeviceNode):
     def claim(cls, table: Any, place: Place) -> RtcNode:
         """Index and data port, IRQ 8."""
         return cls(*place, ports=(PortRange(0x70, 2),), irq=8)
+
+    @staticmethod
+    def about(state: Mapping[str, Any]) -> str:
+        """The index and the interrupt registers."""
+        cmos = state["cmos"]
+        return f"index {state['index']:#x}, register B {cmos[0xB]:#x}, C {cmos[0xC]:#x}"
 
     def build(self, board: Services) -> Device[Any]:
         """The clock; its CMOS RAM says how large the machine's RAM is."""

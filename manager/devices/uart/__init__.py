@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from manager.config.backends import Backend, NullBackend
-from manager.config.table import SlotTable, Table
 from manager.devices.claims import INTA, UNPLACED, IoBar, PciIdentity, PortRange
 from manager.devices.node import DeviceNode, Place, fact
 
@@ -17,6 +14,7 @@ if TYPE_CHECKING:
     from manager.devices.device import Device
     from manager.devices.services import Services
     from manager.devices.uart.pace import Pace
+    from manager.devices.uart.table import ComPort, UartSlot
 
 PORTS = 8
 COM_PORTS = {"com1": (0x3F8, 4), "com2": (0x2F8, 3), "com3": (0x3E8, 4), "com4": (0x2E8, 3)}
@@ -24,42 +22,36 @@ COM_PORTS = {"com1": (0x3F8, 4), "com2": (0x2F8, 3), "com3": (0x3E8, 4), "com4":
 IDENTITY = PciIdentity(0x1B36, 0x0002, 0x070002, 0x1AF4, 0x1100, 1)
 """The 16550A on a PCI card that QEMU made known; Linux and the BSDs attach to it by class or id."""
 
-_BACKEND: Any = Field(
-    default_factory=lambda: NullBackend(type="null"),
-    description="The host's side of the port.",
-    examples=["stdio", {"type": "tcp", "listen": "127.0.0.1:4555"}],
-)
-_PACE: Any = Field(
-    default="host",
-    description='"host": bytes go as fast as the host takes them. "baud": each takes as much '
-    "virtual time as the divisor and the frame format say.",
-    examples=["baud"],
-)
-
-
-class ComPort(Table):
-    """A serial port at the place where PCs have it."""
-
-    backend: Backend = _BACKEND
-    pace: Literal["host", "baud"] = _PACE
-
-
-class UartSlot(SlotTable):
-    """A PCI serial port."""
-
-    backend: Backend = _BACKEND
-    pace: Literal["host", "baud"] = _PACE
-    legacy: Literal["com1", "com2"] | None = Field(
-        default=None,
-        description="Deprecated: put the port where this COM port would be.",
-        examples=["com1"],
-    )
-
 
 def _pace(name: str) -> Pace:
     from manager.devices.uart import pace
 
     return pace.BAUD if name == "baud" else pace.HOST
+
+
+def _about(state: Mapping[str, Any]) -> str:
+    """Registers, frame format and what is pending, of a uart16550 record."""
+    from manager.bus.record import named_bits, names_of
+    from manager.devices.uart.uart16550 import Uart16550State
+
+    parts = [
+        f"{name.upper()}={named_bits(names_of(Uart16550State, name), state[name])}"
+        for name in ("ier", "mcr")
+    ]
+    lcr = state["lcr"]
+    parity = "OEMS"[lcr >> 4 & 3] if lcr & 8 else "N"
+    parts.append(f"{5 + (lcr & 3)}{parity}{2 if lcr & 4 else 1}")
+    parts.append(f"divisor {state['dlm'] << 8 | state['dll']}")
+    parts.append("FIFO on" if state["fcr"] & 1 else "FIFO off")
+    count = len(state["received"])
+    parts.append(f"{count} byte{'' if count == 1 else 's'} in RX FIFO")
+    pending = {
+        "thre_pending": "THRE interrupt pending",
+        "timeout_pending": "time-out pending",
+        "overrun": "overrun",
+    }
+    parts += [text for name, text in pending.items() if state[name]]
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +64,14 @@ class IsaUartNode(DeviceNode):
         name: f"Ports {base:#x}-{base + PORTS - 1:#x}, IRQ {irq}."
         for name, (base, irq) in COM_PORTS.items()
     }
-    TABLE = ComPort
-
     pace: str = fact("host")
+
+    @classmethod
+    def table(cls) -> type[ComPort]:
+        """A COM port's keys."""
+        from manager.devices.uart.table import ComPort
+
+        return ComPort
 
     @classmethod
     def claim(cls, table: ComPort, place: Place) -> IsaUartNode:
@@ -88,6 +85,11 @@ class IsaUartNode(DeviceNode):
     def com_port(self) -> str:
         """Its name."""
         return self.port_name
+
+    @staticmethod
+    def about(state: Mapping[str, Any]) -> str:
+        """The uart's registers."""
+        return _about(state)
 
     def build(self, board: Services) -> Device[Any]:
         """The uart and its channel."""
@@ -107,13 +109,18 @@ class PciUartNode(DeviceNode):
     TYPE = "pci-uart"
     SECTION = "slots"
     NAMES = {"uart": "A PCI serial port."}
-    TABLE = UartSlot
-
     pace: str = fact("host")
     legacy: str | None = fact(None)
     """The COM port whose place it has."""
     fixed_irq: bool = fact(False)
     """Whether its pin is wired to an interrupt of its own instead of a PIRQ."""
+
+    @classmethod
+    def table(cls) -> type[UartSlot]:
+        """The keys of a uart in a slot."""
+        from manager.devices.uart.table import UartSlot
+
+        return UartSlot
 
     @classmethod
     def claim(cls, table: UartSlot, place: Place) -> PciUartNode:
@@ -141,6 +148,11 @@ class PciUartNode(DeviceNode):
     def com_port(self) -> str | None:
         """The one whose place it has."""
         return self.legacy
+
+    @staticmethod
+    def about(state: Mapping[str, Any]) -> str:
+        """The uart's registers."""
+        return _about(state["uart"])
 
     def build(self, board: Services) -> Device[Any]:
         """The uart and its channel."""

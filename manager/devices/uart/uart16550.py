@@ -46,11 +46,22 @@ class Uart16550State(Record):
 
     dll: int = uint(8, "divisor latch, low byte", 12)
     dlm: int = uint(8, "divisor latch, high byte")
-    ier: int = uint(4, "interrupt enable register")
-    fcr: int = uint(8, "FIFO control register without its self-clearing bits")
-    lcr: int = uint(8, "line control register")
-    mcr: int = uint(5, "modem control register")
-    msr: int = uint(8, "modem status register with its delta bits", reg.MSR_CONNECTED)
+    ier: int = uint(4, "interrupt enable register", names="RX THRE LINE MODEM")
+    fcr: int = uint(
+        8,
+        "FIFO control register without its self-clearing bits",
+        names="FIFO - - DMA - - TRIGGER0 TRIGGER1",
+    )
+    lcr: int = uint(
+        8, "line control register", names="WLS0 WLS1 STOP2 PARITY EVEN STICK BREAK DLAB"
+    )
+    mcr: int = uint(5, "modem control register", names="DTR RTS OUT1 OUT2 LOOP")
+    msr: int = uint(
+        8,
+        "modem status register with its delta bits",
+        reg.MSR_CONNECTED,
+        names="DCTS DDSR TERI DDCD CTS DSR RI DCD",
+    )
     scr: int = uint(8, "scratch register")
     received: bytearray = octets(0, reg.FIFO_DEPTH, "characters to be read from RBR, oldest first")
     breaks: int = uint(16, "bit n: character n of `received` is a break not yet seen in LSR")

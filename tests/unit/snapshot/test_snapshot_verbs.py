@@ -43,7 +43,9 @@ def suspended(home: Path, make_image: MakeImage) -> Store:
     uart = Uart16550State(ier=3, lcr=0x1B)
     uart.received = bytearray(b"abc")
     ram = [RamRegion(0x1000, memory)]
-    store.commit(make_image(ram=ram, records={"lpc.com1": uart}), "before", goes_on=True)
+    config = {"devices": [{"id": "lpc.com1", "type": "isa-uart"}]}
+    image = make_image(ram=ram, records={"lpc.com1": uart}, config=config)
+    store.commit(image, "before", goes_on=True)
     memory[5 * PAGE] = 1
     changed = Uart16550State(ier=1, lcr=0x1B)
     store.commit(make_image(ram=ram, records={"lpc.com1": changed}, executed=9))

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The keys of serial ports in a machine file."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from manager.config.backends import Backend, NullBackend
+from manager.config.table import SlotTable, Table
+
+_BACKEND: Any = Field(
+    default_factory=lambda: NullBackend(type="null"),
+    description="The host's side of the port.",
+    examples=["stdio", {"type": "tcp", "listen": "127.0.0.1:4555"}],
+)
+_PACE: Any = Field(
+    default="host",
+    description='"host": bytes go as fast as the host takes them. "baud": each takes as much '
+    "virtual time as the divisor and the frame format say.",
+    examples=["baud"],
+)
+
+
+class ComPort(Table):
+    """A serial port at the place where PCs have it."""
+
+    backend: Backend = _BACKEND
+    pace: Literal["host", "baud"] = _PACE
+
+
+class UartSlot(SlotTable):
+    """A PCI serial port."""
+
+    backend: Backend = _BACKEND
+    pace: Literal["host", "baud"] = _PACE
+    legacy: Literal["com1", "com2"] | None = Field(
+        default=None,
+        description="Deprecated: put the port where this COM port would be.",
+        examples=["com1"],
+    )
