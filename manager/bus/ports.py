@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 PORTS = 0x10000
 
 
+@runtime_checkable
 class BytePorts(Protocol):
     """A device of byte-wide registers. The bus splits wider accesses, low byte first."""
 

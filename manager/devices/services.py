@@ -16,8 +16,8 @@ from manager.bus.clock import Clock
 from manager.bus.dma import Dma
 from manager.bus.lines import Fork, Line, Unconnected
 from manager.bus.memory import Memory
-from manager.bus.pci import PciBus
-from manager.bus.pci_function import COMMAND_IO, PciFunction, PciHeader
+from manager.bus.pci import PciBus, PciFunction, PciHeader
+from manager.bus.pci.registers import COMMAND_IO
 from manager.bus.ports import BytePorts, PortBus, WidePorts
 from manager.devices.claims import Claims, MemoryRange, PortRange
 

@@ -9,14 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from manager.bus.pci import PciBus
-from manager.bus.pci_function import (
-    CONFIG_SIZE,
-    DEVICE_SPECIFIC,
-    PciConfigState,
-    PciFunction,
-    PciHeader,
-)
+from manager.bus.pci import PciBus, PciConfigState, PciFunction, PciHeader
+from manager.bus.pci.registers import CONFIG_SIZE, DEVICE_SPECIFIC
+from manager.bus.pci.state import upgrade_nested
 from manager.bus.record import Record, nested, octets, uint
 from manager.devices.device import Device
 
@@ -36,6 +31,8 @@ class HostBridgeState(Record):
     """The host bridge: configuration header, own registers, address latch."""
 
     TYPE = "hostbridge"
+    VERSION = 2
+    UPGRADES = {1: upgrade_nested(1)}
 
     config: PciConfigState = nested(PciConfigState, "configuration header")
     address: int = uint(32, "CONFIG_ADDRESS, the dword last written to port 0xCF8")

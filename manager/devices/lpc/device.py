@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from manager.bus.lines import Line, Wire, WiredOr
-from manager.bus.pci_function import PciConfigState, PciFunction, PciHeader
+from manager.bus.pci import PciConfigState, PciFunction, PciHeader
+from manager.bus.pci.state import upgrade_nested
 from manager.bus.record import Record, ints, nested
 from manager.devices.device import Device
 
@@ -30,6 +31,8 @@ class LpcState(Record):
     """The LPC bridge: configuration header and interrupt routing."""
 
     TYPE = "lpc"
+    VERSION = 2
+    UPGRADES = {1: upgrade_nested(1)}
 
     config: PciConfigState = nested(PciConfigState, "configuration header")
     pirq: list[int] = ints(PIRQS, 8, "routing registers of PIRQ A to H", PIRQ_DISABLED)

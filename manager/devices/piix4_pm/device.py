@@ -12,12 +12,9 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manager.bus.pci_function import (
-    CONFIG_SIZE,
-    PciConfigState,
-    PciFunction,
-    PciHeader,
-)
+from manager.bus.pci import PciConfigState, PciFunction, PciHeader
+from manager.bus.pci.registers import CONFIG_SIZE
+from manager.bus.pci.state import upgrade_nested
 from manager.bus.record import Record, nested
 from manager.devices.device import Device
 
@@ -34,6 +31,8 @@ class Piix4PmState(Record):
     """The configuration header; the function's own registers are fixed."""
 
     TYPE: ClassVar[str] = "piix4-pm"
+    VERSION = 2
+    UPGRADES = {1: upgrade_nested(1)}
 
     config: PciConfigState = nested(PciConfigState, "configuration header")
 

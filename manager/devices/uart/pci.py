@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
-from manager.bus.pci_function import PciConfigState, PciFunction, PciHeader
+from manager.bus.pci import PciConfigState, PciFunction, PciHeader, PciSlot
+from manager.bus.pci.state import upgrade_nested
 from manager.bus.ports import PortBus
 from manager.bus.record import Record, nested
 from manager.devices.device import Device, Takes
@@ -25,6 +26,8 @@ class PciUartState(Record):
     """A PCI uart: its configuration header and its registers."""
 
     TYPE = "pci-uart"
+    VERSION = 2
+    UPGRADES = {1: upgrade_nested(1)}
 
     config: PciConfigState = nested(PciConfigState, "configuration header")
     uart: Uart16550State = nested(Uart16550State, "the uart behind the BARs")
@@ -48,8 +51,8 @@ class PciUart(Device[PciUartState]):
         clock: Clock,
         pace: Pace = INSTANT,
     ) -> None:
-        devices = {bar.index: self for bar in header.bars}
-        self.function = PciFunction(header, ports=ports, devices=devices, line=line)
+        behind = {bar.index: self for bar in header.bars}
+        self.function = PciFunction(header, PciSlot(ports=ports, line=line), behind)
         self.uart = Uart16550(self.function, channel, clock, pace)
         self.load(self.power_on())
 

@@ -8,15 +8,13 @@ import random
 import pytest
 
 from manager.bus.lines import Wire
-from manager.bus.pci import PciBus
-from manager.bus.pci_function import (
+from manager.bus.pci import PciBus, PciFunction, PciHeader, PciSlot
+from manager.bus.pci.registers import (
     BAR0,
     COMMAND,
     COMMAND_INTX_DISABLE,
     COMMAND_IO,
     INTERRUPT_LINE,
-    PciFunction,
-    PciHeader,
 )
 from manager.bus.ports import PortBus
 from manager.bus.record import clone
@@ -42,7 +40,7 @@ class Tag:
 def card(ports: PortBus, tag: int, base: int, command: int = COMMAND_IO) -> PciFunction:
     """A function with one BAR of 8 ports, which read as tag + offset."""
     header = PciHeader(IDENTITY, (IoBar(0, base, 8),), 1, 11, command)
-    function = PciFunction(header, ports=ports, devices={0: Tag(tag)})
+    function = PciFunction(header, PciSlot(ports=ports), {0: Tag(tag)})
     function.settle()
     return function
 
@@ -224,7 +222,7 @@ def test_contested_ports_have_the_same_owner_after_a_restore_in_any_order(
 
 def test_intx_shows_in_status_and_reaches_the_line_unless_disabled() -> None:
     levels: list[bool] = []
-    function = PciFunction(PciHeader(IDENTITY, interrupt_pin=1), line=Wire(levels.append))
+    function = PciFunction(PciHeader(IDENTITY, interrupt_pin=1), PciSlot(line=Wire(levels.append)))
 
     function.set(True)
     function.write(COMMAND, 2, COMMAND_INTX_DISABLE)

@@ -7,8 +7,7 @@ import random
 
 import pytest
 
-from manager.bus.pci import PciBus
-from manager.bus.pci_function import PciFunction, PciHeader
+from manager.bus.pci import PciBus, PciFunction, PciHeader
 from manager.bus.ports import PortBus
 from manager.devices.claims import PciIdentity
 from manager.devices.hostbridge.device import HostBridge

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from manager.bus.lines import Line, Wire, WiredOr
-from manager.bus.pci_function import PciHeader
+from manager.bus.pci import PciHeader
 from manager.devices.claims import PciIdentity
 from manager.devices.lpc.device import PIRQ_REGISTERS, ROUTABLE_IRQS, Lpc
 

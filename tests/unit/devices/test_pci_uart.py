@@ -9,7 +9,8 @@ from collections import deque
 import pytest
 
 from manager.bus.clock import Clock, ManualTime
-from manager.bus.pci_function import BAR0, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, PciHeader
+from manager.bus.pci import PciHeader
+from manager.bus.pci.registers import BAR0, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO
 from manager.bus.ports import PortBus
 from manager.bus.record import from_plain, to_plain
 from manager.devices.claims import IoBar, PciIdentity

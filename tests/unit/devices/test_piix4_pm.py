@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from manager.bus.pci_function import PciHeader
+from manager.bus.pci import PciHeader
 from manager.bus.record import from_plain, to_plain
 from manager.devices.piix4_pm import IDENTITY
 from manager.devices.piix4_pm.device import Piix4Pm, Piix4PmState

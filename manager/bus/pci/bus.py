@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""PCI bus 0: which function sits where, and who gets ports that several BARs point at."""
+"""PCI bus 0: which function sits where, and which gets addresses that several BARs point at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from manager.bus.pci_function import PciFunction
+from manager.bus.pci.function import PciFunction
 
 SLOTS = 32
 FUNCTIONS = 8
@@ -49,7 +49,7 @@ class PciBus:
             function.write(offset, size, value)
 
     def claim_free(self) -> None:
-        """After a guest moved or disabled a BAR: those that waited for its ports get them.
+        """After a guest moved or disabled a BAR: those that waited for its addresses get them.
 
         An owner keeps what it has; among several that wait, the lowest slot and function wins.
         """
