@@ -3,7 +3,8 @@
 
 Every ISA interrupt reaches both controllers; the guest programs the one it wants and masks the
 other. The timer's IRQ 0 is pin 2 of the I/O APIC, as on every PC, and PIRQ A-H have pins 16-23
-of their own beside what the LPC bridge routes them to.
+of their own beside what the LPC bridge routes them to. Messages of PCI functions go to the local
+APIC at once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 
 from manager.bus.clock import Clock
 from manager.bus.lines import Fork, Line, WiredOr
+from manager.bus.messages import FIXED, LOWEST_PRIORITY, NMI, Message
 from manager.devices.ioapic.device import IoApic
 from manager.devices.lapic.device import Lapic
 from manager.devices.pic.device import Pic
@@ -38,6 +40,7 @@ class Interrupts:
             eoi_broadcast=lambda vector: self.ioapic.eoi(vector),
             virtual_wire=virtual_wire,
         )
+        self._nmi = nmi
         self.ioapic = IoApic(self.lapic.accept, self.lapic.is_addressed, nmi)
         self.pic = Pic(self.lapic.lint0)
         self._irqs: dict[int, WiredOr] = {}
@@ -47,6 +50,15 @@ class Interrupts:
     def may_raise_nmi(self) -> bool:
         """Whether an NMI can come without the CPU's doing."""
         return self.ioapic.may_send_nmi or self.lapic.may_send_nmi
+
+    def deliver(self, message: Message) -> None:
+        """Hand a message to the local APICs that it is for; SMI, INIT and ExtINT get lost."""
+        if not self.lapic.is_addressed(message.destination, message.logical):
+            return
+        if message.delivery in (FIXED, LOWEST_PRIORITY):
+            self.lapic.accept(message.vector, message.level)
+        elif message.delivery == NMI:
+            self._nmi()
 
     def irq(self, number: int) -> Line:
         """A new share of an ISA interrupt line."""
