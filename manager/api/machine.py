@@ -284,7 +284,7 @@ class Machine:
             core, self._core = self._core, None
             core.close()
             core.engine.close()
-            for region in core.memory.regions:
+            for region in core.memory.everything:
                 with suppress(BufferError):  # somebody still looks at it
                     region.memory.close()
 

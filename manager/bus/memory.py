@@ -20,6 +20,8 @@ LOW_LIMIT = 0xC000_0000
 FOUR_GIB = 1 << 32
 ADDRESS_SPACE = 1 << 40
 """What a CPU with 40 physical address bits can name."""
+HOMES = 1 << 51
+"""From here up memory of devices has its home, where no guest can name it. A BAR shows it."""
 
 
 class AddressError(ValueError):
@@ -85,20 +87,33 @@ def layout(size: int) -> list[tuple[int, int]]:
     return spans
 
 
-class Memory:
-    """All RAM of a machine, for the host's side: loaders and snapshots."""
+def home(slot: int, function: int, bar: int) -> int:
+    """Where the memory behind a BAR (0-5) of a PCI function is at home; there is room for 1 TiB."""
+    return HOMES + (((slot << 3 | function) << 3 | bar) << 40)
 
-    __slots__ = ("regions",)
+
+class Memory:
+    """All memory of a machine, for the host's side: loaders and snapshots.
+
+    `regions` are RAM; `devices` are what is behind BARs, each at its home.
+    """
+
+    __slots__ = ("devices", "regions")
 
     def __init__(self, regions: Sequence[RamRegion]) -> None:
-        self.regions = tuple(regions)
+        self.regions = tuple(region for region in regions if region.base < HOMES)
+        self.devices = tuple(region for region in regions if region.base >= HOMES)
 
     @classmethod
-    def blank(cls, size: int) -> Memory:
-        """Zeroed RAM; the host allocates pages as they are touched. Raises HostError."""
+    def blank(cls, size: int, devices: Iterable[tuple[int, int]] = ()) -> Memory:
+        """Zeroed memory; the host allocates pages as they are touched. Raises HostError.
+
+        `devices` are (home, length) of the memory behind BARs.
+        """
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        places = [*layout(size), *devices]
         try:
-            regions = [RamRegion(base, Ram(-1, length, flags)) for base, length in layout(size)]
+            regions = [RamRegion(base, Ram(-1, length, flags)) for base, length in places]
         except OSError as error:
             raise HostError(
                 f"the host has no room for {size >> 20} MiB of guest RAM: {error.strerror}",
@@ -137,9 +152,21 @@ class Memory:
         memory, offset = self._find(address, length)
         return memory[offset : offset + length]
 
+    @property
+    def everything(self) -> tuple[RamRegion, ...]:
+        """RAM and the memory of devices: what a snapshot holds."""
+        return self.regions + self.devices
+
+    def behind(self, home: int) -> Ram:
+        """The memory of a device. Raises KeyError if none has its home there."""
+        for region in self.devices:
+            if region.base == home:
+                return region.memory
+        raise KeyError(home)
+
     def clear(self) -> None:
-        """Fill RAM with zeros, as after a power cycle."""
-        for region in self.regions:
+        """Fill all memory with zeros, as after a power cycle."""
+        for region in self.everything:
             region.memory.clear()
 
     def below_4g(self) -> int:

@@ -107,6 +107,14 @@ class MemoryBus:
         if not self.is_free(base, length):
             raise MemoryConflictError(f"addresses {base:#x}-{base + length - 1:#x} are taken")
 
+    def registers(self) -> list[tuple[int, int, MmioDevice]]:
+        """Base, length and device of all registers, ascending."""
+        return [
+            (base, length, device)
+            for base, (length, device) in sorted(self._claims.items())
+            if device is not None
+        ]
+
     def find(self, address: int) -> tuple[MmioDevice, int] | None:
         """The device with registers at an address and the offset in them; None for no device."""
         for base, (length, device) in self._claims.items():

@@ -170,8 +170,8 @@ class Engine(Protocol):
     def map_ram(self, base: int, memory: mmap, offset: int, length: int) -> None:
         """Make `memory[offset:offset + length]` the RAM at physical address `base`.
 
-        A base beyond 52 bits, which no page table can name, is a home for memory of a device: the
-        guest sees it where `place_ram` puts it, and nowhere before.
+        A base beyond 40 bits, which no guest can name, is a home for memory of a device: the guest
+        sees it where `place_ram` puts it, and nowhere before.
         """
 
     def place_ram(self, home: int, base: int | None) -> None:

@@ -9,30 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from mmap import mmap
 from typing import Any, Protocol
 
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock
 from manager.bus.dma import Dma
 from manager.bus.lines import Fork, Line, Unconnected
-from manager.bus.memory import Memory
-from manager.bus.pci import PciBus, PciFunction, PciHeader
-from manager.bus.pci.registers import COMMAND_IO
+from manager.bus.memory import Memory, home
+from manager.bus.messages import Message, MessageBus
+from manager.bus.mmio import MemoryBus, MmioDevice
+from manager.bus.pci import BarMemory, PciBus, PciFunction, PciHeader, PciSlot
+from manager.bus.pci.registers import COMMAND_IO, COMMAND_MEMORY
 from manager.bus.ports import BytePorts, PortBus, WidePorts
 from manager.devices.claims import Claims, MemoryRange, PortRange
 
 NO_INTERRUPT = 0xFF
 """The interrupt line register of a function that has none."""
-
-
-class MemoryDevice(Protocol):
-    """A device with registers in memory; `size` is 1, 2 or 4 bytes."""
-
-    def read_mmio(self, offset: int, size: int) -> int:
-        """Read at `offset` from the start of its range."""
-
-    def write_mmio(self, offset: int, size: int, value: int) -> None:
-        """Write at `offset` from the start of its range."""
 
 
 class SerialChannel(Channel, Protocol):
@@ -52,6 +45,9 @@ class Controllers(Protocol):
     @property
     def lapic(self) -> Any: ...  # noqa: D102
 
+    def deliver(self, message: Message) -> None:
+        """Take an interrupt message of a PCI function."""
+
     def irq(self, number: int) -> Line:
         """A new share of an ISA interrupt line."""
 
@@ -66,6 +62,8 @@ class Backplane:
     io: PortBus
     clock: Clock
     memory: Memory
+    addresses: MemoryBus
+    """Physical addresses without RAM."""
     controllers: Controllers
     written: Callable[[int, int], None]
     """DMA has written to RAM; takes start and end."""
@@ -81,8 +79,6 @@ class Backplane:
     memory_size: int
     has_firmware: bool
     pci: PciBus = field(default_factory=PciBus)
-    in_memory: list[tuple[MemoryRange, MemoryDevice]] = field(default_factory=list)
-    """Devices with registers in memory, for the engine to map."""
     join_pirq: Callable[[int], Line] | None = None
     """The inputs of the PIRQ router, once there is one."""
     a20_controls: dict[str, bool] = field(default_factory=dict)
@@ -113,10 +109,10 @@ class Services:
         self._check(ports, self._node.nested_ports)
         self._backplane.io.claim_nested(ports.base, ports.length, device)
 
-    def map(self, place: MemoryRange, device: MemoryDevice) -> None:
+    def map(self, place: MemoryRange, device: MmioDevice) -> None:
         """Give one of the node's memory ranges to `device`."""
         self._check(place, self._node.memory)
-        self._backplane.in_memory.append((place, device))
+        self._backplane.addresses.claim(place.base, place.length, device)
 
     def _check(self, wanted: PortRange | MemoryRange, claimed: tuple[object, ...]) -> None:
         if wanted not in claimed:
@@ -160,15 +156,35 @@ class Services:
         if node.pci is None:
             raise ValueError(f"{node.id} is no PCI function")
         if self._backplane.has_firmware:
-            unassigned = tuple(replace(bar, base=0) for bar in node.bars)
-            return PciHeader(node.pci, bars=unassigned, interrupt_pin=node.pin)
+            return PciHeader(
+                node.pci,
+                bars=tuple(replace(bar, base=0) for bar in node.bars),
+                interrupt_pin=node.pin,
+                memory_bars=tuple(replace(bar, base=0) for bar in node.memory_bars),
+            )
+        command = COMMAND_IO if node.bars else 0
         return PciHeader(
             node.pci,
             bars=node.bars,
             interrupt_pin=node.pin,
             interrupt_line=node.irq if node.irq is not None else NO_INTERRUPT,
-            command=COMMAND_IO if node.bars else 0,
+            command=command | (COMMAND_MEMORY if node.memory_bars else 0),
+            memory_bars=node.memory_bars,
         )
+
+    def slot(self) -> PciSlot:
+        """What the node's function is plugged into: buses, pin, messages, its own way to RAM."""
+        backplane = self._backplane
+        messages = MessageBus(backplane.controllers.deliver, self.dma())
+        return PciSlot(backplane.io, backplane.addresses, self.intx(), messages, self.dma())
+
+    def bar_memory(self, index: int) -> tuple[BarMemory, mmap]:
+        """What is behind a BAR of the node that has `ram`, and that memory itself."""
+        address = self._node.address
+        if address is None or all(bar.index != index for bar in self._node.memory_bars if bar.ram):
+            raise ValueError(f"{self._node.id} claims no memory behind BAR {index}")
+        at = home(address.slot, address.function, index)
+        return BarMemory(at), self._backplane.memory.behind(at)
 
     def attach(self, function: PciFunction) -> None:
         """Put a function at the node's address."""

@@ -11,13 +11,13 @@ from manager.boot import firmware
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
 from manager.bus.memory import Memory
+from manager.bus.mmio import MemoryBus
 from manager.bus.pci import PciBus
 from manager.bus.ports import PortBus
-from manager.devices.claims import MemoryRange
 from manager.devices.device import Device, Takes
 from manager.devices.node import DeviceNode
 from manager.devices.rtc.device import Rtc
-from manager.devices.services import Backplane, MemoryDevice, Services
+from manager.devices.services import Backplane, Services
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine.inputs import DATA, Input
 from manager.machine.interrupts import Interrupts
@@ -48,6 +48,8 @@ class Outside:
     """The host has something for the guest: kind, device id, data."""
     memory: Memory
     """RAM, for DMA."""
+    addresses: MemoryBus
+    """Physical addresses without RAM, for registers in memory and memory BARs."""
     written: Callable[[int, int], None]
     """DMA has written to RAM; takes start and end."""
 
@@ -63,6 +65,7 @@ class Board:
         self.graph = graph
         self.clock = clock
         self.io = io
+        self.addresses = outside.addresses
         self.devices: dict[str, Device[Any]] = {}
         self.ports: dict[str, SerialPort] = {}
         self.resets = 0
@@ -77,6 +80,7 @@ class Board:
             io=io,
             clock=clock,
             memory=outside.memory,
+            addresses=outside.addresses,
             controllers=self.interrupts,
             written=outside.written,
             open_channel=self._open_channel,
@@ -100,11 +104,6 @@ class Board:
     def pci(self) -> PciBus:
         """PCI bus 0."""
         return self._backplane.pci
-
-    @property
-    def in_memory(self) -> list[tuple[MemoryRange, MemoryDevice]]:
-        """Devices with registers in memory, for the engine to map."""
-        return self._backplane.in_memory
 
     def reset(self) -> None:
         """All devices to their power-on state, then what firmware would program.

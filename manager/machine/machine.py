@@ -10,7 +10,8 @@ from typing import Literal
 from manager.boot import firmware, firmware_tables, loader, mtrr, warm
 from manager.bus.clock import Clock
 from manager.bus.lines import Wire
-from manager.bus.memory import Memory, RamRegion
+from manager.bus.memory import ADDRESS_SPACE, Memory, RamRegion
+from manager.bus.mmio import MemoryBus
 from manager.bus.ports import PortBus
 from manager.bus.record import Record
 from manager.cpu.engine import Cpu, Hit, PcEngine, Stop
@@ -18,7 +19,7 @@ from manager.cpu.state import CpuState
 from manager.devices.rom import Rom, RomState
 from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph
-from manager.machine import engines, state
+from manager.machine import bar_memory, engines, state
 from manager.machine.board import Board, Outside
 from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
@@ -54,8 +55,15 @@ class Machine:
         self.cpu.connect(platform)
         if graph.debug.strict_io:
             io.on_unclaimed = self._strict_io
-        for region in memory.regions:
+        for region in memory.everything:
             self.engine.map_ram(region.base, region.memory, 0, region.length)
+        chips = [(rom.base, len(rom.memory))] if rom is not None else []
+        if rom is not None:
+            self.engine.map_rom(rom.base, rom.memory)
+        for base, length in memory.holes(chips):
+            self.engine.map_hole(base, length)
+        before = [*((region.base, region.length) for region in memory.regions), *chips]
+        addresses = MemoryBus(before, self.engine)
         self.clock = Clock(self.engine.now, self._deadline_moved)
         self._reset_wanted: Literal["cpu", "board"] | None = None
         self._stop_requested = False
@@ -75,18 +83,12 @@ class Machine:
                 power_off=self._power_off,
                 end=self._debug_exit,
                 memory=memory,
+                addresses=addresses,
                 written=self.engine.invalidate,
                 post=lambda kind, port, data: self.inputs.post(kind, port, data),
             ),
         )
         self.inputs = Inputs(self.clock, self._board.deliver)
-        for place, device in self._board.in_memory:
-            self.engine.map_mmio(place.base, place.length, device.read_mmio, device.write_mmio)
-        chips = [(rom.base, len(rom.memory))] if rom is not None else []
-        if rom is not None:
-            self.engine.map_rom(rom.base, rom.memory)
-        for base, length in memory.holes(chips):
-            self.engine.map_hole(base, length)
         platform.connect(self._board.interrupts.lapic)
         self.trace.pci(self._board.pci)
         if "msr" in graph.debug.trace:
@@ -97,7 +99,7 @@ class Machine:
     @classmethod
     def power_on(cls, graph: Graph, engine: PcEngine | None = None) -> Machine:
         """A machine about to execute its first instruction. Raises BootImageError."""
-        memory = Memory.blank(graph.memory_size)
+        memory = Memory.blank(graph.memory_size, bar_memory.layout(graph))
         rom = None
         if isinstance(graph.boot, FirmwareBoot):
             rom = Rom(RomState(bytearray(firmware.read_rom(graph.boot, memory))))
@@ -249,7 +251,7 @@ class Machine:
             self._end("reset", ExitCode.OK, 'the guest asked for a reset, and on-reset is "stop"')
             return
         self.memory.clear()
-        self.engine.invalidate(0, self.memory.regions[-1].end)
+        self.engine.invalidate(0, ADDRESS_SPACE)
         self._board.reset()
         self._boot()
 
@@ -309,7 +311,7 @@ class Machine:
             identity=identity.identity(self.graph),
             config=identity.to_plain(self.graph),
             records=self.records(),
-            ram=[SavedRegion(region.base, region.memory) for region in self.memory.regions],
+            ram=[SavedRegion(region.base, region.memory) for region in self.memory.everything],
         )
 
     def _finish_block(self) -> None:

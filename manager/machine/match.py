@@ -10,6 +10,7 @@ from manager.errors import SnapshotMismatchError
 from manager.graph.differences import differences
 from manager.graph.identity import identity, identity_hash
 from manager.graph.nodes import Graph
+from manager.machine import bar_memory
 from manager.snapshot.read import Snapshot
 
 
@@ -20,7 +21,7 @@ def check(graph: Graph, snapshot: Snapshot) -> None:
     assert isinstance(saved, Mapping)
     lines = [str(difference) for difference in differences(saved, current)]
     regions = [(region.base, region.length) for region in snapshot.manifest.ram]
-    if not lines and regions != layout(graph.memory_size):
+    if not lines and regions != [*layout(graph.memory_size), *bar_memory.layout(graph)]:
         lines.append("memory: the snapshot's RAM is laid out otherwise")
     if not lines:
         return

@@ -46,9 +46,9 @@ def differing(ids: list[str], one: bytes, two: bytes) -> list[str]:
 
 
 def of_ram(memory: Memory) -> str:
-    """The digest of all RAM, in hex."""
+    """The digest of all memory, in hex."""
     digest = blake3()
-    for region in memory.regions:
+    for region in memory.everything:
         digest.update(region.memory)
     return digest.hexdigest()
 

@@ -99,7 +99,7 @@ class Recorder:
     def end(self, reason: str, snapshot: str = "", detail: str = "") -> None:
         """The run is over; nothing is recorded after this."""
         self._collect()
-        small = sum(region.length for region in self.machine.memory.regions) <= RAM_CHECKED
+        small = sum(region.length for region in self.machine.memory.everything) <= RAM_CHECKED
         ram = digests.of_ram(self.machine.memory) if small and not snapshot else ""
         self.log.add(End(self._found(self.machine.now()), reason, snapshot, detail, ram))
         self.detach()

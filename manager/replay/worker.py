@@ -137,7 +137,7 @@ def _run(machine: Machine, leg: Leg, job: Job) -> Reached:
     saved = ""
     if leg.tag:
         if leg.mode == "full":
-            for region in machine.memory.regions:
+            for region in machine.memory.everything:
                 region.memory.backing = None
         saved = _save(machine, job.store, leg.tag, goes_on=False)
     states: dict[str, str] = {}

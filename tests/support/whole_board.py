@@ -11,10 +11,12 @@ from pathlib import Path
 from manager.bus.clock import Clock, ManualTime
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory
+from manager.bus.mmio import MemoryBus
 from manager.bus.ports import PortBus
 from manager.bus.record import Record, from_plain, to_plain
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
+from manager.machine import bar_memory
 from manager.machine.board import Board, Outside
 from manager.snapshot import cbor
 
@@ -61,7 +63,8 @@ def board(seen: Seen | None = None, graph: Graph | None = None) -> Board:
         power_off=lambda: None,
         end=lambda status: None,
         post=lambda kind, port, data: None,
-        memory=Memory.blank(graph.memory_size),
+        memory=Memory.blank(graph.memory_size, bar_memory.layout(graph)),
+        addresses=MemoryBus(),
         written=lambda start, end: None,
     )
     return Board(graph, PortBus(), Clock(time), outside)

@@ -13,7 +13,7 @@ from support.guest import Guest
 from manager.bus.record import to_plain
 
 HERE, THERE = 0xE000_0000, 0xE010_0040
-HOME = 1 << 56
+HOME = 1 << 51
 VIDEO = 0x10000
 """Bytes of memory of the device."""
 MOVE = 0x10

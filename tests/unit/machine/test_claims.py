@@ -33,7 +33,7 @@ def check(graph: Graph) -> None:
 
     expected = set().union(*(ports_of(node, graph) for node in graph.devices))
     assert sorted(map(hex, built.io.claimed() ^ expected)) == []
-    mapped = sorted((place.base, place.length) for place, _ in built.in_memory)
+    mapped = [(base, length) for base, length, _ in built.addresses.registers()]
     fixed = [place for node in graph.devices for place in node.memory]
     assert mapped == sorted((place.base, place.length) for place in fixed)
     functions = {node.address: node.pci for node in graph.devices if node.address is not None}

@@ -85,7 +85,7 @@ class Driver:
 
     def _memory(self) -> int | None:
         chance = self.chance
-        _, device = chance.choice(self.target.in_memory)
+        _, _, device = chance.choice(self.target.addresses.registers())
         offset = chance.choice([0x00, 0x10, 0x80, 0xB0, 0xF0, 0x300, 0x320, 0x350, 0x380, 0x3E0])
         if chance.random() < 0.5:
             return device.read_mmio(offset, 4)
