@@ -51,14 +51,17 @@ class MessageBus:
 
     def send(self, address: int, data: int) -> None:
         """A function writes 32 bits of data to an address."""
-        if address >> ADDRESS_SHIFT != APIC_ADDRESSES:
+        if (message := decode(address, data)) is not None:
+            self._deliver(message)
+        elif address >> ADDRESS_SHIFT != APIC_ADDRESSES:
             self._dma.write_u32(address, data)
-        elif not data & LEVEL_TRIGGERED or data & ASSERT:  # a level that goes is no interrupt
-            self._deliver(decode(address, data))
 
 
-def decode(address: int, data: int) -> Message:
-    """The message that a write of `data` to `address` is."""
+def decode(address: int, data: int) -> Message | None:
+    """The message that a write of `data` to `address` is; None if it is no interrupt."""
+    gone = data & LEVEL_TRIGGERED and not data & ASSERT  # a level that ends
+    if address >> ADDRESS_SHIFT != APIC_ADDRESSES or gone:
+        return None
     return Message(
         address >> DESTINATION_SHIFT & DESTINATION,
         bool(address & LOGICAL),

@@ -11,6 +11,7 @@ from manager.boot import firmware
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
 from manager.bus.memory import Memory
+from manager.bus.messages import NMI, decode
 from manager.bus.mmio import MemoryBus
 from manager.bus.pci import PciBus
 from manager.bus.ports import PortBus
@@ -146,6 +147,12 @@ class Board:
         self.interrupts.program({node.irq for node in routed if node.irq is not None})
 
     # -- input ------------------------------------------------------------------------------
+
+    def may_raise_nmi(self) -> bool:
+        """Whether an NMI can come without the CPU's doing."""
+        armed = (decode(*at) for function in self.pci for at in function.armed())
+        by_message = any(message is not None and message.delivery == NMI for message in armed)
+        return self.interrupts.may_raise_nmi or by_message
 
     def deliver(self, input: Input) -> None:
         """Something from outside arrives: at the device that it is for, or at all that take it.

@@ -198,7 +198,7 @@ class Machine:
                 self.on_hit(*self.engine.hit)
             return False
         elif stop is Stop.HALT:
-            nmi = self._board.interrupts.may_raise_nmi
+            nmi = self._board.may_raise_nmi()
             if not self.cpu.interrupts_enabled and not nmi:
                 self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
         elif stop is Stop.SHUTDOWN:

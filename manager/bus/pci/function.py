@@ -6,7 +6,7 @@ Source: PCI Local Bus Specification 3.0, chapter 6. Type 0 headers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -238,6 +238,13 @@ class PciFunction:
         return (self.msix is not None and self.msix.enabled) or (
             self.msi is not None and self.msi.enabled
         )
+
+    def armed(self) -> Iterator[tuple[int, int]]:
+        """(address, data) of the messages that it may send as its registers are now."""
+        if self._state.command & COMMAND_BUS_MASTER:
+            for source in (self.msi, self.msix):
+                if source is not None:
+                    yield from source.armed()
 
     def _send(self, address: int, data: int) -> None:
         """A message of this function's; it is lost unless the function may be bus master."""

@@ -8,7 +8,7 @@ Specification 3.0, section 6.8.1.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from manager.bus.pci.capabilities import ID_MSI
 from manager.bus.pci.state import MsiState
@@ -70,6 +70,11 @@ class Msi:
         else:
             state.pending &= ~(1 << vector)
             self.send(state.address, state.data & -in_use | vector)
+
+    def armed(self) -> Iterator[tuple[int, int]]:
+        """(address, data) of what may be sent as the registers are now."""
+        if self.enabled:
+            yield self.state.address, self.state.data
 
     def settle(self) -> None:
         """Send what waits and is not held back any more."""

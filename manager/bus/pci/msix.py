@@ -7,6 +7,7 @@ Source: PCI Local Bus Specification 3.0, section 6.8.2.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from manager.bus.pci.capabilities import ID_MSIX
 from manager.bus.pci.msi import Send, nowhere
@@ -88,6 +89,13 @@ class Msix:
         else:
             state.pending[place] &= ~bit
             self.send(address, data)
+
+    def armed(self) -> Iterator[tuple[int, int]]:
+        """(address, data) of what may be sent as the registers are now."""
+        if self.state.control & CONTROL_WRITABLE == CONTROL_ENABLE:
+            for address, data, control in TABLE_ENTRY.iter_unpack(self.state.table):
+                if not control & ENTRY_MASKED:
+                    yield address, data
 
     def settle(self) -> None:
         """Send what waits and is not held back any more."""
