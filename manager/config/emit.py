@@ -78,6 +78,10 @@ def lines(model: Machine) -> Iterator[Line]:
     moment = datetime.fromtimestamp(model.clock.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield from _table(("clock",), {**tree["clock"], "epoch": _Literal(moment)})
     yield from _table(("boot",), {key: item for key, item in tree["boot"].items() if item != []})
+    for name, disk in sorted(tree["disks"].items()):
+        size = model.disks[name].size
+        shown = {"size": units.format_size(size)} if size is not None else {}
+        yield from _table(("disks", name), {**disk, **shown})
     for slot in sorted(tree["slots"], key=lambda name: [int(part) for part in name.split(".")]):
         yield from _table(("slots", slot), tree["slots"][slot])
     for name, table in tree["lpc"].items():

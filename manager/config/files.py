@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from manager.config.diagnostics import Diagnostic
@@ -39,7 +40,30 @@ def missing_files(loaded: LoadedModel) -> list[Diagnostic]:
                 help = "put the file there, or correct the path"
             span = loaded.origins.value_span(place)
             found.append(Diagnostic(code, f"{show_path(path)}: {reason}", span, help=help))
-    return found
+    return [*found, *_missing_disks(loaded)]
+
+
+def _missing_disks(loaded: LoadedModel) -> Iterator[Diagnostic]:
+    """What is wrong with what disks are made of, as far as a look from outside tells."""
+    for name, disk in loaded.model.disks.items():
+        for key in ("image", "folder"):
+            given = getattr(disk, key)
+            if given is None:
+                continue
+            path = Path(given)
+            is_kind = path.is_file() if key == "image" else path.is_dir()
+            if not path.exists():
+                reason = f"no such {'file' if key == 'image' else 'folder'}"
+            elif not is_kind:
+                reason = "not a file" if key == "image" else "not a folder"
+            elif not os.access(path, os.R_OK):
+                reason = "permission denied"
+            elif key == "image" and path.stat().st_size == 0:
+                reason = "the image is empty"
+            else:
+                continue
+            span = loaded.origins.value_span(("disks", name, key))
+            yield Diagnostic("VM072", f"{show_path(path)}: {reason}", span)
 
 
 def show_path(path: Path) -> str:

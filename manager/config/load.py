@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from manager.config.backends import BACKENDS
 from manager.config.debugger import is_socket_path
 from manager.config.diagnostics import ConfigError, Diagnostic, errors
+from manager.config.disks import DiskTable
 from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
@@ -122,6 +123,10 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
     debug = tree.get("debug")
     if isinstance(debug, dict):
         _resolve(debug, "trace-file", origins.source(("debug", "trace-file")))
+    disks = tree.get("disks")
+    for name, table in disks.items() if isinstance(disks, dict) else ():
+        if isinstance(table, dict):
+            _resolve_keys(table, DiskTable, ("disks", name), origins)
     for section in ("slots", "lpc"):
         tables = tree.get(section)
         for name, table in tables.items() if isinstance(tables, dict) else ():

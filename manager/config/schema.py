@@ -15,6 +15,7 @@ from pydantic_core import PydanticKnownError
 
 from manager.config.backends import BACKENDS
 from manager.config.debugger import Gdb
+from manager.config.disks import DiskTable
 from manager.config.sections import Boot, Clock, Cpu, Debug, Memory, Ready, Record
 from manager.config.table import SlotTable, Table
 from manager.config.values import LintCode, Name
@@ -123,6 +124,11 @@ class Machine(Table):
     memory: Memory = Field(default_factory=Memory, description="RAM.")
     clock: Clock = Field(default_factory=Clock, description="Virtual time.")
     boot: Boot = Field(description="What the machine starts with.")
+    disks: dict[str, DiskTable] = Field(
+        default={},
+        description="Disks by name; devices in slots name the one that they are for.",
+        examples=[{"root": {"image": "debian.img"}}],
+    )
     slots: dict[str, Slot] = Field(
         default={},
         description='The devices on PCI bus 0, by slot number; "4.1" is slot 4, function 1.',
@@ -158,6 +164,8 @@ def table_at(tree: Any, path: tuple[str | int, ...]) -> type[BaseModel] | None:
             return SECTIONS.get(section)
         case ("slots" | "lpc" as section, str() as name):
             return device_table(section, name, tree)
+        case ("disks", _):
+            return DiskTable
         case (*_, "backend"):
             return BACKENDS.get(tree["type"])
     return None

@@ -50,7 +50,8 @@ def _name(text: str) -> str:
     return text
 
 
-def _size(value: object) -> object:
+def size_in_bytes(value: object) -> object:
+    """Turn a size into a number of bytes; what it may be is for others to say."""
     if type(value) is int:
         return value
     if not isinstance(value, str):
@@ -159,7 +160,7 @@ def text_like(pattern: str) -> WithJsonSchema:
 Name = Annotated[str, AfterValidator(_name), text_like(NAME.pattern)]
 Memory = Annotated[
     int,
-    BeforeValidator(_size),
+    BeforeValidator(size_in_bytes),
     AfterValidator(_memory),
     WithJsonSchema(
         {

@@ -95,6 +95,16 @@ class MemoryBar:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskUse:
+    """A disk that a device is for."""
+
+    key: str
+    """The key of the device's table that names it."""
+    name: str
+    """The disk's, in [disks]."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
     """All that one device claims. Kinds of devices add facts of their own (node.py)."""
 
@@ -119,6 +129,8 @@ class Claims:
     """Movable memory of a PCI device."""
     backend: Backend | None = field(default=None, kw_only=True)
     """The host's side of its serial port; never part of what the guest sees."""
+    disks: tuple[DiskUse, ...] = field(default=(), kw_only=True)
+    """The disks that it is for."""
     multifunction: bool = field(default=False, kw_only=True)
     """Whether its slot has more than one function; the graph finds it."""
 

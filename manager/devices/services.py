@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from mmap import mmap
 from typing import Any, Protocol
 
+from manager.bus.blocks import Blocks
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock
 from manager.bus.dma import Dma
@@ -69,6 +70,8 @@ class Backplane:
     """DMA has written to RAM; takes start and end."""
     open_channel: Callable[[str], SerialChannel]
     """The serial port of a device id."""
+    open_blocks: Callable[[str], Blocks]
+    """The disk of a name."""
     reset_cpu: Callable[[], None]
     reset: Callable[[], None]
     power_off: Callable[[], None]
@@ -213,6 +216,13 @@ class Services:
     def dma(self) -> Dma:
         """The device's own way to RAM."""
         return Dma(self._backplane.memory, self._backplane.written)
+
+    def blocks(self, key: str) -> Blocks:
+        """The disk that the key of the node's table names."""
+        for use in self._node.disks:
+            if use.key == key:
+                return self._backplane.open_blocks(use.name)
+        raise ValueError(f"{self._node.id} has no disk in {key}")
 
     def channel(self) -> SerialChannel:
         """The device's serial port."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manager.config.diagnostics import ConfigError, Diagnostic, errors, in_order
+from manager.config.disks import DiskTable
 from manager.config.files import missing_files
 from manager.config.load import LoadedModel, inspect
 from manager.config.schema import Machine
@@ -20,6 +21,7 @@ from manager.graph.lints import lint
 from manager.graph.nodes import (
     Boot,
     Debug,
+    DiskSource,
     FirmwareBoot,
     Gdb,
     Graph,
@@ -116,6 +118,7 @@ def assemble(loaded: LoadedModel) -> Graph:
         ),
         record=Recording(model.record.enabled, model.record.rewind),
         gdb=Gdb(model.gdb.listen, model.gdb.wait) if model.gdb is not None else None,
+        disks=tuple(_disk(name, table) for name, table in sorted(model.disks.items())),
     )
 
 
@@ -125,6 +128,18 @@ def _lpc_devices(model: Machine, functions: Sequence[DeviceNode]) -> list[Device
         registry.find(name).claim(table, Place(f"lpc.{name}", parent))
         for name, table in model.lpc.items()
     ]
+
+
+def _disk(name: str, table: DiskTable) -> DiskSource:
+    return DiskSource(
+        name,
+        Path(table.image) if table.image is not None else None,
+        Path(table.folder) if table.folder is not None else None,
+        table.format,
+        table.size,
+        table.mode,
+        table.on_full,
+    )
 
 
 def _boot(model: Machine) -> Boot:

@@ -49,6 +49,7 @@ def identity(graph: Graph) -> dict[str, Plain]:
         "clock": {"epoch": graph.epoch},
         "boot": _boot(graph.boot),
         **_debug(graph),
+        **_disks(graph),
         "devices": {node.id: _device(node) for node in graph.devices},
     }
 
@@ -61,6 +62,15 @@ def _debug(graph: Graph) -> dict[str, Plain]:
     if graph.debug.on_triple_fault != "stop":
         told["on_triple_fault"] = graph.debug.on_triple_fault
     return {"debug": told} if told else {}
+
+
+def _disks(graph: Graph) -> dict[str, Plain]:
+    """What the guest sees of the disks but for their content, which a snapshot compares itself."""
+    told: dict[str, Plain] = {
+        disk.name: {"read_only": disk.mode == "read-only", "size": disk.size}
+        for disk in graph.disks
+    }
+    return {"disks": told} if told else {}
 
 
 def _boot(boot: Boot) -> dict[str, Plain]:

@@ -55,6 +55,22 @@ Boot = FirmwareBoot | KernelBoot | ImageBoot
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSource:
+    """What a disk begins with, on the host: an image, a folder, or, with a size alone, nothing."""
+
+    name: str
+    image: Path | None = None
+    folder: Path | None = None
+    format: str | None = None
+    """Of the file system that is made of the folder: ext4, fat or iso."""
+    size: int | None = None
+    """Bytes."""
+    mode: Literal["overlay", "read-only", "direct"] = "overlay"
+    on_full: Literal["pause", "error"] = "pause"
+    """What happens when the host has no room."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """When `up` counts as ready."""
 
@@ -128,6 +144,8 @@ class Graph:
     debug: Debug = Debug()
     record: Recording = Recording()
     gdb: Gdb | None = None
+    disks: tuple[DiskSource, ...] = ()
+    """By name."""
 
     def device(self, id: str) -> DeviceNode | None:
         """The device of that id."""

@@ -29,7 +29,9 @@ class GraphFormatError(ValueError):
 
 def to_plain(graph: Graph) -> dict[str, Plain]:
     """All of a graph, host-side wiring included."""
-    return {item.name: plain_value(getattr(graph, item.name)) for item in fields(graph)}
+    plain = {item.name: plain_value(getattr(graph, item.name)) for item in fields(graph)}
+    # What is newer than the form is left out where there is none of it.
+    return plain if graph.disks else {key: item for key, item in plain.items() if key != "disks"}
 
 
 def plain_value(value: Any) -> Plain:
@@ -55,6 +57,8 @@ def _device_plain(node: DeviceNode) -> Plain:
     newer: dict[str, Plain] = {}
     if node.memory_bars:
         newer["memory_bars"] = plain_value(node.memory_bars)
+    if node.disks:
+        newer["disks"] = plain_value(node.disks)
     return {
         "id": node.id,
         "type": node.type,

@@ -27,6 +27,7 @@ def check(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
         *judge.ports(),
         *judge.interrupts(),
         *judge.endpoints(),
+        *judge.disks(),
         *judge.addresses(),
         *judge.readiness(),
     ]
@@ -178,6 +179,31 @@ class _Judge:
                     self.key(first, "backend", "here ..."),
                     tuple(self.key(node, "backend", "... and here") for node in others),
                     help="give each port a backend of its own",
+                )
+
+    def disks(self) -> Iterator[Diagnostic]:
+        """A disk is for one device, and has to be there."""
+        names = [disk.name for disk in self.graph.disks]
+        users: dict[str, list[tuple[DeviceNode, str]]] = {}
+        for node in self.pci:
+            for use in node.disks:
+                users.setdefault(use.name, []).append((node, use.key))
+                if use.name not in names:
+                    yield Diagnostic(
+                        "VM063",
+                        f'the machine has no disk "{use.name}"',
+                        self.key(node, use.key),
+                        help=did_you_mean(use.name, names) or f"add `[disks.{use.name}]`",
+                    )
+        for name, uses in users.items():
+            if len(uses) > 1:
+                first, *others = uses
+                yield Diagnostic(
+                    "VM064",
+                    f'disk "{name}" is in {len(uses)} places',
+                    self.key(*first, "here ..."),
+                    tuple(self.key(*other, "... and here") for other in others),
+                    help="give each a disk of its own; two may have the same `image`",
                 )
 
     def addresses(self) -> Iterator[Diagnostic]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from manager.boot import firmware
+from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
 from manager.bus.memory import Memory
@@ -51,6 +52,8 @@ class Outside:
     """RAM, for DMA."""
     addresses: MemoryBus
     """Physical addresses without RAM, for registers in memory and memory BARs."""
+    blocks: Callable[[str], Blocks]
+    """The disk of a name."""
     written: Callable[[int, int], None]
     """DMA has written to RAM; takes start and end."""
 
@@ -85,6 +88,7 @@ class Board:
             controllers=self.interrupts,
             written=outside.written,
             open_channel=self._open_channel,
+            open_blocks=outside.blocks,
             reset_cpu=outside.reset_cpu,
             reset=outside.reset,
             power_off=outside.power_off,

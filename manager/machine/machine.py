@@ -21,6 +21,7 @@ from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine import bar_memory, engines, state
 from manager.machine.board import Board, Outside
+from manager.machine.disks import Disks, open_disks
 from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
 from manager.machine.platform import PcPlatform
@@ -43,9 +44,15 @@ class Machine:
     """
 
     def __init__(
-        self, graph: Graph, engine: PcEngine, memory: Memory, rom: Rom | None = None
+        self,
+        graph: Graph,
+        engine: PcEngine,
+        memory: Memory,
+        rom: Rom | None = None,
+        disks: Disks | None = None,
     ) -> None:
         self.graph = graph
+        self.disks = disks if disks is not None else Disks({}, {})
         self.engine = engine
         self.memory = memory
         self._rom = rom
@@ -84,6 +91,7 @@ class Machine:
                 end=self._debug_exit,
                 memory=memory,
                 addresses=addresses,
+                blocks=self.disks.blocks,
                 written=self.engine.invalidate,
                 post=lambda kind, port, data: self.inputs.post(kind, port, data),
             ),
@@ -97,23 +105,37 @@ class Machine:
             self.trace.open(graph.debug.trace_file)
 
     @classmethod
-    def power_on(cls, graph: Graph, engine: PcEngine | None = None) -> Machine:
-        """A machine about to execute its first instruction. Raises BootImageError."""
+    def power_on(
+        cls, graph: Graph, engine: PcEngine | None = None, *, disks: Disks | None = None
+    ) -> Machine:
+        """A machine about to execute its first instruction.
+
+        `disks` are the machine's to close; by default they are as the graph says that they begin.
+        Raises BootImageError; HostError and UsageError for what cannot be a disk.
+        """
         memory = Memory.blank(graph.memory_size, bar_memory.layout(graph))
         rom = None
         if isinstance(graph.boot, FirmwareBoot):
             rom = Rom(RomState(bytearray(firmware.read_rom(graph.boot, memory))))
             firmware.items(graph, memory)  # what cannot be booted is known before anything runs
-        machine = cls(graph, engine or engines.make(graph), memory, rom)
+        disks = disks if disks is not None else open_disks(graph)
+        machine = cls(graph, engine or engines.make(graph), memory, rom, disks)
         machine._boot()
         return machine
 
     @classmethod
-    def restore(cls, graph: Graph, snapshot: Snapshot, engine: PcEngine | None = None) -> Machine:
-        """The machine that `snapshot` holds.
+    def restore(
+        cls,
+        graph: Graph,
+        snapshot: Snapshot,
+        engine: PcEngine | None = None,
+        *,
+        disks: Disks | None = None,
+    ) -> Machine:
+        """The machine that `snapshot` holds, with its disks, or with `disks`, which it closes.
 
-        Raises SnapshotMismatchError when the graph is not that machine's, SnapshotCorruptError
-        when a record cannot be read; in both cases nothing has been applied.
+        Raises SnapshotMismatchError when the graph is not that machine's or an image has changed,
+        SnapshotCorruptError when a record cannot be read; in all cases nothing has been applied.
         """
         from manager.machine.match import check
 
@@ -122,7 +144,8 @@ class Machine:
         rom = None
         if isinstance(graph.boot, FirmwareBoot):
             rom = Rom(snapshot.record(state.ROM_ID, RomState))
-        machine = cls(graph, engine or engines.make(graph), memory, rom)
+        disks = disks if disks is not None else open_disks(graph, snapshot)
+        machine = cls(graph, engine or engines.make(graph), memory, rom, disks)
         state.load(snapshot, machine.engine, machine._board)
         return machine
 
@@ -312,6 +335,7 @@ class Machine:
             config=identity.to_plain(self.graph),
             records=self.records(),
             ram=[SavedRegion(region.base, region.memory) for region in self.memory.everything],
+            disks=self.disks,
         )
 
     def _finish_block(self) -> None:
@@ -336,6 +360,7 @@ class Machine:
     def close(self) -> None:
         """Let go of the host's resources."""
         self.trace.close()
+        self.disks.close()
 
 
 def _place(cpu: CpuState) -> str:

@@ -19,6 +19,10 @@ from manager.graph.nodes import Graph
 from manager.machine import bar_memory
 from manager.machine.board import Board, Outside
 from manager.snapshot import cbor
+from manager.storage.base import Zeros
+from manager.storage.blocks import DiskBlocks
+from manager.storage.disk import Disk
+from manager.storage.write_log import WriteLog
 
 EVERYTHING = """
 schema = 1
@@ -31,6 +35,28 @@ device = "hostbridge"
 [slots.4]
 device = "uart"
 backend = "null"
+[disks.one]
+size = "1G"
+[disks.two]
+size = "1G"
+[disks.three]
+size = "1G"
+[disks.four]
+size = "1G"
+[slots.5]
+device = "virtio-blk"
+disk = "one"
+[slots.6]
+device = "nvme"
+disk = "two"
+[slots.7]
+device = "virtio-rng"
+[slots."1.1"]
+device = "ide"
+primary-master = "three"
+secondary-slave = { disk = "four", type = "cdrom" }
+[slots.1]
+device = "uart"
 [slots.31]
 device = "lpc"
 [lpc.com1]
@@ -65,6 +91,9 @@ def board(seen: Seen | None = None, graph: Graph | None = None) -> Board:
         post=lambda kind, port, data: None,
         memory=Memory.blank(graph.memory_size, bar_memory.layout(graph)),
         addresses=MemoryBus(),
+        blocks=lambda name: DiskBlocks(
+            Disk(Zeros(1 << 30), WriteLog.nameless()), name, lambda fault: None
+        ),
         written=lambda start, end: None,
     )
     return Board(graph, PortBus(), Clock(time), outside)

@@ -43,8 +43,20 @@ cmdline = "$${not} \\u0007"
 help = "h"
 [vars]
 v = "v$"
+[disks.root]
+folder = "tree"
+format = "ext4"
+size = "64M"
+mode = "read-only"
+on-full = "error"
+[disks.cd]
+image = "a.iso"
 [slots.0]
 device = "hostbridge"
+[slots.1]
+device = "ide"
+primary-master = "root"
+secondary-slave = { disk = "cd", type = "cdrom" }
 [slots.4]
 device = "uart"
 pace = "baud"
@@ -77,6 +89,8 @@ allow-remote = true
 strict-io = true
 trace = ["ports", "msr"]
 trace-file = "t.log"
+on-triple-fault = "reset"
+on-reset = "stop"
 """
 
 

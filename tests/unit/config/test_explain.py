@@ -38,7 +38,7 @@ def test_page_has_the_title_and_both_examples(code: str) -> None:
 
 def reported(example: Example, shown: Page, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """The codes that `validate` reports of an example, in a folder with all that it mentions."""
-    for name in ("vmlinuz", "initrd.img", "hello.bin"):
+    for name in ("vmlinuz", "initrd.img", "hello.bin", "debian.img"):
         Path(name).write_bytes(b"\xf4")
     for other in shown.examples:
         if other.kind == "With":

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "cpu": {"bus", "errors"},
     "boot": {"bus", "cpu", "config", "devices", "graph", "errors"},
     "snapshot": {"bus", "errors", "storage", "version"},
-    "machine": {"boot", "bus", "cpu", "kinds", "devices", "errors", "graph", "snapshot"},
+    "machine": {"boot", "bus", "cpu", "kinds", "devices", "errors", "graph", "snapshot", "storage"},
     "replay": {"machine", "snapshot", "graph", "config", "bus", "errors", "version"},
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"config", "devices", "graph", "errors"},

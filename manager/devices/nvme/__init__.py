@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""NVMe: the disk that Debian's cloud kernel drives without an initrd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from manager.devices.claims import INTA, UNPLACED, DiskUse, MemoryBar, PciIdentity
+from manager.devices.node import DeviceNode, Place, fact
+
+if TYPE_CHECKING:
+    from manager.devices.device import Device
+    from manager.devices.nvme.table import NvmeSlot
+    from manager.devices.services import Services
+
+IDENTITY = PciIdentity(0x1B36, 0x0010, 0x010802, 0x1AF4, 0x1100, 2)
+"""The NVMe controller that QEMU made known; drivers attach to it by class."""
+REGISTERS_BAR, MSIX_BAR = 0, 4
+REGISTERS_LENGTH = 0x4000
+MSIX_LENGTH = 0x1000
+
+
+@dataclass(frozen=True, slots=True)
+class NvmeNode(DeviceNode):
+    """An NVMe disk."""
+
+    TYPE = "nvme"
+    SECTION = "slots"
+
+    disk: str = fact("")
+
+    @classmethod
+    def table(cls) -> type[NvmeSlot]:
+        """Its keys."""
+        from manager.devices.nvme.table import NvmeSlot
+
+        return NvmeSlot
+
+    @classmethod
+    def claim(cls, table: NvmeSlot, place: Place) -> NvmeNode:
+        """A disk, a pin, registers, and the MSI-X table."""
+        return cls(
+            *place,
+            pci=IDENTITY,
+            pin=INTA,
+            memory_bars=(
+                MemoryBar(REGISTERS_BAR, UNPLACED, REGISTERS_LENGTH, 64),
+                MemoryBar(MSIX_BAR, UNPLACED, MSIX_LENGTH),
+            ),
+            disks=(DiskUse("disk", table.disk),),
+            disk=table.disk,
+        )
+
+    def build(self, board: Services) -> Device[Any]:
+        """The controller, which has the disk, behind a function."""
+        from manager.devices.nvme.device import Nvme
+
+        device = Nvme(board.header(), board.slot(), board.clock, board.blocks("disk"))
+        board.attach(device.function)
+        return device

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""virtio-blk: the disk that all firmware and most guests have a driver for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from manager.devices.claims import INTA, DiskUse, PciIdentity
+from manager.devices.node import DeviceNode, Place, fact
+from manager.devices.virtio.claims import BARS, MEMORY_BARS, VENDOR
+
+if TYPE_CHECKING:
+    from manager.devices.device import Device
+    from manager.devices.services import Services
+    from manager.devices.virtio_blk.table import VirtioBlkSlot
+
+TYPE_ID = 2
+IDENTITY = PciIdentity(VENDOR, 0x1001, 0x010000, VENDOR, TYPE_ID)
+"""Transitional: revision 0, so that legacy drivers take it as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtioBlkNode(DeviceNode):
+    """A virtio disk."""
+
+    TYPE = "virtio-blk"
+    SECTION = "slots"
+
+    disk: str = fact("")
+
+    @classmethod
+    def table(cls) -> type[VirtioBlkSlot]:
+        """Its keys."""
+        from manager.devices.virtio_blk.table import VirtioBlkSlot
+
+        return VirtioBlkSlot
+
+    @classmethod
+    def claim(cls, table: VirtioBlkSlot, place: Place) -> VirtioBlkNode:
+        """A disk, a pin, and the BARs that every virtio device has."""
+        return cls(
+            *place,
+            pci=IDENTITY,
+            pin=INTA,
+            bars=BARS,
+            memory_bars=MEMORY_BARS,
+            disks=(DiskUse("disk", table.disk),),
+            disk=table.disk,
+        )
+
+    def build(self, board: Services) -> Device[Any]:
+        """The core, which has the disk, behind a function."""
+        from manager.devices.virtio_blk.device import VirtioBlk
+        from manager.devices.virtio_blk.requests import BlockCore
+
+        slot = board.slot()
+        assert slot.dma is not None
+        core = BlockCore(slot.dma, board.clock, board.blocks("disk"))
+        device = VirtioBlk(board.header(), slot, core)
+        board.attach(device.function)
+        return device

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The disks of a machine: opened from what its graph names, and from what a snapshot holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from manager.errors import HostError, SnapshotMismatchError
+from manager.graph.nodes import DiskSource, Graph
+from manager.storage.base import Base, Zeros
+from manager.storage.blocks import DiskBlocks
+from manager.storage.cache import image_cache
+from manager.storage.disk import Disk
+from manager.storage.layer import Layer
+from manager.storage.write_log import WriteLog
+
+if TYPE_CHECKING:
+    from manager.snapshot.disk_entry import DiskEntry
+    from manager.snapshot.read import Snapshot
+
+OpenLog = Callable[[str], WriteLog]
+"""Makes the log of a disk, by its name: empty, or with what an earlier process had written."""
+
+
+def nameless(_name: str) -> WriteLog:
+    """A log whose files vanish with the process."""
+    return WriteLog.nameless()
+
+
+class Disks(Mapping[str, Disk]):
+    """Disks by name, and what controllers see of them.
+
+    `on_trouble(name, fault)` is told when the host fails a disk, once until it is over; the machine
+    is to pause where `fault` says that nothing may be lost.
+    """
+
+    def __init__(self, disks: Mapping[str, Disk], sources: Mapping[str, DiskSource]) -> None:
+        self._disks = dict(disks)
+        self._sources = sources
+        self._blocks: dict[str, DiskBlocks] = {}
+        self.on_trouble: Callable[[str, str], None] = lambda name, fault: None
+
+    def __getitem__(self, name: str) -> Disk:
+        return self._disks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._disks)
+
+    def __len__(self) -> int:
+        return len(self._disks)
+
+    def blocks(self, name: str) -> DiskBlocks:
+        """What a controller sees of a disk."""
+        if name not in self._blocks:
+            self._blocks[name] = DiskBlocks(
+                self._disks[name],
+                name,
+                lambda fault: self.on_trouble(name, fault),
+                self._sources[name].on_full,
+            )
+        return self._blocks[name]
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Disks with content that the host has no room for, and why; after trying once more."""
+        found = {name: item.retry() for name, item in self._blocks.items() if item.disk.log.held}
+        return {name: fault for name, fault in found.items() if fault}
+
+    def close(self) -> None:
+        """Close all files."""
+        for disk in self._disks.values():
+            disk.close()
+
+
+def open_disks(
+    graph: Graph,
+    snapshot: Snapshot | None = None,
+    open_log: OpenLog = nameless,
+    *,
+    recover: bool = False,
+) -> Disks:
+    """The disks of a machine, as `snapshot` holds them, or else as they begin.
+
+    With `recover` what the logs hold is on top. Raises HostError and UsageError when an image
+    cannot be a disk, SnapshotMismatchError when it is not what it was.
+    """
+    entries = {entry.head.id: entry for entry in snapshot.manifest.disks} if snapshot else {}
+    with ExitStack() as undo:
+        found: dict[str, Disk] = {}
+        for source in graph.disks:
+            entry = entries.get(source.name)
+            if snapshot is not None and entry is None:
+                raise SnapshotMismatchError(
+                    f'{snapshot.file}: it has no disk "{source.name}"',
+                    help="boot afresh with `vmmgr up FILE --fresh`",
+                )
+            base = _base(source)
+            undo.callback(base.close)
+            disk = _disk(source, base, entry, snapshot, open_log, recover)
+            undo.callback(disk.close)
+            found[source.name] = disk
+        undo.pop_all()
+    return Disks(found, {source.name: source for source in graph.disks})
+
+
+def _disk(
+    source: DiskSource,
+    base: Base,
+    entry: DiskEntry | None,
+    snapshot: Snapshot | None,
+    open_log: OpenLog,
+    recover: bool,
+) -> Disk:
+    layers: tuple[Layer, ...] = ()
+    backing: object | None = None
+    if entry is not None and snapshot is not None:
+        from manager.snapshot.save_disks import layers_of
+
+        check_base(source, base, entry)
+        layers, backing = layers_of(snapshot.directory, snapshot.manifest, entry)
+    try:
+        log = open_log(source.name)
+        read_only = source.mode == "read-only"
+        disk = Disk(base, log, layers, read_only=read_only, recover=recover)
+    except OSError as error:
+        raise HostError(f'disk "{source.name}": {error.strerror}', help="free some room") from error
+    if not recover:
+        disk.log.truncate(0)
+    disk.backing = backing
+    return disk
+
+
+def check_base(source: DiskSource, base: Base, entry: DiskEntry) -> None:
+    """Raise SnapshotMismatchError unless `base` is what the layers of `entry` lie on."""
+    if base.digest == bytes(entry.head.base) and base.size == entry.head.size:
+        return
+    what = source.image or source.folder or f"[disks.{source.name}]"
+    changed = f"{entry.head.size} bytes then, {base.size} now"
+    if base.size == entry.head.size:
+        changed = "its content is another"
+    raise SnapshotMismatchError(
+        f'disk "{source.name}": {what} has changed since the machine was saved: {changed}',
+        help="put back what it was, or boot afresh with `vmmgr up FILE --fresh`",
+    )
+
+
+def _base(source: DiskSource) -> Base:
+    from manager.storage import images
+
+    cache = image_cache()
+    if source.image is not None:
+        return images.open_image(source.image, cache)
+    if source.folder is not None:
+        assert source.format is not None
+        return images.open_folder(source.folder, source.format, source.size, cache)
+    assert source.size is not None
+    return Zeros(source.size)
