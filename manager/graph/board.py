@@ -30,6 +30,8 @@ FIRMWARE_BOARD = {
 PIRQ_NAMES = "ABCD"
 BAR_FLOOR = 0xC000
 """I/O BARs are placed from here up, above all ports of the ISA age."""
+MEMORY_FLOOR, MEMORY_END = 0xE000_0000, 0xFEC0_0000
+"""Memory BARs are placed from here up, and end below the I/O APIC."""
 
 
 def parts(kinds: dict[str, str]) -> Iterator[DeviceNode]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from manager.config.units import show_size
 from manager.devices.registry import short_name
 
-_HEX = {"ports", "memory", "bars", "load", "entry", "port"}
+_HEX = {"ports", "memory", "bars", "memory_bars", "load", "entry", "port"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who answers at which physical address: RAM, ROM and registers in memory space."""
+"""Who answers at which physical address: RAM, ROM, registers and memory of devices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from manager.config.units import GIB, KIB
+from manager.devices.claims import UNPLACED
 from manager.graph.nodes import FirmwareBoot, Graph
 
 VGA_WINDOW = 640 * KIB
@@ -24,9 +25,9 @@ class Region:
     base: int
     length: int
     kind: str
-    """RAM, ROM or registers."""
+    """RAM, ROM, registers, or memory of a device."""
     owner: str = ""
-    """The id of the device whose registers these are, or the ROM's file."""
+    """The id of the device whose registers or memory these are, or the ROM's file."""
 
     @property
     def end(self) -> int:
@@ -54,6 +55,10 @@ def memory_map(graph: Graph) -> list[Region]:
     regions = list(ram(graph.memory_size))
     for node in graph.devices:
         regions += [Region(r.base, r.length, "registers", node.id) for r in node.memory]
+        for bar in node.memory_bars:
+            if bar.base != UNPLACED:
+                kind = "memory" if bar.ram else "registers"
+                regions.append(Region(bar.base, bar.length, kind, node.id))
     if isinstance(graph.boot, FirmwareBoot) and graph.boot.firmware.is_file():
         length = graph.boot.firmware.stat().st_size
         regions.append(Region(FOUR_GIB - length, length, "ROM", str(graph.boot.firmware)))

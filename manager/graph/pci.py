@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from manager.config.schema import Machine
 from manager.devices import registry
-from manager.devices.claims import UNPLACED, PciAddress, PortRange
+from manager.devices.claims import UNPLACED, MemoryBar, PciAddress, PortRange
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode, Place
-from manager.graph.board import BAR_FLOOR, pirq_of
+from manager.graph.board import BAR_FLOOR, MEMORY_END, MEMORY_FLOOR, pirq_of
 
 
 def parse_address(name: str) -> PciAddress:
@@ -41,6 +41,7 @@ def wired(nodes: Sequence[DeviceNode], others: Iterable[DeviceNode]) -> list[Dev
     router = next((node for node in nodes if node.BUS == LPC_BUS), None)
     slots = [node.address.slot for node in nodes if node.address is not None]
     free = BAR_FLOOR
+    memory = MEMORY_FLOOR
     found = []
     for node in nodes:
         assert node.address is not None
@@ -51,10 +52,28 @@ def wired(nodes: Sequence[DeviceNode], others: Iterable[DeviceNode]) -> list[Dev
                 base = _place(free, bar.length, taken)
                 free = base + bar.length
             bars.append(replace(bar, base=base))
+        memory_bars, memory = _placed(node.memory_bars, memory)
         several = slots.count(node.address.slot) > 1
-        placed = replace(node, bars=tuple(bars), multifunction=several)
+        placed = replace(node, bars=tuple(bars), memory_bars=memory_bars, multifunction=several)
         found.append(_routed(placed, node.address, router))
     return found
+
+
+def _placed(bars: Iterable[MemoryBar], free: int) -> tuple[tuple[MemoryBar, ...], int]:
+    """Memory BARs with places from `free` up, and what is free then.
+
+    All go below 4 GiB, where every guest looks. One for which there is no room stays without a
+    place, as firmware would leave it.
+    """
+    found = []
+    for bar in bars:
+        base = -(-free // bar.length) * bar.length
+        if bar.base == UNPLACED and base + bar.length <= MEMORY_END:
+            found.append(replace(bar, base=base))
+            free = base + bar.length
+        else:
+            found.append(bar)
+    return tuple(found), free
 
 
 def _routed(node: DeviceNode, address: PciAddress, router: DeviceNode | None) -> DeviceNode:

@@ -13,7 +13,17 @@ from manager.devices.node import LPC_BUS, DeviceNode
 from manager.graph.identity import full_hash, identity_hash, to_plain
 from manager.graph.memory_map import memory_map
 from manager.graph.nodes import Boot, Graph, ImageBoot, KernelBoot
-from manager.graph.table import NOTHING, PIN_NAMES, all_ports, backend, interrupt, show_ports, table
+from manager.graph.table import (
+    NOTHING,
+    PIN_NAMES,
+    all_memory,
+    all_ports,
+    backend,
+    interrupt,
+    show_memory,
+    show_ports,
+    table,
+)
 
 _CONSOLE_ARGUMENT = "console=ttyS"
 
@@ -79,6 +89,7 @@ def _pci(graph: Graph) -> Iterator[str]:
     for node in graph.devices:
         if node.address is not None and node.pci is not None:
             bars = [show_ports(ports) for ports in all_ports(node)] if node.bars else []
+            bars += [show_memory(memory) for memory in all_memory(node)]
             ids = f"{node.pci.vendor:04x}:{node.pci.device:04x}"
             code = f"{node.pci.class_code:06x}"
             what = [node.id.removeprefix("slots."), node.type, ids, code]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from manager.devices.claims import PortRange
+from manager.devices.claims import UNPLACED, MemoryRange, PortRange
 from manager.devices.node import DeviceNode
 
 NOTHING = "-"
@@ -33,6 +33,21 @@ def show_ports(ports: PortRange) -> str:
 def all_ports(node: DeviceNode) -> list[PortRange]:
     """The ports that a device has at power-on, fixed and movable."""
     return [*node.ports, *(PortRange(bar.base, bar.length) for bar in node.bars)]
+
+
+def all_memory(node: DeviceNode) -> list[MemoryRange]:
+    """The addresses at which a device's memory BARs are at power-on."""
+    placed = (bar for bar in node.memory_bars if bar.base != UNPLACED)
+    return [MemoryRange(bar.base, bar.length) for bar in placed]
+
+
+def show_memory(memory: MemoryRange) -> str:
+    """A range of addresses for reading.
+
+    >>> show_memory(MemoryRange(0xE0000000, 0x1000))
+    '0xe0000000-0xe0000fff'
+    """
+    return f"{memory.base:#x}-{memory.end - 1:#x}"
 
 
 def interrupt(node: DeviceNode) -> str:

@@ -15,7 +15,9 @@ from manager.boot.acpi.interrupts import PciRoute
 from manager.boot.acpi.tables import table
 from manager.devices.claims import PortRange
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
-from manager.graph.nodes import Graph
+from manager.graph.board import MEMORY_END, MEMORY_FLOOR
+from manager.graph.memory_map import FOUR_GIB, ram
+from manager.graph.nodes import FirmwareBoot, Graph
 
 REVISION = 2
 """Integers have 64 bits."""
@@ -27,8 +29,8 @@ LINK_ON, LINK_OFF = 0x0B, 0x09
 """_STA of a link device, which is not shown."""
 
 LAST_PORT = 0xFFFF
-MEMORY_HOLE = (0xE000_0000, 0xFEBF_FFFF)
-"""Where memory BARs may go: above RAM and below the I/O APIC."""
+TWO_GIB = 2 << 30
+LAST_ADDRESS = (1 << 40) - 1
 
 PIRQ_REGISTERS = (0x60, 0x61, 0x62, 0x63, 0x68, 0x69, 0x6A, 0x6B)
 """In the LPC bridge's configuration space."""
@@ -98,10 +100,24 @@ def _pci(graph: Graph, configuration: PortRange, inside: bytes) -> bytes:
         resources.io(configuration.base, configuration.length),
         resources.word_io(0, configuration.base - 1),
         resources.word_io(configuration.end, LAST_PORT),
-        resources.dword_memory(*MEMORY_HOLE),
+        *_memory_windows(graph),
     )
     identity = _hid("PNP0A03") + aml.name("_UID", 0) + aml.name("_BBN", 0)
     return aml.device("PCI0", identity, windows, _routing(interrupts.pci_routes(graph)), inside)
+
+
+def _memory_windows(graph: Graph) -> Iterator[bytes]:
+    """Where memory BARs may be: above RAM and below the I/O APIC, and above RAM beyond 4 GiB.
+
+    Firmware puts them into the first from 2 GiB up, and into the second only 64-bit ones.
+    """
+    ends = [region.end for region in ram(graph.memory_size)]
+    below = max(end for end in ends if end < FOUR_GIB)
+    firmware = isinstance(graph.boot, FirmwareBoot)
+    first = max(TWO_GIB, below) if firmware else MEMORY_FLOOR
+    yield resources.dword_memory(first, MEMORY_END - 1)
+    if any(bar.bits == 64 for node in graph.devices for bar in node.memory_bars):
+        yield resources.qword_memory(max(FOUR_GIB, *ends), LAST_ADDRESS)
 
 
 def _routing(routes: list[PciRoute]) -> bytes:

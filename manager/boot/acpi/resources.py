@@ -12,6 +12,7 @@ from manager.boot.acpi import aml
 IRQ_NO_FLAGS, IRQ, IO, END_TAG = 0x22, 0x23, 0x47, 0x79
 # Large descriptors: a 16-bit length follows
 MEMORY32_FIXED, DWORD_SPACE, WORD_SPACE, EXTENDED_INTERRUPT = 0x86, 0x87, 0x88, 0x89
+QWORD_SPACE = 0x8A
 
 DECODE_16 = 0x01
 IRQ_EDGE, IRQ_SHARED = 0x01, 0x10
@@ -71,6 +72,14 @@ def _word_space(kind: int, flags: int, first: int, last: int) -> bytes:
     length = last - first + 1
     body = struct.pack("<BBB5H", kind, PRODUCER_FIXED, flags, 0, first, last, 0, length)
     return struct.pack("<BH", WORD_SPACE, len(body)) + body
+
+
+def qword_memory(first: int, last: int) -> bytes:
+    """The same as dword_memory, for addresses of 64 bits."""
+    length = last - first + 1
+    kind = struct.pack("<BBB", SPACE_MEMORY, PRODUCER_FIXED, READ_WRITE)
+    body = kind + struct.pack("<5Q", 0, first, last, 0, length)
+    return struct.pack("<BH", QWORD_SPACE, len(body)) + body
 
 
 def dword_memory(first: int, last: int) -> bytes:
