@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make hello   boot our own small guest; Ctrl-] leaves it running. Without a terminal, a short session
 # make quick   style, and the unit tests without guests: under a minute
-# make test    everything that must hold: style, types, licences, tests
+# make test    everything that must hold: style, types, licences, tests; COVERAGE=1 counts lines
 # make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md and .svg
 # make docs    write again the pages that repeat what the program knows
 # make guest   build machines/hello/hello.bin again, after a change of its source
@@ -42,7 +42,7 @@ licences: $(DEV_READY)
 	$(BIN)/reuse lint --quiet || $(BIN)/reuse lint --lines
 
 unit: $(DEV_READY)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
 bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md --picture docs/benchmarks.svg
