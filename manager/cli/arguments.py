@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from manager.cli.colour import has_colour
-from manager.errors import UsageError
+from manager.errors import NoSuchMachineError, UsageError
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -158,18 +158,40 @@ def is_file(name: str) -> bool:
 
 
 def find(name: str) -> Situation:
-    """The machine that NAME or the path of a machine file means.
+    """The machine that NAME, or the path of a machine file, means.
 
-    Raises NoSuchMachineError when nothing is known of it.
+    Raises NoSuchMachineError when nothing is known of it, be it that another file has its name;
+    UsageError when a file has several.
     """
     from manager.state.home import look_at_all, look_existing
 
     if not is_file(name):
         return look_existing(name)
-    file = Path(name).resolve()
-    for situation in look_at_all():
-        if situation.record is not None and Path(situation.record.file).resolve() == file:
-            return situation
+    file = Path(name)
+    known = [item for item in look_at_all() if item.record is not None]
+    of_file = [item for item in known if _is_file_of(item, file)]
+    if len(of_file) == 1:
+        return of_file[0]
     if not file.exists():
         raise UsageError(f"there is no file {name}")
-    return look_existing(load(file).name)
+    declared = load(file).name
+    for item in of_file:
+        if item.name == declared:
+            return item
+    if of_file:
+        names = ", ".join(item.name for item in of_file)
+        raise UsageError(f"{name} has several machines", help=f"name one of them: {names}")
+    situation = look_existing(declared)
+    if not situation.is_of(file):
+        assert situation.record is not None
+        raise NoSuchMachineError(
+            f"nothing is known of a machine of {name}; the name {declared} is that of "
+            f"{situation.record.file}",
+            help=f"to mean that one, say `{declared}`",
+        )
+    return situation
+
+
+def _is_file_of(situation: Situation, file: Path) -> bool:
+    assert situation.record is not None
+    return Path(situation.record.file).resolve() == file.resolve()

@@ -51,6 +51,32 @@ class Situation:
         cause = self.record.fault if self.record and self.record.fault else "its process is gone"
         return f"{cause}; last suspended state kept" if self.saved else cause
 
+    def is_of(self, file: Path) -> bool:
+        """Whether the last run was of this machine file; one whose own is gone may be of any."""
+        if self.record is None:
+            return True
+        own = Path(self.record.file)
+        return not own.exists() or own.resolve() == file.resolve() or own.samefile(file)
+
+    def require_of(self, file: Path) -> None:
+        """Raises WrongStateError when the name is another machine file's."""
+        if not self.is_of(file):
+            assert self.record is not None
+            raise WrongStateError(
+                f"{file}: the name {self.name} is taken by the machine of {self.record.file}, "
+                f"which is {self.state}",
+                help='give this one another name: `name = "..."` in the file, or `--set name=...`; '
+                f"or be done with the other: `vmmgr rm {self.name}`",
+            )
+
+    @property
+    def holds_something(self) -> bool:
+        """Whether there is more to lose than the logs of a run that ended in order."""
+        return self.state != "stopped" or (
+            self.paths.snapshots.is_dir()
+            and any(entry.is_symlink() for entry in self.paths.snapshots.iterdir())
+        )
+
     def require_saved(self) -> Saved:
         """The suspended state to resume from. Raises WrongStateError."""
         if self.saved is None or self.state == "running":

@@ -81,8 +81,11 @@ def make(launch: Launch, home: Home) -> tuple[Machine, Origin]:
     from manager.machine.machine import Machine
 
     graph = launch.graph
+    situation = home.situation()
+    if situation.holds_something:
+        situation.require_of(graph.source)
     if launch.resume:
-        home.situation().require_saved()
+        situation.require_saved()
         opened = open_saved(home.paths)
         machine = Machine.restore(graph, opened)
         return machine, Origin(Start(opened.id.hex(), str(opened.directory), machine.now()))

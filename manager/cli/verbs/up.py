@@ -108,6 +108,8 @@ def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None
     from manager.vmm.launch import Launch
 
     situation = look(MachinePaths.of(graph.name))
+    if situation.holds_something:
+        situation.require_of(graph.source)
     if situation.state == "running":
         _say_running(situation, args.fresh)
         return None
