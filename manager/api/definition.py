@@ -86,8 +86,10 @@ class Definition:
         """
         from manager.api.snapshot import Snapshot
         from manager.machine.machine import Machine as Core
+        from manager.machine.match import check_images
 
         opened = snapshot if isinstance(snapshot, Snapshot) else Snapshot.open(snapshot)
+        check_images(self._graph, opened.stored)
         return Machine(self, Core.restore(self._graph, opened.stored))
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine import bar_memory, engines, state
 from manager.machine.board import Board, Outside
+from manager.machine.boot_images import BootImages
 from manager.machine.disks import Disks, open_disks
 from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
@@ -50,9 +51,12 @@ class Machine:
         memory: Memory,
         rom: Rom | None = None,
         disks: Disks | None = None,
+        images: BootImages | None = None,
     ) -> None:
         self.graph = graph
         self.disks = disks if disks is not None else Disks({}, {})
+        self.images = images if images is not None else BootImages({})
+        """What it was booted from."""
         self.engine = engine
         self.memory = memory
         self._rom = rom
@@ -118,8 +122,9 @@ class Machine:
         if isinstance(graph.boot, FirmwareBoot):
             rom = Rom(RomState(bytearray(firmware.read_rom(graph.boot, memory))))
             firmware.items(graph, memory)  # what cannot be booted is known before anything runs
+        images = BootImages.of(graph)
         disks = disks if disks is not None else open_disks(graph)
-        machine = cls(graph, engine or engines.make(graph), memory, rom, disks)
+        machine = cls(graph, engine or engines.make(graph), memory, rom, disks, images)
         machine._boot()
         return machine
 
@@ -145,7 +150,8 @@ class Machine:
         if isinstance(graph.boot, FirmwareBoot):
             rom = Rom(snapshot.record(state.ROM_ID, RomState))
         disks = disks if disks is not None else open_disks(graph, snapshot)
-        machine = cls(graph, engine or engines.make(graph), memory, rom, disks)
+        images = BootImages(snapshot.images)
+        machine = cls(graph, engine or engines.make(graph), memory, rom, disks, images)
         state.load(snapshot, machine.engine, machine._board)
         return machine
 
@@ -336,6 +342,7 @@ class Machine:
             records=self.records(),
             ram=[SavedRegion(region.base, region.memory) for region in self.memory.everything],
             disks=self.disks,
+            images=self.images.digests(),
         )
 
     def _finish_block(self) -> None:

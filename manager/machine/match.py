@@ -7,11 +7,34 @@ from collections.abc import Mapping
 
 from manager.bus.memory import layout
 from manager.errors import SnapshotMismatchError
+from manager.graph.boot_files import boot_files
 from manager.graph.differences import differences
 from manager.graph.identity import identity, identity_hash
 from manager.graph.nodes import Graph
 from manager.machine import bar_memory
+from manager.machine.boot_images import of_file
 from manager.snapshot.read import Snapshot
+
+
+def check_images(graph: Graph, snapshot: Snapshot) -> None:
+    """Raises SnapshotMismatchError when the machine was booted from other files than are there.
+
+    A file that is gone, or was not known when the snapshot was written, is not compared; nor is a
+    snapshot that does not fit anyway, which `check` says better.
+    """
+    if snapshot.header.identity_hash != identity_hash(graph):
+        return
+    lines = []
+    for key, path in boot_files(graph.boot).items():
+        saved = snapshot.images.get(key)
+        if saved is not None and path.is_file() and of_file(path) != saved:
+            lines.append(f"  - boot.{key}: {path} is not the file that the machine was booted from")
+    if lines:
+        listed = "\n".join(lines)
+        raise SnapshotMismatchError(
+            f"{graph.source}: the suspended machine was booted from something else\n{listed}",
+            help="boot what is there now with `vmmgr up --fresh`, or bring the old file back",
+        )
 
 
 def check(graph: Graph, snapshot: Snapshot) -> None:

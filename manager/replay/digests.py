@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Short names for long state: digests of records, RAM, files and console output."""
+"""Short names for long state: digests of records, RAM and console output."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 
 from blake3 import blake3
 
 from manager.bus.memory import Memory
 from manager.bus.record import Record, to_plain
-from manager.errors import HostError
 from manager.snapshot import cbor
 
 STATE_BYTES = 4
@@ -50,22 +47,4 @@ def of_ram(memory: Memory) -> str:
     digest = blake3()
     for region in memory.everything:
         digest.update(region.memory)
-    return digest.hexdigest()
-
-
-def of_file(path: Path) -> str:
-    """The digest of a file, in hex. Raises HostError."""
-    try:
-        status = path.stat()
-        return _of_file(path, status.st_mtime_ns, status.st_size)
-    except OSError as error:
-        raise HostError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-@lru_cache(maxsize=16)
-def _of_file(path: Path, _changed: int, _size: int) -> str:
-    digest = blake3()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
     return digest.hexdigest()

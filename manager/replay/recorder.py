@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from manager.bus.record import NEVER
+from manager.graph.boot_files import boot_files
+from manager.machine.boot_images import of_file
 from manager.replay import digests
 from manager.replay.log import Check, End, Header, Heard, Saved, Start, Writer
 
@@ -42,23 +43,7 @@ def header_of(machine: Machine, start: Start, *, branch_of: str = "", branch_at:
 
 def images_of(graph: Graph) -> dict[str, str]:
     """Digests of the files that a machine boots from, by path. Raises HostError."""
-    return {str(path): digests.of_file(path) for path in boot_files(graph)}
-
-
-def boot_files(graph: Graph) -> list[Path]:
-    """The files that a machine boots from."""
-    from manager.config.modules import split_module
-    from manager.graph.nodes import FirmwareBoot, ImageBoot, KernelBoot
-
-    boot = graph.boot
-    if isinstance(boot, ImageBoot):
-        return [boot.image]
-    files = [boot.kernel, boot.initrd]
-    if isinstance(boot, FirmwareBoot):
-        files.append(boot.firmware)
-    elif isinstance(boot, KernelBoot):
-        files += [Path(split_module(module)[0]) for module in boot.modules]
-    return [path for path in files if path is not None]
+    return {str(path): of_file(path) for path in boot_files(graph.boot).values()}
 
 
 RAM_CHECKED = 1 << 30

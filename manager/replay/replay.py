@@ -13,6 +13,7 @@ from blake3 import blake3
 from manager.bus.clock import SECOND
 from manager.bus.record import Record
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
+from manager.machine.boot_images import of_file
 from manager.machine.inputs import Input
 from manager.replay import digests
 from manager.replay.log import Check, End, Entry, Header, Heard
@@ -75,9 +76,7 @@ def graph_of(header: Header) -> Graph:
 
 def check_images(header: Header) -> None:
     """Raise SnapshotMismatchError unless the boot files are what they were, HostError for none."""
-    changed = [
-        path for path, digest in header.images.items() if digests.of_file(Path(path)) != digest
-    ]
+    changed = [path for path, digest in header.images.items() if of_file(Path(path)) != digest]
     if changed:
         raise SnapshotMismatchError(
             f"{', '.join(changed)}: not what the recorded machine was booted from",

@@ -14,7 +14,7 @@ from manager.errors import SnapshotCorruptError
 from manager.snapshot import cbor, preamble
 from manager.snapshot.faults import START_OVER, corrupt
 from manager.snapshot.manifest import ChunkEntry, Manifest, ManifestError, parse
-from manager.snapshot.write import DEVICE, SCHEMA
+from manager.snapshot.write import DEVICE, IMAGES, SCHEMA
 
 RENAMED = {"cpu": "cpu.0"}
 """Ids in the machine that earlier versions wrote -> what they are now."""
@@ -40,6 +40,8 @@ class State:
     """Optional chunks of kinds that this version does not know."""
     schemas: bytes
     """The schema chunk, as it is stored."""
+    images: Mapping[str, str]
+    """Key of `[boot]` -> digest of the file booted from; empty where it was not written."""
 
 
 def decode_state(file: Path, data: bytes) -> State:
@@ -50,6 +52,7 @@ def decode_state(file: Path, data: bytes) -> State:
     states: dict[str, DeviceState] = {}
     unknown: list[ChunkEntry] = []
     schemas = cbor.encode({})
+    images: dict[str, str] = {}
     for entry in manifest.chunks:
         payload = _payload(file, head, entry, data)
         if entry.kind == DEVICE:
@@ -59,13 +62,15 @@ def decode_state(file: Path, data: bytes) -> State:
             states[id] = _device_state(file, head, entry, payload, budget)
         elif entry.kind == SCHEMA and entry.version == 1 and entry.codec == "none":
             schemas = payload
+        elif entry.kind == IMAGES and entry.version == 1 and entry.codec == "none":
+            images = _images(file, head, entry, payload, budget)
         elif entry.mandatory:
             fault = f"holds {entry.kind!r}, which this vmmgr does not know and may not pass over"
             help = f"read it with vmmgr {head.writer} or newer"
             raise _chunk_fault(file, head, entry, fault, help)
         else:
             unknown.append(entry)
-    return State(head, manifest, states, tuple(unknown), schemas)
+    return State(head, manifest, states, tuple(unknown), schemas, images)
 
 
 def _preamble(file: Path, data: bytes) -> preamble.Preamble:
@@ -141,6 +146,23 @@ def _device_state(
     if not isinstance(fields, dict):
         raise _chunk_fault(file, head, entry, "expected named fields")
     return DeviceState(entry, fields)
+
+
+def _images(
+    file: Path,
+    head: preamble.Preamble,
+    entry: ChunkEntry,
+    payload: bytes,
+    budget: cbor.Budget,
+) -> dict[str, str]:
+    try:
+        found = cbor.decode(payload, budget)
+    except cbor.CborError as error:
+        at = entry.offset + error.offset
+        raise corrupt(file, error.fault, offset=at, chunk=entry.id, writer=head.writer) from None
+    if not isinstance(found, dict) or not all(isinstance(item, str) for item in found.values()):
+        raise _chunk_fault(file, head, entry, "expected digests by name")
+    return {key: str(digest) for key, digest in found.items()}
 
 
 def _chunk_fault(

@@ -47,4 +47,6 @@ class Image:
     ram: Sequence[RamRegion]
     disks: Mapping[str, Disk] = field(default_factory=dict)
     """Name in the machine file -> disk."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Key of `[boot]` -> digest of the file that the machine was booted from."""
     writer: str = __version__

@@ -11,7 +11,7 @@ MAGIC = b"\x89VMMS\r\n\x1a"
 """Not ASCII, and damaged by any transfer that rewrites line ends."""
 MAJOR = 1
 """Goes up when an older reader could misread the file."""
-MINOR = 0
+MINOR = 1
 """Goes up when something is added that an older reader can pass over."""
 SIZE = 128
 BYTE_ORDER = 0x01020304

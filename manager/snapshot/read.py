@@ -54,6 +54,11 @@ class Snapshot:
         return self._state.devices
 
     @property
+    def images(self) -> Mapping[str, str]:
+        """Key of `[boot]` -> digest of the file booted from; empty where it is not known."""
+        return self._state.images
+
+    @property
     def unknown(self) -> tuple[ChunkEntry, ...]:
         """Optional chunks of kinds that this version does not know."""
         return self._state.unknown

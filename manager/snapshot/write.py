@@ -34,6 +34,7 @@ from manager.snapshot.written import Written
 FILE_NAME = "snapshot.vmms"
 DEVICE = "device"
 SCHEMA = "schema"
+IMAGES = "images"
 TEMP_MARK = ".tmp-"
 UNTOUCHED = "what was saved before is untouched"
 
@@ -124,7 +125,7 @@ def layout(image: Image, saved: SavedRam, disks: SavedDisks) -> Content:
             image.identity_hash,
             image.full_hash,
         )
-        chunks = _chunks(image.records)
+        chunks = _chunks(image.records, image.images)
         manifest = Manifest(
             header,
             image.identity,
@@ -157,7 +158,9 @@ def assemble(manifest: Manifest, payloads: Sequence[bytes]) -> Content:
     return Content(b"".join([head.pack(), *payloads, encoded]), id, manifest)
 
 
-def _chunks(records: Mapping[str, Record]) -> list[tuple[ChunkEntry, bytes]]:
+def _chunks(
+    records: Mapping[str, Record], images: Mapping[str, str]
+) -> list[tuple[ChunkEntry, bytes]]:
     chunks: list[tuple[ChunkEntry, bytes]] = []
     for device, record in records.items():
         kind = type(record)
@@ -169,6 +172,9 @@ def _chunks(records: Mapping[str, Record]) -> list[tuple[ChunkEntry, bytes]]:
         chunks.append((entry, payload))
     payload = _schemas(frozenset(type(record) for record in records.values()))
     chunks.append((_entry(SCHEMA, SCHEMA, SCHEMA, "", 1, payload), payload))
+    if images:
+        payload = cbor.encode(dict(images))
+        chunks.append((_entry(IMAGES, IMAGES, IMAGES, "", 1, payload), payload))
     return chunks
 
 

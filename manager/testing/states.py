@@ -22,7 +22,6 @@ from manager.errors import UsageError, VmmgrError
 
 if TYPE_CHECKING:
     from manager.api import Definition, Machine, Snapshot
-    from manager.graph.nodes import Boot
 
 Reach = Callable[["Machine"], None]
 POWER_ON = "power-on"
@@ -169,6 +168,7 @@ def _key(definition: Definition, name: str) -> str:
     """What a state depends on, as a name for a directory."""
     from blake3 import blake3
 
+    from manager.graph.boot_files import boot_files
     from manager.version import __version__
 
     functions = []
@@ -185,16 +185,10 @@ def _key(definition: Definition, name: str) -> str:
         definition.identity,
         repr(ready),
         functions,
-        [blake3(path.read_bytes()).hexdigest() for path in boot_files(definition.graph.boot)],
+        [
+            blake3(path.read_bytes()).hexdigest()
+            for path in boot_files(definition.graph.boot).values()
+        ],
     ]
     digest = blake3(json.dumps(facts).encode()).hexdigest()
     return f"{definition.name}-{name}-{digest[:16]}"
-
-
-def boot_files(boot: Boot) -> list[Path]:
-    """Every file that a machine boots from."""
-    from manager.config.modules import split_module
-
-    named = [getattr(boot, key, None) for key in ("kernel", "initrd", "image", "firmware")]
-    modules = [Path(split_module(module)[0]) for module in getattr(boot, "modules", ())]
-    return [path for path in named if path is not None] + modules

@@ -133,6 +133,7 @@ def _own(
         keeper = owner.keeper = Keeper(owner, home.paths, audience.say)
         try:
             origin.replay(connections)
+            machine.images.digests()  # now, for the files may change while it runs
             keeper.begin(
                 origin.start, origin.cached.snapshot if origin.cached is not None else None
             )

@@ -79,6 +79,7 @@ def declares(graph: Graph, readiness: Readiness | None) -> bool:
 def make(launch: Launch, home: Home) -> tuple[Machine, Origin]:
     """The machine, about to run. Raises VmmgrError."""
     from manager.machine.machine import Machine
+    from manager.machine.match import check_images
 
     graph = launch.graph
     situation = home.situation()
@@ -87,6 +88,7 @@ def make(launch: Launch, home: Home) -> tuple[Machine, Origin]:
     if launch.resume:
         situation.require_saved()
         opened = open_saved(home.paths)
+        check_images(graph, opened)
         machine = Machine.restore(graph, opened)
         return machine, Origin(Start(opened.id.hex(), str(opened.directory), machine.now()))
     to_cache = None

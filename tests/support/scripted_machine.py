@@ -19,6 +19,7 @@ from manager.cli.main import main
 from manager.devices import host
 from manager.devices.uart import IsaUartNode
 from manager.graph.nodes import Graph, ImageBoot, Ready
+from manager.machine.boot_images import BootImages
 from manager.machine.ended import Ended
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.machine.trace import Trace
@@ -61,6 +62,7 @@ class FakeMachine:
         self.busy = False
         self.resets = 0
         self.trace = Trace(graph, self.now)
+        self.images = BootImages({})
 
     @classmethod
     def power_on(cls, graph: Graph) -> FakeMachine:

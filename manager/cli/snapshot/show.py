@@ -45,6 +45,7 @@ def as_json(opened: Snapshot) -> dict[str, Any]:
         "id": opened.id.hex(),
         "format": f"{opened.preamble.major}.{opened.preamble.minor}",
         **{key: jsonable(item) for key, item in manifest.items()},
+        "images": dict(opened.images),
         "ram_bytes": opened.ram_size,
         "ram_bytes_on_disk": opened.ram_on_disk,
         "devices": {
@@ -91,6 +92,8 @@ def as_text(opened: Snapshot) -> Iterator[str]:
         if region.delta:
             pages = runs.count(region.runs)
             yield f"{'':>37} {pages} pages of it in {region.delta} at {region.delta_offset:#x}"
+    for key, digest in opened.images.items():
+        yield f"booted    {key} {digest}"
     for entry in opened.unknown:
         yield f"unknown   {entry.id}: {entry.kind}, {entry.stored} bytes"
     kinds, schema = _kinds(opened), described(opened)

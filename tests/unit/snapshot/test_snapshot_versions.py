@@ -99,7 +99,7 @@ def test_a_record_of_another_type_is_a_mismatch(saved: Path) -> None:
 def test_a_newer_major_format_is_refused_naming_its_writer(
     saved: Path, patch_preamble: Callable[[Path, int, bytes], None]
 ) -> None:
-    patch_preamble(saved, 8, b"\x02\x00")
+    patch_preamble(saved, 8, b"\x02\x00\x00\x00")
 
     with pytest.raises(SnapshotCorruptError) as caught:
         open_snapshot(saved)
