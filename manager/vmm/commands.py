@@ -93,7 +93,8 @@ def _query_schema(_call: Call) -> dict[str, Any]:
 def _query_graph(call: Call) -> dict[str, Any]:
     from manager.graph.plain import to_plain
 
-    return {"graph": to_plain(call.owner.machine.graph)}
+    machine = call.owner.machine
+    return {"graph": to_plain(machine.graph), "images": machine.images.digests()}
 
 
 def _suspend(call: Call) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manager.cli.graphs import of_snapshot
 from manager.devices.node import DeviceNode
 from manager.devices.registry import short_name
-from manager.errors import SnapshotCorruptError
 from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot
 
 if TYPE_CHECKING:
@@ -20,16 +20,7 @@ if TYPE_CHECKING:
 
 def machine_file(opened: Snapshot) -> str:
     """TOML whose identity is that of the snapshot. Raises SnapshotCorruptError."""
-    from manager.graph.plain import GraphFormatError, from_plain
-
-    try:
-        graph = from_plain(opened.manifest.config)
-    except GraphFormatError as error:
-        raise SnapshotCorruptError(
-            f"{opened.file}: its configuration cannot be read: {error}",
-            help=f"read it with vmmgr {opened.header.writer}",
-        ) from None
-    return "\n".join(_lines(graph)) + "\n"
+    return "\n".join(_lines(of_snapshot(opened))) + "\n"
 
 
 def _lines(graph: Graph) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager.cli.progress import Progress
 from manager.cli.verbs.snapshot import size
-from manager.errors import UsageError
+from manager.errors import UsageError, WrongStateError
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
@@ -51,11 +51,17 @@ def load(args: argparse.Namespace) -> int:
     """Carry out `snapshot import`. Raises VmmgrError."""
     from manager.snapshot import archive
     from manager.snapshot.store import CURRENT, Store
+    from manager.state.home import look
     from manager.state.paths import MachinePaths
 
     paths = MachinePaths.of(args.name)
-    paths.make()
     store, tag = Store(paths.snapshots), args.tag or CURRENT
+    if tag == CURRENT and look(paths).state == "running":
+        raise WrongStateError(
+            f"{args.name} is running; an imported state would be lost when it ends",
+            help=f"choose another name, a tag, or end it: `vmmgr down {args.name}`",
+        )
+    paths.make()
     if store.path(tag) is not None:
         raise UsageError(
             f"{args.name} has {'a suspended state' if tag == CURRENT else tag} already",

@@ -6,21 +6,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.arguments import add_settings, is_file, load
 from manager.cli.colour import has_colour
-from manager.errors import ExitCode, SnapshotCorruptError, WrongStateError
+from manager.cli.graphs import as_text, of_running, open_graph
+from manager.errors import ExitCode, WrongStateError
 
 if TYPE_CHECKING:
     from manager.graph.differences import Difference
     from manager.graph.nodes import Graph
-
-_MARKS = {"missing": "-", "extra": "+", "moved": ">", "changed": "~"}
-_INKS = {"missing": "\x1b[31m", "extra": "\x1b[32m", "moved": "\x1b[33m", "changed": "\x1b[33m"}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         for title, items in (("what the guest sees", found.guest), ("the host's wiring", host)):
             if items:
                 print(f"{title}:")
-                print("\n".join(_as_text(items, has_colour(sys.stdout))))
+                print("\n".join(as_text(items, has_colour(sys.stdout))))
     else:
         print("no difference" if not args.guest else "no difference that the guest can see")
     return ExitCode.FAILURE if found.guest or host else ExitCode.OK
@@ -77,51 +74,26 @@ def side(name: str, settings: list[str]) -> Side:
     """What NAME stands for. Raises VmmgrError when there is no such thing."""
     path = Path(name)
     if path.is_dir():
-        return Side(f"{name} (snapshot)", _of_snapshot(path))
+        return Side(f"{name} (snapshot)", open_graph(path))
     if is_file(name):
         return Side(name, load(path, settings))
     return _of_machine(name)
 
 
-def _of_snapshot(path: Path) -> Graph:
-    from manager.graph.plain import GraphFormatError, from_plain
-    from manager.snapshot.read import open_snapshot
-
-    opened = open_snapshot(path)
-    try:
-        return from_plain(opened.manifest.config)
-    except GraphFormatError as error:
-        raise SnapshotCorruptError(f"{path}: its configuration cannot be read: {error}") from None
-
-
 def _of_machine(name: str) -> Side:
     from manager.client.client import Client
-    from manager.graph.plain import from_plain
     from manager.state.home import look_existing
 
     found = look_existing(name)
     if found.state == "running" and found.record is not None:
         with Client.connect(Path(found.record.socket)) as client:
-            return Side(f"{name} (running)", from_plain(client.execute("query-graph")["graph"]))
+            return Side(f"{name} (running)", of_running(client))
     if found.saved is not None:
-        return Side(f"{name} (suspended)", _of_snapshot(found.saved.path))
+        return Side(f"{name} (suspended)", open_graph(found.saved.path))
     raise WrongStateError(
         f"{name} is {found.state}, so there is nothing to compare with",
         help="name its machine file instead",
     )
-
-
-def _as_text(items: list[Difference], colour: bool) -> Iterator[str]:
-    for item in items:
-        if item.kind == "changed":
-            before, after = item.values()
-            text = f"{item.subject}: {before} -> {after}"
-        elif item.kind == "moved":
-            text = f"{item.subject} moved to {item.current}"
-        else:
-            text = item.subject
-        ink, end = (_INKS[item.kind], "\x1b[0m") if colour else ("", "")
-        yield f"  {ink}{_MARKS[item.kind]} {text}{end}"
 
 
 def _as_json(item: Difference) -> dict[str, Any]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_escape, add_on_term, on_a_terminal
 from manager.errors import UsageError, WrongStateError
+
+if TYPE_CHECKING:
+    from manager.graph.nodes import Graph
+    from manager.state.home import Situation
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,7 +21,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "resume",
         help="go on with a suspended machine",
         description="Restores a suspended machine in a new process. Its state is kept until the "
-        "machine is suspended again or ends.",
+        "machine is suspended again or ends. One whose machine file is not here, because it was "
+        "imported, is made as it was saved.",
     )
     parser.add_argument("name", metavar="NAME|FILE", help="a machine, or its machine file")
     parser.add_argument("-d", "--detach", action="store_true", help="run it in the background")
@@ -45,24 +51,21 @@ def run(args: argparse.Namespace) -> int:
     situation = find(args.name)
     situation.require_saved()
     record = situation.record
-    if record is None and not is_file(args.name):
-        raise WrongStateError(
-            f"{situation.name}: its record is lost, so its machine file is not known",
-            help="name the file: `vmmgr resume FILE`",
-        )
-    file = Path(args.name) if record is None or is_file(args.name) else Path(record.file)
-    if not file.exists():
-        raise UsageError(
-            f"{situation.name}: there is no machine file {file} any more",
-            help="name it where it is now: `vmmgr resume FILE`",
-        )
+    file = Path(args.name) if is_file(args.name) else Path(record.file) if record else None
+    if file is not None and is_file(args.name) and not file.exists():
+        raise UsageError(f"{situation.name}: there is no machine file {file}")
     if args.verify and situation.saved is not None:
         from manager.snapshot.read import verify_snapshot
 
         verify_snapshot(situation.saved.path)
-    settings = [] if record is None else record.settings
+    settings = list(record.settings) if record is not None else []
+    if file is not None and file.exists():
+        graph = load(file, settings, remember=True)
+    else:
+        settings = [f"name={situation.name}"]
+        graph = _as_saved(situation)
     launch = Launch(
-        load(file, settings, remember=True),
+        graph,
         settings=settings,
         resume=True,
         detached=args.detach,
@@ -80,3 +83,13 @@ def run(args: argparse.Namespace) -> int:
     if not args.detach:
         return on_terminal(start, args.escape)
     return in_background([start])
+
+
+def _as_saved(situation: Situation) -> Graph:
+    """The graph of a machine whose file is not here: it came from another host, or is gone."""
+    from dataclasses import replace
+
+    from manager.cli.graphs import of_snapshot
+    from manager.state.saved import open_saved
+
+    return replace(of_snapshot(open_saved(situation.paths)), name=situation.name)

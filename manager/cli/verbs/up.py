@@ -17,7 +17,7 @@ from manager.cli.arguments import (
     on_a_terminal,
     pattern,
 )
-from manager.errors import UsageError, WrongStateError
+from manager.errors import UsageError, VmmgrError, WrongStateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.state.home import Situation
     from manager.vmm.launch import Launch, Readiness
+
+_PATIENCE = 5.0
+"""Seconds that a running machine gets to answer."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -102,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None:
     """How to bring a machine up, or None when there is nothing to do."""
-    from manager.replay.recorder import boot_files
+    from manager.graph.boot_files import boot_files
     from manager.state.home import look
     from manager.state.paths import MachinePaths
     from manager.vmm.launch import Launch
@@ -111,14 +114,14 @@ def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None
     if situation.holds_something:
         situation.require_of(graph.source)
     if situation.state == "running":
-        _say_running(situation, args.fresh)
+        _say_running(situation, graph, args.fresh)
         return None
     resume = situation.saved is not None and not args.fresh
     readiness = _readiness(args, graph, resume)
     if args.dry_run:
         _announce(graph, situation, resume)
         return None
-    if not resume and not all(path.is_file() for path in boot_files(graph)):
+    if not resume and not all(path.is_file() for path in boot_files(graph.boot).values()):
         load(file, args.settings, require_files=True)  # which says what is missing
     if situation.saved is not None and args.fresh and not args.yes:
         _confirm(situation)
@@ -151,12 +154,33 @@ def _refuse_doubles(graphs: Sequence[Graph]) -> None:
         by_name[graph.name] = graph
 
 
-def _say_running(situation: Situation, fresh: bool) -> None:
+def _say_running(situation: Situation, graph: Graph, fresh: bool) -> None:
     record = situation.record
     text = f"{situation.name} is already running" + (f", pid {record.pid}" if record else "")
     if fresh:
         raise WrongStateError(text, help=f"power it off with `vmmgr down {situation.name}`")
     print(f"{text}; `vmmgr console {situation.name}` takes you to it", file=sys.stderr)
+    _say_what_changed(situation, graph)
+
+
+def _say_what_changed(situation: Situation, graph: Graph) -> None:
+    """Tell of a machine file, or a kernel, that is no longer what the machine was made of."""
+    from manager.cli.clients import connect
+    from manager.cli.graphs import changed_since
+
+    try:
+        with connect(situation, timeout=_PATIENCE) as client:
+            lines = changed_since(graph, client)
+    except VmmgrError:
+        return  # it is starting, ending or busy; that it runs is said
+    if lines:
+        print(
+            f"{graph.source} has changed since {situation.name} was booted:",
+            *lines,
+            f"   = help: `vmmgr restart {situation.name}` boots it as the file is now",
+            sep="\n",
+            file=sys.stderr,
+        )
 
 
 def _readiness(args: argparse.Namespace, graph: Graph, resume: bool) -> Readiness | None:
