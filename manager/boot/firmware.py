@@ -73,8 +73,8 @@ def items(graph: Graph, memory: Memory) -> dict[int, bytes | memoryview]:
     assert isinstance(boot, FirmwareBoot)
     found: dict[int, bytes | memoryview] = {
         NO_GRAPHICS: _u16(1),
-        CPUS: _u16(1),
-        MAX_CPUS: _u16(1),
+        CPUS: _u16(graph.cpu_count),
+        MAX_CPUS: _u16(graph.cpu_count),
         BOOT_MENU: _u16(0),
     }
     files: dict[str, bytes] = {

@@ -38,25 +38,27 @@ def pointer(table_address: int) -> bytes:
 
 
 def table(graph: Graph) -> bytes:
-    """The configuration table: one processor, its buses, the I/O APIC, all interrupts."""
+    """The configuration table: the processors, their buses, the I/O APIC, all interrupts."""
+    ioapic = interrupts.ioapic_id(graph)
     has_pci = graph.bridge(PCI_BUS) is not None
     # Guests take a PCI bus's id for its number, so bus 0 is PCI where there is any.
     pci, isa = (0, 1) if has_pci else (None, 0)
     buses = [_bus(pci, b"PCI   ")] if pci is not None else []
     entries = [
-        _processor(),
+        *(_processor(number) for number in range(graph.cpu_count)),
         *buses,
         _bus(isa, b"ISA   "),
-        _io_apic(interrupts.only(graph, "ioapic").memory[0].base),
+        _io_apic(ioapic, interrupts.only(graph, "ioapic").memory[0].base),
     ]
     level = interrupts.level_irqs(graph)
     for irq in range(interrupts.ISA_IRQS):
         if irq != interrupts.CASCADE_IRQ:
             flags = LEVEL_HIGH if irq in level else AS_BUS
-            entries.append(_io_interrupt(flags, isa, irq, interrupts.isa_gsi(irq)))
+            entries.append(_io_interrupt(ioapic, flags, isa, irq, interrupts.isa_gsi(irq)))
     for route in interrupts.pci_routes(graph):
         assert pci is not None, "a PCI function without a host bridge"
-        entries.append(_io_interrupt(AS_BUS, pci, route.slot << 2 | route.pin - 1, route.gsi))
+        source = route.slot << 2 | route.pin - 1
+        entries.append(_io_interrupt(ioapic, AS_BUS, pci, source, route.gsi))
     entries.append(_local_interrupt(EXT_INT, isa, interrupts.LINT0))
     entries.append(_local_interrupt(NMI, isa, interrupts.LINT1))
 
@@ -67,8 +69,8 @@ def table(graph: Graph) -> bytes:
     return seal(header + body, 7)
 
 
-def _processor() -> bytes:
-    identity = (interrupts.LAPIC_ID, LAPIC_VERSION, ENABLED | BOOTSTRAP)
+def _processor(number: int) -> bytes:
+    identity = (number, LAPIC_VERSION, ENABLED | (BOOTSTRAP if number == 0 else 0))
     return struct.pack("<BBBBII8x", PROCESSOR, *identity, CPU_SIGNATURE, CPU_FEATURES)
 
 
@@ -76,8 +78,8 @@ def _bus(number: int, kind: bytes) -> bytes:
     return struct.pack("<BB6s", BUS, number, kind)
 
 
-def _io_apic(base: int) -> bytes:
-    identity = (interrupts.IOAPIC_ID, IOAPIC_VERSION, IOAPIC_ENABLED)
+def _io_apic(id: int, base: int) -> bytes:
+    identity = (id, IOAPIC_VERSION, IOAPIC_ENABLED)
     return struct.pack("<BBBBI", IO_APIC, *identity, base)
 
 
@@ -85,5 +87,5 @@ def _local_interrupt(kind: int, bus: int, pin: int) -> bytes:
     return struct.pack("<BBHBBBB", LOCAL_INTERRUPT, kind, AS_BUS, bus, 0, ALL_LAPICS, pin)
 
 
-def _io_interrupt(flags: int, bus: int, source: int, pin: int) -> bytes:
-    return struct.pack("<BBHBBBB", IO_INTERRUPT, INT, flags, bus, source, interrupts.IOAPIC_ID, pin)
+def _io_interrupt(ioapic: int, flags: int, bus: int, source: int, pin: int) -> bytes:
+    return struct.pack("<BBHBBBB", IO_INTERRUPT, INT, flags, bus, source, ioapic, pin)

@@ -73,7 +73,8 @@ def lines(model: Machine) -> Iterator[Line]:
     for key in ("schema", "name", "allow"):
         if tree[key] != []:
             yield Line(f"{key} = {_value(tree[key])}", (key,))
-    yield from _table(("cpu",), tree["cpu"])
+    quantum = units.format_duration(model.cpu.quantum)
+    yield from _table(("cpu",), {**tree["cpu"], "quantum": quantum})
     yield from _table(("memory",), {"size": units.format_size(model.memory.size)})
     moment = datetime.fromtimestamp(model.clock.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield from _table(("clock",), {**tree["clock"], "epoch": _Literal(moment)})

@@ -120,7 +120,7 @@ class Machine(Table):
         description="Warnings not to report; `vmmgr explain CODE` tells what they mean.",
         examples=[["VM101"]],
     )
-    cpu: Cpu = Field(default_factory=Cpu, description="The processor.")
+    cpu: Cpu = Field(default_factory=Cpu, description="The processors.")
     memory: Memory = Field(default_factory=Memory, description="RAM.")
     clock: Clock = Field(default_factory=Clock, description="Virtual time.")
     boot: Boot = Field(description="What the machine starts with.")

@@ -13,14 +13,30 @@ from manager.config.units import MIB
 from manager.config.values import Duration, FilePath, GuestAddress, Pattern, fault
 from manager.config.words import CPU_MODELS
 
+CPUS_MAX = 32
+
 
 class Cpu(Table):
-    """The processor."""
+    """The processors."""
 
     model: Literal[CPU_MODELS] = Field(  # type: ignore[valid-type]
         default="qemu64",
         description="The CPU model; features that are not emulated are masked in CPUID.",
         examples=["qemu64", "kvm64"],
+    )
+    count: int = Field(
+        default=1,
+        ge=1,
+        le=CPUS_MAX,
+        description=f"How many CPUs, 1 to {CPUS_MAX}. They run in turns on one clock.",
+        examples=[2, 4],
+    )
+    quantum: Duration = Field(
+        default=50_000,
+        ge=1_000,
+        le=100_000_000,
+        description="How long a turn lasts while other CPUs have something to do: 1us to 100ms.",
+        examples=["50us"],
     )
 
 

@@ -140,6 +140,9 @@ class Engine(Protocol):
     def yield_turn(self) -> None:
         """From a callback: at the next block another CPU has its turn, if one waits."""
 
+    def first_turn(self) -> None:
+        """The first CPU has its turn, which begins now; only while not running."""
+
     def now(self) -> int:
         """The present virtual time, ns."""
 

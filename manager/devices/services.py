@@ -7,7 +7,7 @@ fault of the kind: a ValueError, before any guest runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from mmap import mmap
 from typing import Any, Protocol
@@ -44,7 +44,9 @@ class Controllers(Protocol):
     @property
     def ioapic(self) -> Any: ...  # noqa: D102
     @property
-    def lapic(self) -> Any: ...  # noqa: D102
+    def lapics(self) -> Sequence[Any]: ...  # noqa: D102
+    @property
+    def lapic_page(self) -> MmioDevice: ...  # noqa: D102
 
     def deliver(self, message: Message) -> None:
         """Take an interrupt message of a PCI function."""
@@ -80,6 +82,7 @@ class Backplane:
     firmware_items: Callable[[], Mapping[int, bytes | memoryview]]
     epoch: int
     memory_size: int
+    cpu_count: int
     has_firmware: bool
     pci: PciBus = field(default_factory=PciBus)
     join_pirq: Callable[[int], Line] | None = None
@@ -265,6 +268,11 @@ class Services:
     def memory_size(self) -> int:
         """Bytes of RAM."""
         return self._backplane.memory_size
+
+    @property
+    def cpu_count(self) -> int:
+        """CPUs."""
+        return self._backplane.cpu_count
 
     @property
     def has_firmware(self) -> bool:

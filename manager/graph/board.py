@@ -40,6 +40,12 @@ def parts(kinds: dict[str, str]) -> Iterator[DeviceNode]:
         yield registry.find(kind).claim(None, Place(id))
 
 
+def other_cpus(count: int) -> Iterator[DeviceNode]:
+    """The local APICs of all CPUs but the first."""
+    for number in range(1, count):
+        yield registry.find("lapic").claim(None, Place(f"board.lapic.{number}"))
+
+
 def pirq_of(slot: int, pin: int) -> int:
     """The PIRQ (0-3 for A-D) that a pin (1-4) of a slot is wired to."""
     return (slot + pin - 1) % len(PIRQ_NAMES)

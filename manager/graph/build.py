@@ -15,7 +15,7 @@ from manager.config.schema import Machine
 from manager.devices import registry
 from manager.devices.node import LPC_BUS, DeviceNode, Place
 from manager.graph import pci, rules
-from manager.graph.board import BOARD, parts
+from manager.graph.board import BOARD, other_cpus, parts
 from manager.graph.firmware import with_firmware_parts
 from manager.graph.lints import lint
 from manager.graph.nodes import (
@@ -94,7 +94,8 @@ def load_graph(
 def assemble(loaded: LoadedModel) -> Graph:
     """The graph as the model has it, before anything is judged."""
     model = loaded.model
-    board, functions = tuple(parts(BOARD)), pci.functions(model)
+    board = (*parts(BOARD), *other_cpus(model.cpu.count))
+    functions = pci.functions(model)
     lpc = _lpc_devices(model, functions)
     devices = (*board, *pci.wired(functions, (*board, *lpc)), *lpc)
     if model.boot.firmware is not None:
@@ -119,6 +120,8 @@ def assemble(loaded: LoadedModel) -> Graph:
         record=Recording(model.record.enabled, model.record.rewind),
         gdb=Gdb(model.gdb.listen, model.gdb.wait) if model.gdb is not None else None,
         disks=tuple(_disk(name, table) for name, table in sorted(model.disks.items())),
+        cpu_count=model.cpu.count,
+        cpu_quantum=model.cpu.quantum,
     )
 
 

@@ -32,7 +32,8 @@ class Item:
 def outline(graph: Graph) -> Item:
     """The tree that all forms draw."""
     root = Item(graph.name, "machine", graph.name)
-    root.detail = f"{graph.cpu_model}, {show_size(graph.memory_size)}"
+    count = f"{graph.cpu_count} x " if graph.cpu_count > 1 else ""
+    root.detail = f"{count}{graph.cpu_model}, {show_size(graph.memory_size)}"
     board = Item("board", "bus", "board")
     root.children.append(board)
     items = {node.id: _device(node) for node in graph.devices}

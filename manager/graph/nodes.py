@@ -146,6 +146,9 @@ class Graph:
     gdb: Gdb | None = None
     disks: tuple[DiskSource, ...] = ()
     """By name."""
+    cpu_count: int = 1
+    cpu_quantum: int = 50_000
+    """How long a turn of a CPU lasts while others wait, ns."""
 
     def device(self, id: str) -> DeviceNode | None:
         """The device of that id."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from manager.config.files import show_path
-from manager.config.units import show_size
+from manager.config.units import format_duration, show_size
 from manager.devices.node import LPC_BUS, DeviceNode
 from manager.graph.identity import full_hash, identity_hash, to_plain
 from manager.graph.memory_map import memory_map
@@ -62,10 +62,18 @@ def to_json(graph: Graph) -> dict[str, Any]:
 def _machine(graph: Graph) -> Iterator[str]:
     moment = datetime.fromtimestamp(graph.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield f"machine   {graph.name} ({show_path(graph.source)})"
-    yield f"cpu       {graph.cpu_model}"
+    yield f"cpu       {_cpus(graph)}"
     yield f"memory    {show_size(graph.memory_size)}"
     yield f"clock     {graph.clock_mode}, from {moment}"
     yield from (f"boot      {line}" for line in _boot(graph.boot))
+
+
+def _cpus(graph: Graph) -> str:
+    """Model and, where there are several, how they share time."""
+    if graph.cpu_count == 1:
+        return graph.cpu_model
+    turns = f"in turns of {format_duration(graph.cpu_quantum)}"
+    return f"{graph.cpu_count} x {graph.cpu_model}, APIC ids 0-{graph.cpu_count - 1}, {turns}"
 
 
 def _boot(boot: Boot) -> Iterator[str]:

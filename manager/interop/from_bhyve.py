@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from manager.config.sections import CPUS_MAX
 from manager.config.units import format_size
 from manager.config.words import NAME
 from manager.errors import UsageError
@@ -182,10 +183,16 @@ class _Importer:
         return '"null"'
 
     def _cpu(self) -> None:
+        """Bhyve's count, as cores of one package."""
         counts = {key: self.left.pop(key, "1") for key in ("cpus", "sockets", "cores", "threads")}
+        count = counts.pop("cpus")
+        if count.isdigit() and 1 < int(count) <= CPUS_MAX:
+            self._table("cpu", f"count = {count}")
+        elif count != "1":
+            self.lost.append(f"cpus={count}: a machine has 1 to {CPUS_MAX} CPUs")
         said = ",".join(f"{key}={value}" for key, value in counts.items() if value != "1")
         if said:
-            self.lost.append(f"{said}: a machine has one CPU")
+            self.lost.append(f"{said}: all CPUs are cores of one package")
 
     def _clock(self) -> None:
         if self.left.pop("rtc.use_localtime", "true") != "false":

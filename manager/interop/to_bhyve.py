@@ -54,7 +54,7 @@ def settings_of(graph: Graph) -> tuple[Settings, list[str]]:
     lost = [f"cpu.model {graph.cpu_model}: bhyve's guests see the host's CPU"]
     settings = {
         "name": graph.name,
-        "cpus": "1",
+        "cpus": str(graph.cpu_count),
         "memory.size": format_size(graph.memory_size),
         "acpi_tables": "true",
         "rtc.use_localtime": "false",

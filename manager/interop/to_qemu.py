@@ -33,6 +33,8 @@ def export(graph: Graph) -> Translation:
     words = ["qemu-system-x86_64", "-name", graph.name, "-machine", "pc", "-accel", "tcg"]
     memory = format_size(graph.memory_size)
     words += ["-cpu", _CPUS.get(graph.cpu_model, graph.cpu_model)]
+    if graph.cpu_count > 1:
+        words += ["-smp", str(graph.cpu_count)]
     words += ["-m", f"{memory}B" if memory.isdigit() else memory, "-nodefaults"]
     words += ["-display", "none", "-rtc", f"base={moment},clock=vm"]
     if graph.debug.on_triple_fault == "stop" or graph.debug.on_reset == "stop":

@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from manager.boot import firmware
 from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
-from manager.bus.lines import Line
 from manager.bus.memory import Memory
 from manager.bus.messages import NMI, decode
 from manager.bus.mmio import MemoryBus
 from manager.bus.pci import PciBus
 from manager.bus.ports import PortBus
 from manager.devices.device import Device, Takes
+from manager.devices.lapic.device import CpuPins
 from manager.devices.node import DeviceNode
 from manager.devices.rtc.device import Rtc
 from manager.devices.services import Backplane, Services
@@ -34,10 +34,11 @@ FIRST_BUILT = (
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a board is connected to: the CPU's pins, and the run loop that ends or restarts it."""
+    """What a board is connected to: the CPUs' pins, and the run loop that ends or restarts it."""
 
-    intr: Line
-    nmi: Callable[[], None]
+    cpus: Sequence[CpuPins]
+    current: Callable[[], int]
+    """The number of the CPU that executes."""
     set_a20: Callable[[bool], None]
     reset_cpu: Callable[[], None]
     """The RESET pin of the CPU alone."""
@@ -79,7 +80,9 @@ class Board:
         """Who takes input, by its kind and the device's id."""
         self._has_firmware = isinstance(graph.boot, FirmwareBoot)
         virtual_wire = not self._has_firmware
-        self.interrupts = Interrupts(clock, outside.intr, outside.nmi, virtual_wire=virtual_wire)
+        self.interrupts = Interrupts(
+            clock, outside.cpus, outside.current, virtual_wire=virtual_wire
+        )
         self._backplane = Backplane(
             io=io,
             clock=clock,
@@ -97,6 +100,7 @@ class Board:
             firmware_items=lambda: firmware.items(graph, outside.memory),
             epoch=graph.epoch,
             memory_size=graph.memory_size,
+            cpu_count=graph.cpu_count,
             has_firmware=self._has_firmware,
         )
         for node in sorted(graph.devices, key=_build_rank):
@@ -133,8 +137,9 @@ class Board:
             self.io.write(port, 1, 0x20)
 
     def reset_cpu(self) -> None:
-        """The CPU alone was reset, and its local APIC with it; devices drive their lines anew."""
-        self.interrupts.lapic.reset()
+        """The CPUs alone were reset, and local APICs with them; devices drive their lines anew."""
+        for lapic in self.interrupts.lapics:
+            lapic.reset()
         self.settle()
 
     def settle(self) -> None:

@@ -8,7 +8,7 @@ from manager.graph.nodes import Graph
 
 
 def make(graph: Graph) -> PcEngine:
-    """A fresh engine with the CPU of `graph`. Raises HostError if there is none on this host."""
+    """A fresh engine with the CPUs of `graph`. Raises HostError if there is none on this host."""
     from manager.cpu.unicorn.engine import UnicornEngine
 
-    return UnicornEngine(graph.cpu_model)
+    return UnicornEngine(graph.cpu_model, graph.cpu_count, quantum=graph.cpu_quantum)

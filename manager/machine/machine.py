@@ -9,7 +9,6 @@ from typing import Literal
 
 from manager.boot import firmware, firmware_tables, loader, mtrr, warm
 from manager.bus.clock import Clock
-from manager.bus.lines import Wire
 from manager.bus.memory import ADDRESS_SPACE, Memory, RamRegion
 from manager.bus.mmio import MemoryBus
 from manager.bus.ports import PortBus
@@ -22,6 +21,7 @@ from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine import bar_memory, engines, state
 from manager.machine.board import Board, Outside
 from manager.machine.boot_images import BootImages
+from manager.machine.cpus import Cpus
 from manager.machine.disks import Disks, open_disks
 from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
@@ -61,9 +61,7 @@ class Machine:
         self.memory = memory
         self._rom = rom
         io = PortBus()
-        self.trace = Trace(graph, self.now)
-        platform = PcPlatform(io, self.trace)
-        self.cpu.connect(platform)
+        self.trace = Trace(graph, self.now, lambda: engine.current)
         if graph.debug.strict_io:
             io.on_unclaimed = self._strict_io
         for region in memory.everything:
@@ -81,13 +79,14 @@ class Machine:
         self._ended: Ended | None = None
         self.on_hit: Callable[[Hit, int], None] | None = None
         """Told of what a debugger asked the engine to stop for; run() has returned by then."""
+        self._cpus = Cpus(engine)
         self._board = Board(
             graph,
             io,
             self.clock,
             Outside(
-                intr=Wire(self.cpu.set_intr),
-                nmi=self.cpu.nmi,
+                cpus=self._cpus.pins(),
+                current=lambda: engine.current,
                 set_a20=self.engine.set_a20,
                 reset_cpu=lambda: self._want_reset("cpu"),
                 reset=lambda: self._want_reset("board"),
@@ -101,7 +100,8 @@ class Machine:
             ),
         )
         self.inputs = Inputs(self.clock, self._board.deliver)
-        platform.connect(self._board.interrupts.lapic)
+        for cpu, lapic in zip(engine.cpus, self._board.interrupts.lapics, strict=True):
+            cpu.connect(PcPlatform(io, lapic, self.trace))
         self.trace.pci(self._board.pci)
         if "msr" in graph.debug.trace:
             self.engine.watch_msrs(self.trace.msr)
@@ -158,7 +158,7 @@ class Machine:
     @property
     def cpu(self) -> Cpu:
         """The CPU whose turn it is."""
-        return self.engine.cpus[0]
+        return self.engine.cpus[self.engine.current]
 
     @property
     def rom(self) -> Rom | None:
@@ -187,17 +187,18 @@ class Machine:
         With `yielding` also until the engine comes up for air, as it does in code that the host
         needs long for: then somebody else may have a turn.
         """
-        engine, clock, cpu = self.engine, self.clock, self.cpu
+        engine, clock = self.engine, self.clock
         self._stop_requested = False
         if engine.in_block and not self._note(engine.run(engine.now())):
             return self._ended
         while self._ended is None:
             clock.run_due()
+            self._cpus.start_and_stop()
             now = engine.now()
             if now >= until or self._stop_requested:
                 break
             deadline = min(until, clock.next_deadline())
-            if cpu.halted and not cpu.can_interrupt():
+            if engine.idle():
                 engine.advance(deadline)
             else:
                 stop = engine.run(deadline)
@@ -213,13 +214,14 @@ class Machine:
         self.engine.kick()
 
     def idle_until(self) -> int | None:
-        """None while the CPU is busy; in HLT the time of the next event, or NEVER."""
-        if self.cpu.halted and not self.cpu.can_interrupt():
+        """None while a CPU is busy; else the time of the next event, or NEVER."""
+        if self.engine.idle():
             return self.clock.next_deadline()
         return None
 
     def _note(self, stop: Stop) -> bool:
-        """Whether the run may go on, as far as the CPU is concerned."""
+        """Whether the run may go on, as far as the CPUs are concerned."""
+        self._cpus.start_and_stop()
         if self._reset_wanted is not None:
             self._reset()
         elif stop is Stop.DEBUGGER:
@@ -227,8 +229,7 @@ class Machine:
                 self.on_hit(*self.engine.hit)
             return False
         elif stop is Stop.HALT:
-            nmi = self._board.may_raise_nmi()
-            if not self.cpu.interrupts_enabled and not nmi:
+            if self._cpus.deaf() and not self._board.may_raise_nmi():
                 self._end("halted", ExitCode.OK, "the guest halted with interrupts off")
         elif stop is Stop.SHUTDOWN:
             self._triple_fault()
@@ -298,8 +299,9 @@ class Machine:
             state = found
             if code == warm.JUMP_WITH_EOI:
                 self._board.end_of_interrupt()
-        a20 = self.cpu.read_state().a20
-        self.cpu.write_state(replace(state, a20=a20))
+        kept = [cpu.read_state() for cpu in (self.engine.cpus[0], self.engine.cpus[-1])]
+        other = replace(CpuState.at_reset(), a20=kept[1].a20, msr=kept[1].msr)
+        self._cpus.reset(replace(state, a20=kept[0].a20), other)
         self._board.reset_cpu()
         return True
 
@@ -307,12 +309,13 @@ class Machine:
         """What firmware would do: leave tables for the guest to find, load it, enter it."""
         if self._rom is not None:
             self._rom.shadow(self.memory)
-            self.cpu.write_state(CpuState.at_reset())
+            self._cpus.reset(CpuState.at_reset(), CpuState.at_reset())
             return
         tables = firmware_tables.place(self.graph, self.memory)
-        cpu = loader.load(self.graph.boot, self.memory, tables.rsdp)
-        mtrr.program(cpu.msr)
-        self.cpu.write_state(cpu)
+        first, other = loader.load(self.graph.boot, self.memory, tables.rsdp), CpuState.at_reset()
+        for cpu in (first, other):
+            mtrr.program(cpu.msr)
+        self._cpus.reset(first, other)
 
     def _deadline_moved(self) -> None:
         self.engine.limit(self.clock.next_deadline())

@@ -14,18 +14,12 @@ MSR_APIC_BASE = 0x1B
 
 
 class PcPlatform:
-    """manager.cpu.engine.Platform for a PC, with `trace` looking on."""
+    """manager.cpu.engine.Platform for one CPU of a PC, with `trace` looking on."""
 
-    def __init__(self, io: PortBus, trace: Trace) -> None:
+    def __init__(self, io: PortBus, lapic: Lapic, trace: Trace) -> None:
         self.read_port, self.write_port = trace.ports(io)
-        self._trace = trace
-        self._lapic: Lapic
-        self._acknowledge: Callable[[], int]
-
-    def connect(self, lapic: Lapic) -> None:
-        """The board is there: this is its local APIC."""
         self._lapic = lapic
-        self._acknowledge = self._trace.interrupts(lapic.acknowledge)
+        self._acknowledge: Callable[[], int] = trace.interrupts(lapic.acknowledge)
 
     def acknowledge(self) -> int:
         """INTA: the vector of the interrupt that is waiting."""

@@ -23,6 +23,20 @@ ROM_ID = "rom"
 INPUT_SUFFIX = ".input"
 
 
+TURN_ID = "turn"
+
+
+@dataclass(slots=True)
+class TurnState(Record):
+    """Whose turn it is among several CPUs. A machine with one has no such part."""
+
+    TYPE: ClassVar[str] = "turn"
+
+    cpu: int = uint(6, "the CPU whose turn it is")
+    end: int = uint(64, "when the turn ends; all ones while no other waits", unit="1/4 ns")
+    waiting: int = uint(64, "bit n: CPU n waits for a start-up message")
+
+
 @dataclass(slots=True)
 class TimeState(Record):
     """Virtual time, as the engine counts it, and what is counted along with it."""
@@ -42,6 +56,9 @@ def save(engine: PcEngine, rom: Rom | None, board: Board) -> dict[str, Record]:
         f"{CPU_PREFIX}{number}": cpu.read_state() for number, cpu in enumerate(engine.cpus)
     }
     records[TIME_ID] = TimeState(*engine.time, board.resets)
+    if len(engine.cpus) > 1:
+        waiting = sum(1 << number for number, cpu in enumerate(engine.cpus) if cpu.waiting)
+        records[TURN_ID] = TurnState(*engine.turn, waiting)
     if rom is not None:
         records[ROM_ID] = rom.save()
     records |= {id: device.save() for id, device in board.devices.items()}
@@ -57,6 +74,7 @@ def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
     numbers = range(len(engine.cpus))
     cpus = [snapshot.record(f"{CPU_PREFIX}{number}", CpuState) for number in numbers]
     time = snapshot.record(TIME_ID, TimeState)
+    turn = snapshot.record(TURN_ID, TurnState) if len(cpus) > 1 else None
 
     engine.time = (time.ticks, time.charged)
     board.resets = time.resets
@@ -67,3 +85,7 @@ def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
     for id, device in devices.items():
         device.load(states[id])
     board.settle()
+    if turn is not None:  # last: that interrupts are driven again begins no turn
+        for number, cpu in enumerate(engine.cpus):
+            cpu.waiting = bool(turn.waiting >> number & 1)
+        engine.turn = (min(turn.cpu, len(cpus) - 1), turn.end)

@@ -24,9 +24,14 @@ DIGITS = {1: 2, 2: 4, 4: 8}
 class Trace:
     """Writes a line for each event of the kinds asked for. Without a file it costs a call."""
 
-    def __init__(self, graph: Graph, now: Callable[[], int]) -> None:
+    def __init__(
+        self, graph: Graph, now: Callable[[], int], cpu: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`cpu` tells the number of the CPU that executes."""
         self.kinds: Collection[str] = graph.debug.trace
         self._now = now
+        self._cpu = cpu
+        self._several_cpus = graph.cpu_count > 1
         self._sink: TextIO | None = None
         self.fault = ""
         """Why the file does not have every line, if so."""

@@ -14,6 +14,7 @@ from manager.bus.memory import Memory
 from manager.bus.mmio import MemoryBus
 from manager.bus.ports import PortBus
 from manager.bus.record import Record, from_plain, to_plain
+from manager.devices.lapic.device import CpuPins
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 from manager.machine import bar_memory
@@ -81,8 +82,8 @@ def board(seen: Seen | None = None, graph: Graph | None = None) -> Board:
     graph = graph or whole_graph()
     time = ManualTime(1_000_000_000)
     outside = Outside(
-        intr=Wire(seen.intr.append),
-        nmi=lambda: None,
+        cpus=[CpuPins(Wire(seen.intr.append), lambda: None)],
+        current=lambda: 0,
         set_a20=lambda enabled: None,
         reset_cpu=lambda: None,
         reset=lambda: None,

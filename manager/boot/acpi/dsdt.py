@@ -64,7 +64,7 @@ def dsdt(graph: Graph) -> bytes:
     """The differentiated system description table."""
     bridge, host_bridge = graph.bridge(LPC_BUS), graph.bridge(PCI_BUS)
     isa = b"".join(_isa_devices(graph))
-    terms = [_cpu()]
+    terms = [_cpu(number) for number in range(graph.cpu_count)]
     if host_bridge is not None:
         inside = _lpc(bridge, isa) if bridge is not None else b""
         terms.append(_pci(graph, host_bridge.ports[0], inside))
@@ -87,8 +87,9 @@ def _crs(*descriptors: bytes) -> bytes:
     return aml.name("_CRS", resources.template(*descriptors))
 
 
-def _cpu() -> bytes:
-    return aml.device("CPU0", aml.name("_HID", aml.string("ACPI0007")), aml.name("_UID", 0))
+def _cpu(number: int) -> bytes:
+    name = f"CPU{number:X}" if number < 0x10 else f"CP{number:02X}"
+    return aml.device(name, aml.name("_HID", aml.string("ACPI0007")), aml.name("_UID", number))
 
 
 # -- PCI ------------------------------------------------------------------------------------

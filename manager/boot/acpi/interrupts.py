@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from manager.devices.node import LPC_BUS, DeviceNode
 from manager.graph.nodes import Graph
 
-LAPIC_ID, IOAPIC_ID = 0, 1
 TIMER_IRQ, TIMER_GSI = 0, 2
 CASCADE_IRQ = 2
 FIRST_PIRQ_GSI = 16
@@ -44,6 +43,11 @@ def only(graph: Graph, type: str) -> DeviceNode:
 def find(graph: Graph, type: str) -> DeviceNode | None:
     """The first device of a type."""
     return next((node for node in graph.devices if node.type == type), None)
+
+
+def ioapic_id(graph: Graph) -> int:
+    """The I/O APIC's id: the first that no CPU has."""
+    return graph.cpu_count
 
 
 def pci_routes(graph: Graph) -> list[PciRoute]:

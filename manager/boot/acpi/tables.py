@@ -88,8 +88,8 @@ def madt(graph: Graph) -> bytes:
     lapic = interrupts.only(graph, "lapic").memory[0].base
     ioapic = interrupts.only(graph, "ioapic").memory[0].base
     entries = [
-        _entry(LOCAL_APIC, "<BBI", 0, interrupts.LAPIC_ID, LOCAL_APIC_ENABLED),
-        _entry(IO_APIC, "<BBII", interrupts.IOAPIC_ID, 0, ioapic, 0),
+        *(_entry(LOCAL_APIC, "<BBI", n, n, LOCAL_APIC_ENABLED) for n in range(graph.cpu_count)),
+        _entry(IO_APIC, "<BBII", interrupts.ioapic_id(graph), 0, ioapic, 0),
         _override(interrupts.TIMER_IRQ, AS_BUS),
         *(_override(irq, LEVEL_HIGH) for irq in interrupts.level_irqs(graph)),
         _entry(LOCAL_APIC_NMI, "<BHB", ALL_PROCESSORS, AS_BUS, interrupts.LINT1),

@@ -26,7 +26,8 @@ def machine_file(opened: Snapshot) -> str:
 def _lines(graph: Graph) -> Iterator[str]:
     yield "schema = 1"
     yield _pair("name", graph.name)
-    yield from _table("cpu", {"model": graph.cpu_model})
+    several = {"count": graph.cpu_count, "quantum": f"{graph.cpu_quantum}ns"}
+    yield from _table("cpu", {"model": graph.cpu_model, **(several if graph.cpu_count > 1 else {})})
     yield from _table("memory", {"size": graph.memory_size})
     epoch = datetime.fromtimestamp(graph.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield from _table("clock", {"mode": graph.clock_mode})

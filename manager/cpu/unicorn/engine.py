@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from manager.cpu.unicorn._native import Engine as NativeEngine
 
 CODE_BUFFER = 256 << 20
+QUANTUM = 50_000
 
 
 class UnicornEngine:
@@ -27,10 +28,11 @@ class UnicornEngine:
         model: str,
         count: int = 1,
         *,
+        quantum: int = QUANTUM,
         code_buffer: int = CODE_BUFFER,
         keep_tlbs: bool = True,
     ) -> None:
-        """`count` CPUs of a model, which run in turns.
+        """`count` CPUs of a model, which run in turns of `quantum` ns while several are busy.
 
         `code_buffer`: bytes of translated code to keep; when it is full, all is forgotten.
         `keep_tlbs`: whether a CPU finds its soft TLB again at its next turn. It is faster, and a
@@ -40,7 +42,9 @@ class UnicornEngine:
         """
         native = library.load()
         with library.refusals():
-            engine: NativeEngine = native.Engine(MODELS[model], count, code_buffer, keep_tlbs)
+            engine: NativeEngine = native.Engine(
+                MODELS[model], count, quantum, code_buffer, keep_tlbs
+            )
         self._engine = engine
         self._gate = A20Gate(engine)
         self.cpus = tuple(UnicornCpu(cpu, native, self._gate) for cpu in engine.cpus)
@@ -55,6 +59,7 @@ class UnicornEngine:
         # Called often: bound once, straight to the native methods.
         self.now = engine.now
         self.idle = engine.idle
+        self.first_turn = engine.first_turn
         self.yield_turn = engine.yield_turn
         self.advance = engine.advance
         self.limit = engine.limit

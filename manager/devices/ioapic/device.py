@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The I/O APIC at FEC00000h: 24 pins that become messages to the local APIC.
+"""The I/O APIC at FEC00000h: 24 pins that become messages to local APICs.
 
-Pins carry "asserted", so polarity bits are kept and do nothing. Fixed and lowest-priority
-messages are delivered, and NMI; SMI, INIT and ExtINT are not, the 8259A having a wire of its own.
+Pins carry "asserted", so polarity bits are kept and do nothing. Fixed, lowest-priority and NMI
+messages are delivered; SMI, INIT and ExtINT are not, the 8259A having a wire of its own.
 Sources: Intel 82093AA datasheet (290566); for the EOI register, the Intel ICH2 datasheet (290687).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from manager.bus.lines import Line
 from manager.bus.record import Record, ints, uint
@@ -40,6 +39,7 @@ DELIVERY = 0x700
 FIXED = 0x000
 LOWEST_PRIORITY = 0x100
 NMI = 0x400
+DELIVERED = (FIXED, LOWEST_PRIORITY, NMI)
 LOGICAL = 0x800
 REMOTE_IRR = 0x4000
 LEVEL = 0x8000
@@ -83,25 +83,24 @@ class Pin:
                 self._ioapic.request(self._pin)
 
 
-class IoApic(Device[IoApicState]):
-    """`deliver(vector, level)` is the local APIC's accept: False when it turned the message away.
+class Deliver(Protocol):
+    """The way to the local APICs: manager.devices.lapic.bus.ApicBus.deliver."""
 
-    `is_addressed(destination, logical)` says whether a message is for it; one that is not gets
-    lost, as there is nobody else. An edge on a masked pin is lost, too. `nmi` is for messages of
-    that kind, which have no vector and are edges whatever their entry says.
+    def __call__(
+        self, mode: int, vector: int, level: bool, destination: int, logical: bool, /
+    ) -> bool:
+        """False when no local APIC took the message."""
+
+
+class IoApic(Device[IoApicState]):
+    """Sends a message for each pin. An edge on a masked pin is lost, and so is a message that no
+    local APIC takes.
     """
 
     STATE = IoApicState
 
-    def __init__(
-        self,
-        deliver: Callable[[int, bool], bool],
-        is_addressed: Callable[[int, bool], bool],
-        nmi: Callable[[], None],
-    ) -> None:
+    def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
-        self._nmi = nmi
-        self._is_addressed = is_addressed
         self.state = self.power_on()
 
     def line(self, pin: int) -> Line:
@@ -114,17 +113,13 @@ class IoApic(Device[IoApicState]):
         """Send the message of a pin that is high, unless its entry holds it back."""
         entries = self.state.entries
         entry = entries[pin]
-        if entry & (MASKED | REMOTE_IRR):
+        if entry & (MASKED | REMOTE_IRR) or entry & DELIVERY not in DELIVERED:
             return
-        if not self._is_addressed(entry >> DESTINATION_SHIFT, bool(entry & LOGICAL)):
-            return
-        mode = entry & DELIVERY
-        if mode == NMI:
-            self._nmi()
-        if mode not in (FIXED, LOWEST_PRIORITY):
-            return
-        level = bool(entry & LEVEL)
-        if self._deliver(entry & VECTOR, level) and level:
+        level, logical = bool(entry & LEVEL), bool(entry & LOGICAL)
+        nmi = entry & DELIVERY == NMI  # always an edge
+        destination = entry >> DESTINATION_SHIFT
+        taken = self._deliver(entry & DELIVERY, entry & VECTOR, level, destination, logical)
+        if taken and level and not nmi:
             entries[pin] = entry | REMOTE_IRR
 
     @property

@@ -1,30 +1,35 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The local APIC, where Intel's SDM (volume 3) puts it."""
+"""The local APICs, where Intel's SDM (volume 3) puts them: each CPU finds its own there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import MemoryRange
-from manager.devices.node import DeviceNode, Place
+from manager.devices.node import DeviceNode, Place, fact
 
 if TYPE_CHECKING:
     from manager.devices.device import Device
     from manager.devices.services import Services
 
 
+@dataclass(frozen=True, slots=True)
 class LapicNode(DeviceNode):
-    """The local APIC."""
+    """The local APIC of one CPU. The first has the page of registers, for all."""
 
-    __slots__ = ()
+    apic_id: int = fact(0)
 
     TYPE = "lapic"
     LABEL = "the local APIC"
 
     @classmethod
     def claim(cls, table: Any, place: Place) -> LapicNode:
-        """A page of registers."""
+        """A page of registers. Board parts "board.lapic.1" and so on are those of other CPUs."""
+        number = place.id.removeprefix("board.lapic").removeprefix(".")
+        if number:
+            return cls(*place, apic_id=int(number))
         return cls(*place, memory=(MemoryRange(0xFEE0_0000, 0x1000),))
 
     @staticmethod
@@ -45,6 +50,7 @@ class LapicNode(DeviceNode):
 
     def build(self, board: Services) -> Device[Any]:
         """The one that the board has wired to the CPU."""
-        lapic: Device[Any] = board.controllers.lapic
-        board.map(self.memory[0], board.controllers.lapic)
+        lapic: Device[Any] = board.controllers.lapics[self.apic_id]
+        for page in self.memory:
+            board.map(page, board.controllers.lapic_page)
         return lapic

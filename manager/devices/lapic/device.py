@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The local APIC of the one CPU: xAPIC registers at FEE00000h, between the 8259A and INTR.
+"""The local APIC of a CPU: xAPIC registers at FEE00000h, between the 8259A and INTR.
 
-Pins carry "asserted", so polarity bits are kept and do nothing. There is no other CPU: INIT, SIPI
-and SMI to oneself are dropped, NMI is delivered. Source: Intel SDM volume 3, "Advanced
-Programmable Interrupt Controller (APIC)".
+Pins carry "asserted", so polarity bits are kept and do nothing. SMI and remote reads are dropped.
+Source: Intel SDM volume 3, "Advanced Programmable Interrupt Controller (APIC)".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
 from manager.devices.device import Device
 from manager.devices.lapic import priority
 from manager.devices.lapic import registers as reg
+from manager.devices.lapic.bus import ApicBus
 from manager.devices.lapic.registers import FIXED, LINT0, LINT1, LapicState
 from manager.devices.lapic.timer import LVT_MASKED, LVT_VECTOR, LapicTimer
 
@@ -36,13 +37,27 @@ class LintPin:
             self._lapic.pin_changed(self._index)
 
 
-class Lapic(Device[LapicState]):
-    """`lint0` is for the INTR of the 8259A, `lint1` for NMI sources; `intr` goes to the CPU.
+@dataclass(frozen=True, slots=True)
+class CpuPins:
+    """What a local APIC does to its CPU."""
 
-    `nmi` interrupts the CPU, `pic_acknowledge` fetches the vector of the 8259A, `eoi_broadcast`
-    tells the I/O APIC that a level-triggered vector was served. `virtual_wire` powers it on as
-    firmware hands it over: enabled, the 8259A reaching the CPU through LINT0; else as hardware
-    resets, for machines that run firmware.
+    intr: Line
+    nmi: Callable[[], None]
+    init: Callable[[], None] = lambda: None
+    """INIT: reset it, and let it wait for a start-up message unless it is the one that boots."""
+    start: Callable[[int], None] = lambda vector: None
+    """A start-up message: begin at page `vector` if it waits for one."""
+    sent: Callable[[], None] = lambda: None
+    """It has sent something to another CPU."""
+
+
+class Lapic(Device[LapicState]):
+    """`lint0` is for the INTR of the 8259A, `lint1` for NMI sources.
+
+    `pic_acknowledge` fetches the vector of the 8259A, `eoi_broadcast` tells the I/O APIC that a
+    level-triggered vector was served. `virtual_wire` powers it on as firmware hands over the APIC
+    of the CPU that boots: enabled, the 8259A reaching the CPU through LINT0; else as hardware
+    resets. The CPU that boots is the one with APIC id 0.
     """
 
     STATE = LapicState
@@ -50,20 +65,25 @@ class Lapic(Device[LapicState]):
     def __init__(
         self,
         clock: Clock,
-        intr: Line,
+        cpu: CpuPins,
         *,
-        nmi: Callable[[], None],
+        bus: ApicBus,
+        apic_id: int = 0,
         pic_acknowledge: Callable[[], int],
         eoi_broadcast: Callable[[int], None],
         virtual_wire: bool = True,
     ) -> None:
-        self._intr = intr
-        self._nmi = nmi
+        self.apic_id = apic_id
+        self.nmi = cpu.nmi
+        self._cpu = cpu
+        self._intr = cpu.intr
+        self._bus = bus
         self._pic_acknowledge = pic_acknowledge
         self._eoi_broadcast = eoi_broadcast
         self._virtual_wire = virtual_wire
         self._asserted = False
         self._timer = LapicTimer(clock, self._raise_edge)
+        bus.members.append(self)
         self.lint0 = LintPin(self, 0)
         self.lint1 = LintPin(self, 1)
         self.state = self.power_on()
@@ -79,10 +99,15 @@ class Lapic(Device[LapicState]):
 
     # -- interrupts in ----------------------------------------------------------------------
 
+    @property
+    def accepts(self) -> bool:
+        """Whether it takes vectors at all."""
+        return self.state.enabled and bool(self.state.svr & reg.SVR_ENABLE)
+
     def accept(self, vector: int, level: bool) -> bool:
         """Request `vector` (0-255), from the I/O APIC or an IPI. False if it was turned away."""
         state = self.state
-        if not (state.enabled and state.svr & reg.SVR_ENABLE):
+        if not self.accepts:
             return False
         if vector < reg.FIRST_VECTOR:
             self._error(reg.ERROR_RECEIVE_VECTOR)
@@ -96,19 +121,32 @@ class Lapic(Device[LapicState]):
         if destination == reg.BROADCAST:
             return True
         if not logical:
-            return destination == reg.APIC_ID
+            return destination == self.apic_id
         state = self.state
         if state.dfr == reg.DFR_FLAT:
             return bool(destination & state.ldr)
         same_cluster = destination >> 4 in (state.ldr >> 4, 0xF)
         return same_cluster and bool(destination & state.ldr & 0xF)
 
+    def init(self) -> None:
+        """An INIT message: registers as after a reset, but where it is and whether it is enabled
+        (SDM volume 3, "Local APIC State After It Receives an INIT-Deassert IPI" and before).
+        """
+        kept = self.state
+        self.state = LapicState(enabled=kept.enabled, pins=kept.pins)
+        self.settle()
+        self._cpu.init()
+
+    def start(self, vector: int) -> None:
+        """A start-up message."""
+        self._cpu.start(vector)
+
     def pin_changed(self, pin: int) -> None:
         """LINT0 (0) or LINT1 (1) has a new level in the state."""
         state = self.state
         if not state.enabled:  # the pins are INTR and NMI then
             if pin and state.pins[pin]:
-                self._nmi()
+                self.nmi()
         elif state.pins[pin]:
             self._local(LINT0 + pin)
         self._update()
@@ -120,7 +158,7 @@ class Lapic(Device[LapicState]):
         if entry & (LVT_MASKED | reg.LVT_REMOTE_IRR):
             return
         if entry & reg.DELIVERY == reg.NMI:
-            self._nmi()
+            self.nmi()
         elif entry & reg.DELIVERY == FIXED:
             level = bool(entry & reg.LVT_LEVEL)
             if self.accept(entry & LVT_VECTOR, level) and level:
@@ -201,7 +239,8 @@ class Lapic(Device[LapicState]):
 
     def read_base(self) -> int:
         """IA32_APIC_BASE: where it is, that this is the boot CPU, and whether it is enabled."""
-        return reg.BASE | reg.MSR_BSP | (reg.MSR_ENABLE if self.state.enabled else 0)
+        flags = reg.MSR_BSP if self.apic_id == 0 else 0
+        return reg.BASE | flags | (reg.MSR_ENABLE if self.state.enabled else 0)
 
     def write_base(self, value: int) -> None:
         """Only the enable bit changes; the base stays. Disabling loses the registers."""
@@ -242,7 +281,7 @@ class Lapic(Device[LapicState]):
         if register in reg.LVT_OTHERS:
             return state.lvt[register - reg.LVT_OTHERS.start >> 4]
         values = {
-            reg.ID_REGISTER: reg.APIC_ID << reg.DESTINATION_SHIFT,
+            reg.ID_REGISTER: self.apic_id << reg.DESTINATION_SHIFT,
             reg.VERSION_REGISTER: reg.VERSION,
             reg.TPR: state.tpr,
             reg.PPR: priority.processor_priority(state),
@@ -296,23 +335,33 @@ class Lapic(Device[LapicState]):
             self._error(reg.ERROR_REGISTER)
 
     def _send(self, value: int) -> None:
-        """An inter-processor interrupt; nobody but this CPU can get it."""
+        """An inter-processor interrupt."""
         state = self.state
         state.icr_low = value & reg.ICR_BITS
         mode, vector = value & reg.DELIVERY, value & LVT_VECTOR
-        ordinary = mode in (FIXED, reg.LOWEST_PRIORITY)
-        if ordinary and vector < reg.FIRST_VECTOR:
+        if mode in (FIXED, reg.LOWEST_PRIORITY) and vector < reg.FIRST_VECTOR:
             self._error(reg.ERROR_SEND_VECTOR)
             return
-        shorthand = value & reg.SHORTHAND
-        if shorthand == reg.SHORTHAND_NONE:
-            to_self = self.is_addressed(state.icr_destination, bool(value & reg.ICR_LOGICAL))
-        else:
-            to_self = shorthand != reg.SHORTHAND_OTHERS
-        if to_self and ordinary:
-            self.accept(vector, False)
-        elif to_self and mode == reg.NMI:
-            self._nmi()
+        if mode == reg.INIT and value & (reg.ICR_LEVEL | reg.ICR_ASSERT) == reg.ICR_LEVEL:
+            return  # INIT de-assert, which APICs since the Pentium 4 ignore
+        addressed = self._addressed(value)
+        self._bus.send(mode, vector, False, addressed)
+        if any(one is not self for one in addressed):
+            self._cpu.sent()
+
+    def _addressed(self, command: int) -> list[Lapic]:
+        """Whom an interrupt command is for."""
+        members = self._bus.members
+        match command & reg.SHORTHAND:
+            case reg.SHORTHAND_NONE:
+                destination = self.state.icr_destination
+                logical = bool(command & reg.ICR_LOGICAL)
+                return [one for one in members if one.is_addressed(destination, logical)]
+            case reg.SHORTHAND_SELF:
+                return [self]
+            case reg.SHORTHAND_ALL:
+                return members
+        return [one for one in members if one is not self]
 
     def _forced_mask(self) -> int:
         """While disabled by software all LVT entries stay masked."""

@@ -39,6 +39,8 @@ class RtcNode(DeviceNode):
         from manager.devices.rtc.device import Rtc
 
         above_4g = max(0, board.memory_size - LOW_LIMIT)
-        rtc = Rtc(board.clock, board.irq(), board.epoch, board.memory_size, above_4g)
+        rtc = Rtc(
+            board.clock, board.irq(), board.epoch, board.memory_size, above_4g, board.cpu_count
+        )
         board.claim(self.ports[0], rtc)
         return rtc

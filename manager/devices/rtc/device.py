@@ -35,6 +35,7 @@ EXTENDED_MEMORY = (0x17, 0x30)  # KiB above 1 M, at most 65535; twice
 HIGH_MEMORY = 0x34  # units of 64 KiB above 16 M, at most 65535
 MEMORY_ABOVE_4G = 0x5B  # units of 64 KiB, three bytes
 SHUTDOWN = 0x0F  # what a CPU that was reset is to do
+OTHER_CPUS = 0x5F  # how many there are beside the first; SeaBIOS waits for them
 CHECKSUM = 0x2E  # of 10h-2Dh, high byte first
 
 A_RATE = 0x0F  # periodic interrupt rate
@@ -92,7 +93,13 @@ class Rtc(Device[RtcState]):
     STATE = RtcState
 
     def __init__(
-        self, clock: Clock, irq: Line, epoch: int, memory_size: int, memory_above_4g: int = 0
+        self,
+        clock: Clock,
+        irq: Line,
+        epoch: int,
+        memory_size: int,
+        memory_above_4g: int = 0,
+        cpu_count: int = 1,
     ) -> None:
         """`epoch`: seconds since 1970 at virtual time 0. Sizes in bytes; the whole is
         `memory_size`, of which `memory_above_4g` lies above 4 GiB.
@@ -102,6 +109,7 @@ class Rtc(Device[RtcState]):
         self._epoch = epoch
         self._memory = memory_size - memory_above_4g
         self._memory_above_4g = memory_above_4g
+        self._cpu_count = cpu_count
         self._timer = clock.timer(self._event)
         self.state = self.power_on()
         self.settle()
@@ -117,6 +125,7 @@ class Rtc(Device[RtcState]):
             _put(cmos, address, 2, (self._memory - KIB * KIB) // KIB)
         _put(cmos, HIGH_MEMORY, 2, (self._memory - 16 * KIB * KIB) // CHUNK)
         _put(cmos, MEMORY_ABOVE_4G, 3, self._memory_above_4g // CHUNK)
+        cmos[OTHER_CPUS] = self._cpu_count - 1
         checksum = sum(cmos[0x10:CHECKSUM])
         cmos[CHECKSUM], cmos[CHECKSUM + 1] = checksum >> 8 & 0xFF, checksum & 0xFF
         return state

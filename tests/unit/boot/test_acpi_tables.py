@@ -144,6 +144,16 @@ def test_madt_has_one_processor_and_one_io_apic(any_machine: Graph) -> None:
     assert entries[4] == [bytes([0xFF, 0, 0, 1])], "NMI on LINT1 of every processor"
 
 
+def test_madt_and_dsdt_have_every_processor_and_the_io_apic_the_id_after_them(make: Make) -> None:
+    found = Found(make(MACHINES["one com port"] + "[cpu]\ncount = 18\n"))
+    entries = found.madt()
+
+    assert entries[0] == [bytes([n, n, 1, 0, 0, 0]) for n in range(18)]
+    assert entries[1] == [struct.pack("<BBII", 18, 0, 0xFEC00000, 0)]
+    names = (b"CPU0", b"CPUF", b"CP10", b"CP11")
+    assert all(name in found.table(found.dsdt) for name in names)
+
+
 @pytest.mark.parametrize(
     ("machine", "level"),
     [("bare", {9}), ("one com port", {5, 9, 10, 11}), ("legacy", {4, 5, 9, 10, 11})],

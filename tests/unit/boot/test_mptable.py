@@ -82,6 +82,15 @@ def test_there_is_one_processor_and_one_io_apic(make: Make) -> None:
     assert found[2] == [struct.pack("<BBBBI", 2, 1, version, 1, ioapic.BASE)]
 
 
+def test_every_processor_is_there_and_the_first_boots(make: Make) -> None:
+    found = entries(make(BOOT + BRIDGES + "[cpu]\ncount = 4\n"))
+
+    assert [one[1] for one in found[0]] == [0, 1, 2, 3]
+    assert [one[3] for one in found[0]] == [3, 1, 1, 1]
+    assert found[2][0][1] == 4
+    assert {one[6] for one in found[3]} == {4}
+
+
 def test_pci_is_bus_0_where_there_is_pci(make: Make) -> None:
     assert entries(make(BOOT + BRIDGES))[1] == [b"\1\0PCI   ", b"\1\1ISA   "]
     assert entries(make(BOOT))[1] == [b"\1\0ISA   "]

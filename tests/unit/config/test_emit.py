@@ -31,6 +31,8 @@ name = "all"
 allow = ["VM101", "VM107"]
 [cpu]
 model = "haswell"
+count = 4
+quantum = "20us"
 [memory]
 size = "5000M"
 [clock]

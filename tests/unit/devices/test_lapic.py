@@ -10,7 +10,8 @@ import pytest
 from manager.bus.clock import SECOND, Clock, ManualTime
 from manager.bus.lines import Wire
 from manager.bus.record import NEVER, from_plain, to_plain
-from manager.devices.lapic.device import Lapic
+from manager.devices.lapic.bus import ApicBus
+from manager.devices.lapic.device import CpuPins, Lapic
 from manager.devices.lapic.registers import LapicState
 from manager.devices.pic.device import Pic
 
@@ -37,8 +38,8 @@ class Board:
         self.intr = Wire(self._intr)
         self.lapic = Lapic(
             self.clock,
-            self.intr,
-            nmi=self._nmi,
+            CpuPins(self.intr, self._nmi),
+            bus=ApicBus(),
             pic_acknowledge=self._pic_acknowledge,
             eoi_broadcast=self.served.append,
             virtual_wire=virtual_wire,

@@ -96,11 +96,15 @@ def test_capital_s_of_today_is_wired_memory(text: str, tmp_path: Path) -> None:
     assert "legacy" not in found.text
 
 
+def test_several_cpus_are_several_cpus(tmp_path: Path) -> None:
+    assert machine(import_argv("-c 2 vm"), tmp_path).cpu_count == 2
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("-c 2 vm", ("cpus=2", "one CPU")),
-        ("-c cpus=4,cores=2 vm", ("cpus=4,cores=2",)),
+        ("-c 200 vm", ("cpus=200", "1 to 32 CPUs")),
+        ("-c cpus=4,cores=2 vm", ("cores=2", "one package")),
         ("-s 3,virtio-blk,disk.img,nocache vm", ("virtio-blk", "disk.img,nocache")),
         ("-s 1:4:0,uart vm", ("pci.1.4.0", "bus 0")),
         ("-s 0,hostbridge -s 4,uart,/dev/ttyu1 vm", ("/dev/ttyu1",)),

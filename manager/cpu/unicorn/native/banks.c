@@ -110,7 +110,7 @@ void bank_switch(struct engine *e, struct cpu *next)
     memcpy(e->env, bank->env, ENV_UC);
     memcpy(e->env + ENV_TLB, bank->tlb, TLB_SIZE);
     FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) = bank->interrupt_request;
-    FIELD(uint32_t, e->cs, CS_HALTED) = bank->halted;
+    FIELD(uint32_t, e->cs, CS_HALTED) = running ? 0 : bank->halted; /* an interrupt ends HLT */
     FIELD(int32_t, e->cs, CS_EXCEPTION_INDEX) = bank->exception_index;
     memset(e->cs + CS_JMP_CACHE, 0, JMP_CACHE_SIZE);
     bool stale = bank->tlb_stale || !e->keep_tlbs;

@@ -29,8 +29,6 @@ enum stop {
  */
 enum { TICKS_PER_NS = 4, PORT_TICKS = 1000 * TICKS_PER_NS };
 enum { MMIO_TICKS = 100 * TICKS_PER_NS, PAUSE_TICKS = 100 * TICKS_PER_NS };
-/* A turn, while several CPUs have something to do: see turns.c. */
-enum { QUANTUM_TICKS = 50 * 1000 * TICKS_PER_NS };
 
 /* What the CPU asks of the machine around it: methods of the platform, in this order. */
 enum call {
@@ -235,6 +233,8 @@ void reset_dirty(struct engine *e, uintptr_t host, uint64_t length);
 
 /* turns.c: no CPU has anything to do. */
 bool engine_idle(const struct engine *e);
+/* Begins anew, with the first CPU. */
+void first_turn(struct engine *e);
 /* At the start of a run: give the turn to a CPU that has something to do; false if none has. */
 bool take_turn(struct engine *e);
 /* Where a block begins: whether another CPU has its turn now. */
@@ -328,6 +328,8 @@ bool open_unicorn(struct engine *e, int cpu_model, unsigned code_buffer);
 bool layout_is_right(void);
 /* Takes back what the CPU model claims and we do not have. */
 void correct_features(struct engine *e);
+/* Has CPUID tell how many CPUs there are. */
+void set_topology(struct engine *e);
 
 /* The engine itself, if it is open; else NULL with an exception set. */
 struct engine *opened(PyObject *engine);
@@ -341,6 +343,7 @@ PyObject *engine_get_current(PyObject *self, void *unused);
 PyObject *engine_get_turn(PyObject *self, void *unused);
 int engine_set_turn(PyObject *self, PyObject *value, void *unused);
 PyObject *engine_get_idle(PyObject *self, PyObject *unused);
+PyObject *engine_first_turn(PyObject *self, PyObject *unused);
 PyObject *engine_yield(PyObject *self, PyObject *unused);
 PyObject *engine_run(PyObject *self, PyObject *deadline);
 PyObject *engine_now(PyObject *self, PyObject *unused);

@@ -60,13 +60,15 @@ bool open_unicorn(struct engine *e, int cpu_model, unsigned code_buffer)
 
 static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cpu_model", "cpu_count", "code_buffer", "keep_tlbs", NULL};
+    static char *names[] = {"cpu_model", "cpu_count", "quantum", "code_buffer",
+                            "keep_tlbs", NULL};
     struct engine *e = (struct engine *)self;
     int cpu_model, cpu_count, keep_tlbs, error;
     unsigned code_buffer;
+    unsigned long long quantum;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiIp", names, &cpu_model, &cpu_count,
-                                     &code_buffer, &keep_tlbs))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiKIp", names, &cpu_model, &cpu_count,
+                                     &quantum, &code_buffer, &keep_tlbs))
         return -1;
     if (cpu_count < 1 || cpu_count > CPUS_MAX) {
         PyErr_Format(PyExc_ValueError, "an engine has 1 to %d CPUs", CPUS_MAX);
@@ -82,13 +84,14 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (!open_unicorn(e, cpu_model, code_buffer))
         return -1;
     correct_features(e);
-    e->quantum = QUANTUM_TICKS;
-    e->turn_end = cpu_count > 1 ? e->quantum : NEVER;
+    e->quantum = quantum * TICKS_PER_NS;
     e->keep_tlbs = keep_tlbs;
     for (; e->cpu_count < cpu_count; e->cpu_count++)
         if ((e->cpus[e->cpu_count] = cpu_make(e, e->cpu_count)) == NULL)
             return -1;
+    set_topology(e);
     e->current = e->cpus[0];
+    first_turn(e);
     engine_join(e);
 
     if ((error = number_ram_apart(e)) != 0)
@@ -213,6 +216,7 @@ static PyMethodDef engine_methods[] = {
     {"unmap_mmio", engine_unmap_mmio, METH_O, "unmap_mmio(base): the device there is gone"},
     {"map_hole", engine_map_hole, METH_VARARGS, "map_hole(base, length): reads as all ones"},
     {"run", engine_run, METH_O, "run(deadline) -> why it stopped"},
+    {"first_turn", engine_first_turn, METH_NOARGS, "the first CPU has its turn, from now"},
     {"idle", engine_get_idle, METH_NOARGS, "no CPU has anything to do"},
     {"yield_turn", engine_yield, METH_NOARGS, "from a callback: the turn ends at the next block"},
     {"now", engine_now, METH_NOARGS, "virtual time in ns"},

@@ -90,6 +90,7 @@ struct segment {
 
 /* cs */
 enum {
+    CS_NR_CORES = 0x0,
     CS_STOPPED = 0x12,
     CS_CFLAGS_NEXT_TB = 0x18,
     CS_INTERRUPT_REQUEST = 0x1c,
@@ -161,7 +162,7 @@ enum { JMP_CACHE_SIZE = 0x8000 };
 /* How a block is to be translated: its instructions at most, if not 0. */
 enum { ONE_INSTRUCTION = 1, COUNT_MASK = 0x7fff };
 
-enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RSP = 4, R_R11 = 11 };
+enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RBX = 3, R_RSP = 4, R_R11 = 11 };
 enum { SEG_CS = 1, SEG_SS = 2 };
 enum { NO_VECTOR = -1, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_NP = 11, VECTOR_GP = 13, VECTOR_PF = 14 };
 

@@ -376,6 +376,17 @@ static bool jmp_cache(struct engine *e, int at)
     return true;
 }
 
+/* CPUID leaf 4 has one less than the cores in its upper bits; threads count elsewhere. */
+static bool nr_cores(struct engine *e, int at)
+{
+    uint32_t eax, ebx, ecx, edx;
+    int32_t before = FIELD(int32_t, e->cs, at);
+    FIELD(int32_t, e->cs, at) = 5;
+    unicorn.cpuid(e->env, 4, 0, &eax, &ebx, &ecx, &edx);
+    FIELD(int32_t, e->cs, at) = before;
+    return before == 1 && eax >> 26 == 5 - 1;
+}
+
 static bool env_uc(struct engine *e, int at) { return FIELD(void *, e->env, at) == e->uc; }
 
 /* ---- CPUState and CPUClass ---- */
@@ -450,7 +461,7 @@ const struct field selfcheck_fields[] = {
     FIELD_ROW(ENV_MTRR_FIXED, mtrr_fixed), FIELD_ROW(ENV_MTRR_DEFAULT, mtrr_default),
     FIELD_ROW(ENV_MTRR_VARIABLE, mtrr_variable),
     FIELD_ROW(ENV_SMBASE, smbase), FIELD_ROW(ENV_DR, dr), FIELD_ROW(ENV_FEATURES, features),
-    FIELD_ROW(CS_STOPPED, stopped), FIELD_ROW(CS_INTERRUPT_REQUEST, interrupt_request),
+    FIELD_ROW(CS_NR_CORES, nr_cores), FIELD_ROW(CS_STOPPED, stopped), FIELD_ROW(CS_INTERRUPT_REQUEST, interrupt_request),
     /* by guest instructions, last: they leave the engine changed */
     FIELD_ROW(CS_CFLAGS_NEXT_TB, probe_cflags_next_tb), FIELD_ROW(CS_HALTED, probe_halted),
     FIELD_ROW(CS_EXCEPTION_INDEX, probe_exception_index),

@@ -42,6 +42,16 @@ PyObject *engine_get_idle(PyObject *self, PyObject *unused)
     return e != NULL ? PyBool_FromLong(engine_idle(e)) : NULL;
 }
 
+PyObject *engine_first_turn(PyObject *self, PyObject *unused)
+{
+    struct engine *e = opened(self);
+    (void)unused;
+    if (e == NULL)
+        return NULL;
+    first_turn(e);
+    Py_RETURN_NONE;
+}
+
 PyObject *engine_yield(PyObject *self, PyObject *unused)
 {
     struct engine *e = opened(self);

@@ -33,6 +33,12 @@ static void begin_turn(struct engine *e)
     e->turn_end = next_runnable(e) != NULL ? e->now + e->quantum : NEVER;
 }
 
+void first_turn(struct engine *e)
+{
+    bank_switch(e, e->cpus[0]);
+    begin_turn(e);
+}
+
 bool engine_idle(const struct engine *e)
 {
     return !runnable(e->current) && (e->cpu_count == 1 || next_runnable(e) == NULL);
