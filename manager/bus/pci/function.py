@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from manager.bus.dma import Dma
-from manager.bus.lines import Line
+from manager.bus.dma import Dma, nowhere
+from manager.bus.lines import Line, Unconnected
 from manager.bus.mmio import MemoryBus
 from manager.bus.pci.bars import Bar, Behind, make_bars
 from manager.bus.pci.capabilities import Capability, CapabilityList
@@ -55,6 +55,13 @@ class Messages(Protocol):
         """A function has written 32 bits of data to an address."""
 
 
+class Lost:
+    """No way for messages."""
+
+    def send(self, address: int, data: int) -> None:
+        """Lose it."""
+
+
 class Arbiter(Protocol):
     """Who settles claims of BARs: a function for itself, or the bus for all of them."""
 
@@ -71,10 +78,10 @@ class PciSlot:
 
     ports: PortBus = field(default_factory=PortBus)
     memory: MemoryBus = field(default_factory=MemoryBus)
-    line: Line | None = None
+    line: Line = field(default_factory=Unconnected)
     """What the interrupt pin is wired to."""
-    messages: Messages | None = None
-    dma: Dma | None = None
+    messages: Messages = field(default_factory=Lost)
+    dma: Dma = field(default_factory=nowhere)
     """The function's own way to RAM: it is on while the guest lets the function be bus master."""
 
 
@@ -183,8 +190,7 @@ class PciFunction:
             capability.settle()
 
     def _allow_dma(self) -> None:
-        if self._slot.dma is not None:
-            self._slot.dma.enabled = bool(self._state.command & COMMAND_BUS_MASTER)
+        self._slot.dma.enabled = bool(self._state.command & COMMAND_BUS_MASTER)
 
     def _write_header(self, offset: int, byte: int) -> None:
         state = self._state
@@ -248,13 +254,12 @@ class PciFunction:
 
     def _send(self, address: int, data: int) -> None:
         """A message of this function's; it is lost unless the function may be bus master."""
-        if self._slot.messages is not None and self._state.command & COMMAND_BUS_MASTER:
+        if self._state.command & COMMAND_BUS_MASTER:
             self._slot.messages.send(address, data)
 
     def _drive(self) -> None:
-        if self._slot.line is not None:
-            held = self._state.command & COMMAND_INTX_DISABLE or self.by_message
-            self._slot.line.set(self._interrupt and not held)
+        held = self._state.command & COMMAND_INTX_DISABLE or self.by_message
+        self._slot.line.set(self._interrupt and not held)
 
     # -- claims -----------------------------------------------------------------------------
 

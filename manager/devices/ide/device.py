@@ -54,7 +54,6 @@ class IdeChannel:
         slot: PciSlot,
         clock: Clock,
     ) -> None:
-        assert slot.dma is not None
         self.master = ChannelMaster(slot.dma, self._started)
         made: list[Drive | None] = []
         for drive in drives:

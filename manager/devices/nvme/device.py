@@ -42,7 +42,6 @@ class Nvme(Device[NvmeState]):
     STATE = NvmeState
 
     def __init__(self, header: PciHeader, slot: PciSlot, clock: Clock, blocks: Blocks) -> None:
-        assert slot.dma is not None
         msix = Msix(VECTORS, bar=MSIX_BAR, pending_at=PENDING_AT)
         vendor = header.identity.subsystem_vendor
         self.controller = Controller(slot.dma, clock, blocks, self, vendor)

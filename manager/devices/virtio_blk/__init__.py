@@ -55,7 +55,6 @@ class VirtioBlkNode(DeviceNode):
         from manager.devices.virtio_blk.requests import BlockCore
 
         slot = board.slot()
-        assert slot.dma is not None
         core = BlockCore(slot.dma, board.clock, board.blocks("disk"))
         device = VirtioBlk(board.header(), slot, core)
         board.attach(device.function)

@@ -49,7 +49,6 @@ class VirtioRngNode(DeviceNode):
         from manager.devices.virtio_rng.source import RandomCore
 
         slot = board.slot()
-        assert slot.dma is not None
         device = VirtioRng(board.header(), slot, RandomCore(slot.dma, board.clock, self.seed))
         board.attach(device.function)
         return device

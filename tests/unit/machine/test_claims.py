@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.whole_board import EVERYTHING, board
 
-from manager.devices.claims import PortRange
+from manager.devices.claims import EXPANSION_ROM, MemoryRange, PortRange
 from manager.devices.node import DeviceNode
 from manager.graph.build import load_graph
 from manager.graph.nodes import FirmwareBoot, Graph
@@ -28,14 +28,24 @@ def ports_of(node: DeviceNode, graph: Graph) -> set[int]:
     return {port for ports in ranges for port in range(ports.base, ports.end)}
 
 
+def registers_of(node: DeviceNode, graph: Graph) -> list[MemoryRange]:
+    """The registers in memory that a device has before the guest starts."""
+    movable = [
+        MemoryRange(bar.base, bar.length)
+        for bar in node.memory_bars
+        if bar.index != EXPANSION_ROM and not bar.ram
+    ]
+    return [*node.memory, *(movable if not isinstance(graph.boot, FirmwareBoot) else [])]
+
+
 def check(graph: Graph) -> None:
     built = board(graph=graph)
 
     expected = set().union(*(ports_of(node, graph) for node in graph.devices))
     assert sorted(map(hex, built.io.claimed() ^ expected)) == []
     mapped = [(base, length) for base, length, _ in built.addresses.registers()]
-    fixed = [place for node in graph.devices for place in node.memory]
-    assert mapped == sorted((place.base, place.length) for place in fixed)
+    registers = [place for node in graph.devices for place in registers_of(node, graph)]
+    assert mapped == sorted((place.base, place.length) for place in registers)
     functions = {node.address: node.pci for node in graph.devices if node.address is not None}
     found = {
         (slot, number): value
