@@ -116,7 +116,7 @@ def run(machine: Machine, *, limit: int = 5 * SECOND, slice_: int | None = None)
     image = machine.run_to_image()
     outcome.records = {id: repr(to_plain(record)) for id, record in image.records.items()}
     ram = hashlib.sha256()
-    for region in machine.memory.regions:
+    for region in machine.memory.everything:
         ram.update(region.memory)
     outcome.ram = ram.hexdigest()
     return outcome
