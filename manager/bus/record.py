@@ -105,6 +105,13 @@ class Record:
     UPGRADES: ClassVar[Mapping[int, Callable[[dict[str, Plain]], dict[str, Plain]]]] = {}
     """`UPGRADES[n]` turns the plain form of version n into that of version n + 1."""
 
+    def contradiction(self) -> str:
+        """What no device would write although each field is in its range; empty if nothing is.
+
+        Asked of every record that is read, so that what is restored can run.
+        """
+        return ""
+
 
 R = TypeVar("R", bound=Record)
 
@@ -140,7 +147,8 @@ def from_plain(kind: type[R], plain: Plain, version: int, where: str) -> R:
     """Build a record from its stored form, upgrading from `version` if need be.
 
     Raises RecordError, naming `where` and the field, for a version outside
-    [MIN_READABLE, VERSION], a missing or unknown field, a wrong type or a value out of range.
+    [MIN_READABLE, VERSION], a missing or unknown field, a wrong type or a value out of range, or
+    fields that contradict each other.
     """
     if version > kind.VERSION:
         raise RecordError(
@@ -170,6 +178,8 @@ def _build(kind: type[R], plain: Plain, where: str) -> R:
     record = kind()
     for name, spec in known.items():
         setattr(record, name, _check(spec, plain[name], f"{where}.{name}"))
+    if fault := record.contradiction():
+        raise RecordError(f"{where}: {fault}")
     return record
 
 

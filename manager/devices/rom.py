@@ -11,7 +11,7 @@ import mmap
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manager.bus.memory import FOUR_GIB, Memory
+from manager.bus.memory import FOUR_GIB, PAGE, Memory
 from manager.bus.record import Record, octets
 from manager.devices.device import Device
 
@@ -27,6 +27,12 @@ class RomState(Record):
     TYPE: ClassVar[str] = "rom"
 
     content: bytearray = octets(0, SIZE_LIMIT, "all of the chip, lowest address first")
+
+    def contradiction(self) -> str:
+        """A chip is whole pages, one at least."""
+        if not self.content or len(self.content) % PAGE:
+            return f"a chip of {len(self.content)} bytes is not a whole number of pages"
+        return ""
 
 
 class Rom(Device[RomState]):

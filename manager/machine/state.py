@@ -21,6 +21,8 @@ CPU_PREFIX = "cpu."
 TIME_ID = "time"
 ROM_ID = "rom"
 INPUT_SUFFIX = ".input"
+LATEST = 1 << 62
+"""Ticks of 1/4 ns: 36 years of virtual time, and an eighth of those that the engine can count."""
 
 
 TURN_ID = "turn"
@@ -48,6 +50,14 @@ class TimeState(Record):
     ticks: int = uint(64, "virtual time since power-on", unit="1/4 ns")
     charged: int = uint(64, "the part of it that was not spent on code", unit="1/4 ns")
     resets: int = uint(64, "how often the machine was reset since power-on")
+
+    def contradiction(self) -> str:
+        """A time so late that deadlines could not be told from those that never come."""
+        if self.ticks > LATEST:
+            return f"{self.ticks} ticks are later than any machine gets"
+        if self.charged > self.ticks:
+            return "more time was not spent on code than has passed"
+        return ""
 
 
 def save(engine: PcEngine, rom: Rom | None, board: Board) -> dict[str, Record]:

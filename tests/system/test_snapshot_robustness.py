@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.forgery import change_field
 from support.needs import impossible, needs
 from support.small_machine import ROOT, hello, incremental, restored, saved_number
+from support.vmmgr import Vmmgr
 
 from manager.bus.memory import PAGE
 from manager.errors import HostError, SnapshotCorruptError
@@ -187,3 +189,37 @@ def test_a_full_disk_leaves_the_machine_running_and_the_next_suspend_whole(
     for one, other in zip(machine.memory.regions, again.memory.regions, strict=True):
         assert one.memory[:] == other.memory[:]
     assert again.memory.read(0x66000, 5) == b"first"
+
+
+def suspended_hello(vmmgr: Vmmgr) -> Path:
+    """Its snapshot, which can be changed."""
+    vmmgr("up", "machines/hello.toml", "-d", "--wait-for", "> $")
+    vmmgr("suspend", "hello")
+    return (vmmgr.home / "state" / "hello" / "snapshots" / "current").resolve()
+
+
+def test_resume_of_a_time_after_all_times_is_refused(vmmgr: Vmmgr) -> None:
+    change_field(suspended_hello(vmmgr), "time", "ticks", (1 << 64) - 1)
+
+    refused = vmmgr("resume", "hello", "-d", status=7)
+
+    assert "later than any machine gets" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("device", "field", "value"),
+    [
+        ("time", "ticks", 1 << 61),
+        ("board.rtc", "since", (1 << 63) - 1),
+        ("board.pit", "irq_deadline", 0),
+    ],
+)
+def test_resume_with_an_odd_value_runs_and_answers(
+    device: str, field: str, value: int, vmmgr: Vmmgr
+) -> None:
+    change_field(suspended_hello(vmmgr), device, field, value)
+
+    vmmgr("resume", "hello", "-d")
+
+    assert "running" in vmmgr("status", "hello", timeout=10).stdout
+    vmmgr("down", "hello", timeout=10)

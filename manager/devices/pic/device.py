@@ -32,6 +32,12 @@ class PicState(Record):
     master: ControllerState = nested(ControllerState, "IRQ 0 to 7")
     slave: ControllerState = nested(ControllerState, "IRQ 8 to 15")
 
+    def contradiction(self) -> str:
+        """Some inputs are edge triggered, whatever a guest writes."""
+        if self.master.elcr & ~ELCR_MASTER or self.slave.elcr & ~ELCR_SLAVE:
+            return "an input is level triggered that never is"
+        return ""
+
 
 class TriggerPorts:
     """ELCR: two read/write bytes, one per controller; a set bit makes the input level triggered."""

@@ -173,7 +173,7 @@ class Pit(Device[PitState]):
         if counter.state.takeover:
             edge = min(edge, counter.state.takeover)
         # The first nanosecond of that tick.
-        state.irq_deadline = NEVER if edge == NEVER else -(-edge * SECOND // FREQUENCY)
+        state.irq_deadline = min(-(-edge * SECOND // FREQUENCY), NEVER)
         self._arm()
 
     def _arm(self) -> None:

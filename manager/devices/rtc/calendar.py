@@ -36,8 +36,8 @@ LATEST = (date(LAST_YEAR + 1, 1, 1).toordinal() - EPOCH_DAY) * DAY_SECONDS
 
 
 def encode(cmos: bytearray, time: int, reg_b: int) -> None:
-    """Put a time into the registers. Beyond LATEST the date stands still."""
-    days, second = divmod(min(time, LATEST), DAY_SECONDS)
+    """Put a time into the registers. Beyond EARLIEST and LATEST the date stands still."""
+    days, second = divmod(max(EARLIEST, min(time, LATEST)), DAY_SECONDS)
     day = date.fromordinal(EPOCH_DAY + days)
     hour = second // 3600
     cmos[SECONDS] = _code(second % 60, reg_b)

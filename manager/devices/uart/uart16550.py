@@ -76,6 +76,12 @@ class Uart16550State(Record):
     )
     sent_at: int = moment("when the character in the shift register is out", NEVER)
 
+    def contradiction(self) -> str:
+        """A character is on its way out exactly if there is one."""
+        if bool(self.sending) != (self.sent_at != NEVER):
+            return "`sending` and `sent_at` do not agree on whether a character is being sent"
+        return ""
+
 
 class Uart16550(Device[Uart16550State]):
     """A uart that any bus can carry: `read`, `write`, and a line that is its INTR pin.

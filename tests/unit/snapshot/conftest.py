@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from blake3 import blake3
+from support import forgery
 
 from manager.bus.record import (
     NEVER,
@@ -26,7 +26,6 @@ from manager.bus.record import (
     text,
     uint,
 )
-from manager.snapshot import cbor, preamble
 from manager.snapshot.image import Image, RamRegion
 from manager.snapshot.write import write_snapshot
 
@@ -115,48 +114,16 @@ def saved(tmp_path: Path, make_image: Callable[..., Image]) -> Path:
     return tmp_path / "saved"
 
 
-Edit = Callable[[dict[str, Any], dict[str, bytes]], None]
-
-
 @pytest.fixture
 def forge() -> Callable[..., None]:
     """Rewrite a snapshot after an edit of its manifest tree and chunk payloads, hashes and all."""
-
-    def forge(directory: Path, edit: Edit, *, minor: int = 0, tail: bytes = b"") -> None:
-        file = directory / "snapshot.vmms"
-        data = file.read_bytes()
-        head = preamble.parse(data)
-        tree: Any = cbor.decode(data[head.manifest_offset :])
-        payloads = {
-            entry["id"]: data[entry["offset"] : entry["offset"] + entry["stored"]]
-            for entry in tree["chunks"]
-        }
-        edit(tree, payloads)
-        at, stored = preamble.SIZE, []
-        for entry in tree["chunks"]:
-            payload = payloads[entry["id"]]
-            entry |= {"offset": at, "stored": len(payload), "hash": blake3(payload).digest()}
-            entry.setdefault("raw", len(payload))
-            stored.append(payload)
-            at += len(payload)
-        put_file(file, stored, cbor.encode(tree) + tail, minor)
-
-    return forge
-
-
-def put_file(file: Path, stored: list[bytes], manifest: bytes, minor: int = 0) -> None:
-    """Replace snapshot.vmms by these chunks and this manifest under a right preamble."""
-    at = preamble.SIZE + sum(map(len, stored))
-    digest = blake3(manifest).digest()
-    head = preamble.Preamble(at, len(manifest), digest, at + len(manifest), "9.9.9", 1, minor)
-    file.chmod(0o600)
-    file.write_bytes(head.pack() + b"".join(stored) + manifest)
+    return forgery.forge
 
 
 @pytest.fixture
 def put_manifest() -> Callable[[Path, bytes], None]:
     """Replace snapshot.vmms by one with these bytes for a manifest and no chunks."""
-    return lambda directory, manifest: put_file(directory / "snapshot.vmms", [], manifest)
+    return lambda directory, manifest: forgery.put_file(directory / "snapshot.vmms", [], manifest)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from support.records import device_types, holder, leaves, other_values, put_at, value_at
 from support.whole_board import board, through_a_file
 
-from manager.bus.record import clone, to_plain
+from manager.bus.record import RecordError, clone, to_plain
 from manager.devices.device import Device
 from manager.devices.rom import Rom, RomState
 
@@ -59,7 +59,7 @@ def test_a_saved_state_shares_nothing_with_the_device(name: str) -> None:
 
 @pytest.mark.parametrize("name", DEVICES)
 def test_every_field_matters_and_survives_a_restore_elsewhere(name: str) -> None:
-    """Another value of the field, of those its schema admits, is there after a restore."""
+    """Another value of the field is there after a restore, or contradicts the others."""
     silent = []
     original = fresh(name).save()
     target = fresh(name)
@@ -69,7 +69,11 @@ def test_every_field_matters_and_survives_a_restore_elsewhere(name: str) -> None
         shown = False
         for other in other_values(value_at(original, path), spec):
             put_at(changed, path, other)
-            target.load(through_a_file(clone(changed)))
+            try:
+                target.load(through_a_file(clone(changed)))
+            except RecordError:
+                shown = True
+                continue
             if value_at(target.save(), path) == other:
                 shown = True
                 break
