@@ -30,6 +30,7 @@ schema = 1
 name = "{name}"
 [cpu]
 model = "{model}"
+{cpu}
 [memory]
 size = "16M"
 [clock]
@@ -65,15 +66,15 @@ def binary(name: str, bits: int) -> bytes:
 
 
 def machine_file(
-    folder: Path, name: str, bits: int, *, model: str = "qemu64", extra: str = ""
+    folder: Path, name: str, bits: int, *, model: str = "qemu64", cpu: str = "", extra: str = ""
 ) -> Path:
-    """A machine file in `folder` that boots the guest."""
+    """A machine file in `folder` that boots the guest; `cpu` is more of its [cpu] table."""
     image = folder / f"{name}-{bits}.bin"
     image.write_bytes(binary(name, bits))
     path = folder / f"{name}-{bits}.toml"
     text = MACHINE.format(
         name=f"{name}-{bits}", model=model, image=image.name, load=LOAD[bits], bits=bits,
-        extra=extra,
+        cpu=cpu, extra=extra,
     )  # fmt: skip
     path.write_text(text)
     return path
@@ -122,14 +123,18 @@ def run(machine: Machine, *, limit: int = 5 * SECOND, slice_: int | None = None)
     return outcome
 
 
-def start(folder: Path, name: str, bits: int, *, model: str = "qemu64", extra: str = "") -> Machine:
+def start(
+    folder: Path, name: str, bits: int, *, model: str = "qemu64", cpu: str = "", extra: str = ""
+) -> Machine:
     """The guest's machine, just powered on."""
-    return Machine.power_on(graph(folder, name, bits, model=model, extra=extra))
+    return Machine.power_on(graph(folder, name, bits, model=model, cpu=cpu, extra=extra))
 
 
-def graph(folder: Path, name: str, bits: int, *, model: str = "qemu64", extra: str = "") -> Graph:
+def graph(
+    folder: Path, name: str, bits: int, *, model: str = "qemu64", cpu: str = "", extra: str = ""
+) -> Graph:
     """The guest's device graph."""
-    return load_graph(machine_file(folder, name, bits, model=model, extra=extra))
+    return load_graph(machine_file(folder, name, bits, model=model, cpu=cpu, extra=extra))
 
 
 def passes(outcome: Outcome, *, checks: int) -> None:
