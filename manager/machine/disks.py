@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from manager.errors import HostError, SnapshotMismatchError
 from manager.graph.nodes import DiskSource, Graph
-from manager.storage.base import Base, Zeros
+from manager.storage.base import BLOCK, Base, Zeros
 from manager.storage.blocks import DiskBlocks
 from manager.storage.cache import image_cache
 from manager.storage.disk import Disk
@@ -68,6 +68,18 @@ class Disks(Mapping[str, Disk]):
         found = {name: item.retry() for name, item in self._blocks.items() if item.disk.log.held}
         return {name: fault for name, fault in found.items() if fault}
 
+    def describe(self) -> list[dict[str, str | int]]:
+        """Each disk, for `status`: its name, size and what was written in bytes, and any fault."""
+        return [
+            {
+                "name": name,
+                "size": disk.size,
+                "unsaved": disk.unsaved * BLOCK,
+                "fault": self._blocks[name].fault if name in self._blocks else "",
+            }
+            for name, disk in self._disks.items()
+        ]
+
     def close(self) -> None:
         """Close all files."""
         for disk in self._disks.values():
@@ -80,10 +92,12 @@ def open_disks(
     open_log: OpenLog = nameless,
     *,
     recover: bool = False,
+    partial: bool = False,
 ) -> Disks:
     """The disks of a machine, as `snapshot` holds them, or else as they begin.
 
-    With `recover` what the logs hold is on top. Raises HostError and UsageError when an image
+    With `recover` what the logs hold is on top; with `partial` a disk that the snapshot does not
+    have begins anew. Raises HostError and UsageError when an image
     cannot be a disk, SnapshotMismatchError when it is not what it was.
     """
     entries = {entry.head.id: entry for entry in snapshot.manifest.disks} if snapshot else {}
@@ -91,7 +105,7 @@ def open_disks(
         found: dict[str, Disk] = {}
         for source in graph.disks:
             entry = entries.get(source.name)
-            if snapshot is not None and entry is None:
+            if snapshot is not None and entry is None and not partial:
                 raise SnapshotMismatchError(
                     f'{snapshot.file}: it has no disk "{source.name}"',
                     help="boot afresh with `vmmgr up FILE --fresh`",

@@ -47,6 +47,8 @@ class Start:
     """Where it was."""
     at: int = 0
     """Virtual time in ns."""
+    disks: str = ""
+    """For power-on: the id of the snapshot in `path` that has what was on the disks, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +246,15 @@ def _header_plain(header: Header) -> Plain:
         "full_hash": header.full_hash,
         "config": header.config,
         "images": dict(header.images),
-        "start": {"snapshot": start.snapshot, "path": start.path, "at": start.at},
+        "start": _start_plain(start),
         "records": list(header.records),
         "branch": {"of": header.branch_of, "at": header.branch_at},
     }
+
+
+def _start_plain(start: Start) -> dict[str, Plain]:
+    disks: dict[str, Plain] = {"disks": start.disks} if start.disks else {}
+    return {"snapshot": start.snapshot, "path": start.path, "at": start.at, **disks}
 
 
 def _header(plain: Any) -> Header:
@@ -260,7 +267,12 @@ def _header(plain: Any) -> Header:
         full_hash=_is(str, plain["full_hash"]),
         config=plain["config"],
         images={path: _is(str, digest) for path, digest in plain["images"].items()},
-        start=Start(_is(str, start["snapshot"]), _is(str, start["path"]), _moment(start["at"])),
+        start=Start(
+            _is(str, start["snapshot"]),
+            _is(str, start["path"]),
+            _moment(start["at"]),
+            _is(str, start.get("disks", "")),
+        ),
         records=[_is(str, record) for record in plain["records"]],
         branch_of=_is(str, branch["of"]),
         branch_at=_moment(branch["at"]),

@@ -86,20 +86,30 @@ def check_images(header: Header) -> None:
 
 def machine_at_start(header: Header) -> Machine:
     """A machine where the log begins. Raises VmmgrError."""
+    from manager.machine.disks import open_disks
     from manager.machine.machine import Machine
-    from manager.snapshot.read import open_snapshot
 
     graph = graph_of(header)
     if not header.start.snapshot:
         check_images(header)
-        return Machine.power_on(graph)
-    opened = open_snapshot(Path(header.start.path))
-    if opened.id.hex() != header.start.snapshot:
+        if not header.start.disks:
+            return Machine.power_on(graph)
+        held = _start_snapshot(header.start.path, header.start.disks)
+        return Machine.power_on(graph, disks=open_disks(graph, held))
+    return restored(graph, _start_snapshot(header.start.path, header.start.snapshot))
+
+
+def _start_snapshot(path: str, id: str) -> Snapshot:
+    """What a log begins with. Raises VmmgrError unless it is still there."""
+    from manager.snapshot.read import open_snapshot
+
+    opened = open_snapshot(Path(path))
+    if opened.id.hex() != id:
         raise SnapshotMismatchError(
-            f"{header.start.path} is not the snapshot that the log begins with",
+            f"{path} is not the snapshot that the log begins with",
             help="it was replaced since; replay an older or newer log",
         )
-    return restored(graph, opened)
+    return opened
 
 
 def restored(graph: Graph, snapshot: Snapshot) -> Machine:

@@ -145,6 +145,7 @@ def _run(machine: Machine, leg: Leg, job: Job) -> Reached:
     if leg.look:
         found = digests.of_records(machine.records())
         states = {id: digest.hex() for id, digest in found.items()}
+        states |= {f"disk {name}": disk.digest().hex() for name, disk in machine.disks.items()}
         ram = digests.of_ram(machine.memory)
     sent = {id: data.hex() for id, data in output.items() if data}
     return Reached(machine.now(), ended, sent, states, ram, saved)

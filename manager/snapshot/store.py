@@ -26,6 +26,8 @@ from manager.snapshot.write import TEMP_MARK, UNTOUCHED, building, sync_director
 
 CURRENT = "current"
 """The link to the snapshot that a resume takes."""
+HEAD = "disks"
+"""The link to what the machine's disks hold, but for the log of the process that runs it."""
 _NUMBER = re.compile(r"[0-9]{6,12}")
 _TAG = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
@@ -49,17 +51,18 @@ class Store:
         def fill(target: Path) -> None:
             written = write_snapshot(target, image, reuse=self._newest())
             done.append(lambda: save_ram.committed(image.ram, written, goes_on=goes_on))
-            if goes_on:
-                done.append(lambda: save_disks.committed_disks(image.disks, written))
+            done.append(lambda: save_disks.committed_disks(image.disks, written))
 
         done: list[Callable[[], None]] = []
-        target = self.add(tag, fill)
+        target = self.add(tag, fill, head=bool(image.disks))
         for action in done:
             action()
         return target
 
-    def add(self, tag: str, fill: Callable[[Path], None]) -> Path:
+    def add(self, tag: str, fill: Callable[[Path], None], *, head: bool = False) -> Path:
         """Have `fill` make the next numbered directory, wholly and durably, and tag it.
+
+        With `head` it is what the machine's disks hold from now on, too.
 
         Raises HostError, and what `fill` does; then `tag` names what it did before.
         """
@@ -81,6 +84,8 @@ class Store:
                         self._restore_link(tag, target.name, previous)
                         shutil.rmtree(target)
                     raise
+                if head and tag != HEAD:
+                    self._point(HEAD, target.name)
             self._collect()
         return target
 

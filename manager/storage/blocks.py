@@ -26,7 +26,8 @@ class DiskBlocks:
         self.disk = disk
         self.serial = serial
         self._tell = tell
-        self._told = ""
+        self.fault = ""
+        """What the host last failed in, until it is over."""
         disk.log.holding = on_full == "pause"
 
     @property
@@ -71,7 +72,7 @@ class DiskBlocks:
             self.disk.log.retry()
         except OSError as error:
             return f"cannot be written: {error.strerror}"
-        self._told = ""
+        self.fault = ""
         return ""
 
     def _is_inside(self, sector: int, count: int) -> bool:
@@ -88,6 +89,6 @@ class DiskBlocks:
         return True
 
     def _failed(self, fault: str) -> None:
-        if fault != self._told:
-            self._told = fault
+        if fault != self.fault:
+            self.fault = fault
             self._tell(fault)

@@ -213,6 +213,12 @@ class Disk:
         for offset in range(0, self.size, step):
             yield self.read(offset, min(step, self.size - offset))
 
+    def change_log(self, log: WriteLog) -> None:
+        """Keep what is written from now on in another log; the present one must be empty."""
+        log.holding = self._log.holding
+        self._log.close()
+        self._log = log
+
     def sync(self) -> None:
         """Make what is on top survive a failure of the host. Raises OSError."""
         self._log.sync()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from manager.errors import HostError, SnapshotMismatchError
 from manager.replay.log import Start
+from manager.state.disks import MachineDisks
 from manager.state.paths import state_home
 from manager.state.ready_cache import Entry, ReadyCache, key_of
 from manager.state.saved import discard_saved, open_saved
@@ -85,11 +86,12 @@ def make(launch: Launch, home: Home) -> tuple[Machine, Origin]:
     situation = home.situation()
     if situation.holds_something:
         situation.require_of(graph.source)
+    disks = MachineDisks(home.paths)
     if launch.resume:
         situation.require_saved()
         opened = open_saved(home.paths)
         check_images(graph, opened)
-        machine = Machine.restore(graph, opened)
+        machine = Machine.restore(graph, opened, disks=disks.for_resume(graph, opened))
         return machine, Origin(Start(opened.id.hex(), str(opened.directory), machine.now()))
     to_cache = None
     if graph.ready is not None and graph.ready.cache:
@@ -97,17 +99,27 @@ def make(launch: Launch, home: Home) -> tuple[Machine, Origin]:
         cache = ReadyCache(cache_directory())
         key = key_of(graph, (declared.wait_for, declared.fail_on, declared.port))
         to_cache = ToCache(cache, key)
-        if launch.cache and (taken := _taken(graph, to_cache)) is not None:
+        if launch.cache and (taken := _taken(graph, to_cache, disks)) is not None:
             if launch.fresh:
                 discard_saved(home.paths)
             return taken
-    machine = Machine.power_on(graph)
+    machine = Machine.power_on(graph, disks=disks.for_boot(graph))
     if launch.fresh:
         discard_saved(home.paths)
-    return machine, Origin(to_cache=to_cache)
+    return machine, Origin(start=_booted_with(graph, disks), to_cache=to_cache)
 
 
-def _taken(graph: Graph, place: ToCache) -> tuple[Machine, Origin] | None:
+def _booted_with(graph: Graph, disks: MachineDisks) -> Start:
+    """Power-on, with what is on the disks."""
+    from manager.snapshot.read import open_snapshot
+
+    kept = disks.keep_for_replay() if graph.disks else None
+    if kept is None:
+        return POWER_ON
+    return Start(disks=open_snapshot(kept).id.hex(), path=str(kept))
+
+
+def _taken(graph: Graph, place: ToCache, disks: MachineDisks) -> tuple[Machine, Origin] | None:
     """The machine from the cache, if it is there."""
     from manager.machine.machine import Machine
 
@@ -116,6 +128,7 @@ def _taken(graph: Graph, place: ToCache) -> tuple[Machine, Origin] | None:
         return None
     entry, opened = found
     try:
-        return Machine.restore(graph, opened), Origin(cached=entry)
+        machine = Machine.restore(graph, opened, disks=disks.for_resume(graph, opened))
+        return machine, Origin(cached=entry)
     except (SnapshotMismatchError, HostError):
         return None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from manager.client.protocol import UnknownCommandError
 from manager.errors import ExitCode, HostError, VmmgrError, WrongStateError
+from manager.state.disks import MachineDisks
 from manager.vmm.attachments import Attachments
 from manager.vmm.commands import COMMANDS, Call
 from manager.vmm.connections import INPUT_LIMIT
@@ -89,6 +90,7 @@ class Owner:
         self.gdb: GdbListener | None = None
         """Lets a debugger in."""
         self.sinks = Sinks(connections)
+        machine.disks.on_trouble = self._disk_trouble
         self._selector = selector
         self._home = home
         self._say = say
@@ -187,6 +189,7 @@ class Owner:
             "consoles": self.attachments.describe(),
             "listeners": self._server.listeners if self._server is not None else 0,
             "failed-sinks": self.sinks.describe(),
+            "disks": self.machine.disks.describe(),
         }
 
     def suspend(self) -> dict[str, Any]:
@@ -267,9 +270,20 @@ class Owner:
         before, self.machine = self.machine, machine
         self.connections.rewind(machine.ports, sent)
         self._pace = Paced(machine) if self._paced else Virtual(machine)
+        if self._home is not None:
+            MachineDisks(self._home.paths).adopt(machine.graph, machine.disks)
+        machine.disks.on_trouble = self._disk_trouble
         before.close()
         del before
         gc.collect()  # its RAM and its engine are in cycles
+
+    def _disk_trouble(self, name: str, fault: str) -> None:
+        """The host fails a disk: nothing may be lost, so a machine whose writes wait pauses."""
+        self._say(f'disk "{name}" {fault}')
+        self.publish("disk-trouble", disk=name, message=fault)
+        if self.machine.disks[name].log.held:
+            self.pause()
+            self.machine.stop()
 
     def hold(self, held: bool) -> None:
         """Let virtual time stand still for a debugger, or go on when nobody else objects."""
@@ -282,7 +296,12 @@ class Owner:
             self.publish("paused")
 
     def unpause(self) -> None:
-        """Let virtual time go on."""
+        """Let virtual time go on. Raises HostError while a disk's writes find no room."""
+        if waiting := self.machine.disks.waiting:
+            name, fault = next(iter(waiting.items()))
+            raise HostError(
+                f'disk "{name}" {fault}', help="free some room, then `vmmgr ctl NAME continue`"
+            )
         if self._paused:
             self._paused = False
             self.publish("continued")
