@@ -26,6 +26,7 @@ from manager.cli import manual
 from manager.cli.main import VERBS
 from manager.config.codes import TITLES, is_warning
 from manager.config.json_schema import machine_schema
+from manager.errors import ExitCode
 
 DOCS = Path(__file__).parent
 # REUSE-IgnoreStart
@@ -134,7 +135,7 @@ def commands() -> str:
         for command, purpose in manual.EXAMPLES.get(verb, ()):
             lines += [f"{sentence(purpose)[:-1]}:", "```sh", command, "```"]
     lines += ["", "## Exit codes", "| code | meaning |", "|---|---|"]
-    lines += [f"| {code} | {text} |" for code, text in manual.EXIT_CODES.items()]
+    lines += [f"| {code} | {code.meaning} |" for code in ExitCode]
     lines += ["", "`run` with a debug-exit port ends with the guest's status instead."]
     lines += ["", "## Environment", "| variable | meaning |", "|---|---|"]
     lines += [f"| `{name}` | {text} |" for name, text in manual.ENVIRONMENT.items()]
@@ -156,8 +157,8 @@ def man() -> str:
             lines += [".PP", roff(sentence(purpose)[:-1] + ":"), ".PP", ".nf", ".RS"]
             lines += [roff(command), ".RE", ".fi"]
     lines += [".SH EXIT STATUS"]
-    for code, text in manual.EXIT_CODES.items():
-        lines += [".TP", rf"\fB{code}\fR", roff(text)]
+    for code in ExitCode:
+        lines += [".TP", rf"\fB{code}\fR", roff(code.meaning)]
     lines += [".SH ENVIRONMENT"]
     for name, text in manual.ENVIRONMENT.items():
         lines += [".TP", rf"\fB{roff(name)}\fR", roff(text)]

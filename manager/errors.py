@@ -8,19 +8,28 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """Process exit codes; scripts rely on them (docs/exit-codes.md)."""
+    """Process exit codes and what they mean; scripts rely on them (docs/exit-codes.md)."""
 
-    OK = 0
-    FAILURE = 1
-    USAGE = 2
-    NO_SUCH_MACHINE = 3
-    WRONG_STATE = 4
-    SNAPSHOT_MISMATCH = 5
-    GUEST_FAULT = 6
-    SNAPSHOT_CORRUPT = 7
-    FAIL_ON_MATCHED = 8
-    TIME_BUDGET = 124
-    INTERRUPTED = 130
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str = "") -> ExitCode:
+        """A code with what `--help` says of it."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    OK = 0, "done"
+    FAILURE = 1, "a failure at run time"
+    USAGE = 2, "a wrong command line or machine file"
+    NO_SUCH_MACHINE = 3, "no such machine"
+    WRONG_STATE = 4, "the machine is in the wrong state for this command"
+    SNAPSHOT_MISMATCH = 5, "a snapshot does not match the machine file"
+    GUEST_FAULT = 6, "the guest faulted: a triple fault, or what the engine cannot execute"
+    SNAPSHOT_CORRUPT = 7, "a snapshot is damaged or cannot be read"
+    FAIL_ON_MATCHED = 8, "--fail-on matched"
+    TIME_BUDGET = 124, "the time budget is used up"
+    INTERRUPTED = 130, "interrupted"
 
 
 class VmmgrError(Exception):

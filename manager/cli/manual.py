@@ -11,6 +11,8 @@ import argparse
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from manager.errors import ExitCode
+
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Running machines": ("up", "run", "suspend", "resume", "down", "discard", "wait", "cache"),
     "Talking to them": ("console", "send", "logs", "status", "ls", "events", "ctl"),
@@ -158,20 +160,6 @@ ENVIRONMENT: Mapping[str, str] = {
     "NO_COLOR": "if set, diagnostics have no colours",
 }
 
-EXIT_CODES: Mapping[str, str] = {
-    "0": "done",
-    "1": "a failure at run time",
-    "2": "a wrong command line or machine file",
-    "3": "no such machine",
-    "4": "the machine is in the wrong state for this command",
-    "5": "a snapshot does not match the machine file",
-    "6": "the guest faulted: a triple fault, or what the engine cannot execute",
-    "7": "a snapshot is damaged or cannot be read",
-    "8": "--fail-on matched",
-    "124": "the time budget is used up",
-    "130": "interrupted",
-}
-
 
 class Formatter(argparse.HelpFormatter):
     """Wraps paragraphs, but leaves examples and what `overview` makes as they are."""
@@ -203,7 +191,7 @@ def overview(summaries: Mapping[str, str]) -> str:
         lines += textwrap.wrap(
             f"{name:<17} {meaning}", 80, initial_indent="  ", subsequent_indent=" " * 20
         )
-    lines += ["", "Exit codes:", *(f"  {code:<4} {text}" for code, text in EXIT_CODES.items())]
+    lines += ["", "Exit codes:", *(f"  {code:<4} {code.meaning}" for code in ExitCode)]
     lines += ["", "`vmmgr VERB --help` tells more about a verb."]
     return "\n".join(lines)
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manager import cbor
 from manager.errors import VmmgrError
-from manager.snapshot import cbor
 from manager.state.paths import private_directory, state_home
 from manager.version import __version__
 

@@ -11,7 +11,7 @@ from manager.config import values
 from manager.config.table import Table
 from manager.config.units import MIB
 from manager.config.values import Duration, FilePath, GuestAddress, Pattern, fault
-from manager.config.words import CPU_MODELS
+from manager.names import CPU_MODELS
 
 CPUS_MAX = 32
 

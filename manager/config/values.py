@@ -18,7 +18,7 @@ from manager.config import units
 from manager.config.codes import TITLES, is_warning
 from manager.config.suggest import did_you_mean
 from manager.config.units import GIB, MIB
-from manager.config.words import NAME
+from manager.names import NAME
 from manager.text.pattern import PatternError, compile_pattern
 
 MAX_MEMORY = 64 * GIB

@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import cbor
 from manager.config.modules import join_module, split_module
 from manager.devices.node import DeviceNode
 from manager.graph.differences import Difference, differences
@@ -193,6 +194,5 @@ def _near(path: Path | str, here: Path) -> Path:
 
 def _hash(value: Plain) -> str:
     import blake3
-    import cbor2
 
-    return blake3.blake3(cbor2.dumps(value, canonical=True)).hexdigest()
+    return blake3.blake3(cbor.encode(value)).hexdigest()

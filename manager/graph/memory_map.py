@@ -6,16 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from manager.config.units import GIB, KIB
+from manager.bus.memory import FOUR_GIB, layout
 from manager.devices.claims import UNPLACED
 from manager.graph.nodes import FirmwareBoot, Graph
-
-VGA_WINDOW = 640 * KIB
-"""Where video memory would be; nothing answers there."""
-ABOVE_VGA = 768 * KIB
-LOW_LIMIT = 3 * GIB
-"""RAM beyond it goes above 4 GiB; the space between is for devices."""
-FOUR_GIB = 4 * GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +29,8 @@ class Region:
 
 
 def ram(size: int) -> Iterator[Region]:
-    """Where `size` bytes of RAM lie, ascending. The VGA window's 128 KiB are lost, as on a PC."""
-    low = min(size, LOW_LIMIT)
-    yield Region(0, min(low, VGA_WINDOW), "RAM")
-    if low > ABOVE_VGA:
-        yield Region(ABOVE_VGA, low - ABOVE_VGA, "RAM")
-    if size > LOW_LIMIT:
-        yield Region(FOUR_GIB, size - LOW_LIMIT, "RAM")
+    """Where `size` bytes of RAM lie, ascending."""
+    return (Region(base, length, "RAM") for base, length in layout(size))
 
 
 def is_ram(size: int, address: int) -> bool:

@@ -11,12 +11,12 @@ from pathlib import PurePosixPath
 
 from manager.config.sections import CPUS_MAX
 from manager.config.units import format_size
-from manager.config.words import NAME
 from manager.errors import UsageError
 from manager.interop import vmrun
 from manager.interop.bhyve_argv import parse_argv
 from manager.interop.bhyve_config import Settings, expand, parse
 from manager.interop.translation import Translation, comments
+from manager.names import NAME
 
 DEFAULT_MEMORY = "256M"
 """What bhyve gives a guest when nobody says."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from blake3 import blake3
 
+from manager import cbor
 from manager.bus.memory import Memory
 from manager.bus.record import Record, to_plain
-from manager.snapshot import cbor
 
 STATE_BYTES = 4
 """Bytes of one record's digest in a check: enough to tell which one differs."""

@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from manager import files
+from manager import cbor, files
 from manager.bus.record import NEVER, Plain
 from manager.errors import HostError, SnapshotCorruptError
 from manager.machine.inputs import Input
-from manager.snapshot import cbor
 from manager.version import __version__
 
 MARK = b"\x89VMLOG\r\n"

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from manager import cbor
 from manager.bus.record import Plain
 from manager.machine.inputs import Input
 from manager.replay import digests
-from manager.snapshot import cbor
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from manager import cbor
 from manager.bus.record import Plain
 from manager.errors import SnapshotCorruptError
-from manager.snapshot import cbor, preamble
+from manager.snapshot import preamble
 from manager.snapshot.faults import START_OVER, corrupt
 from manager.snapshot.manifest import ChunkEntry, Manifest, ManifestError, parse
 from manager.snapshot.write import DEVICE, IMAGES, SCHEMA

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from manager import cbor
 from manager.bus.memory import Ram
 from manager.bus.record import Plain, Record, RecordError, from_plain
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
-from manager.snapshot import cbor, ram
+from manager.snapshot import ram
 from manager.snapshot.backing import Backing, CopiedPages
 from manager.snapshot.decode import DeviceState, State, decode_state
 from manager.snapshot.faults import START_OVER, corrupt, host_failures

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from manager import cbor
 from manager.bus.record import Plain, Record, RecordError, describe, from_plain, to_plain
 from manager.errors import HostError, VmmgrError
-from manager.snapshot import cbor, preamble, ram
+from manager.snapshot import preamble, ram
 from manager.snapshot.faults import host_failures
 from manager.snapshot.image import Image
 from manager.snapshot.manifest import (

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from manager.errors import HostError, UsageError
+from manager.names import NAME
 
 SOCKET_PATH_LIMIT = 104
 """Paths of UNIX sockets must be shorter than this many bytes (on the BSDs; Linux has 108)."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def state_home() -> Path:
@@ -52,7 +50,7 @@ class MachinePaths:
     @classmethod
     def of(cls, name: str, home: Path | None = None) -> MachinePaths:
         """The files of the machine `name`. Raises UsageError for what cannot be a name."""
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is not a machine name",
                 help="a name is at most 64 lower-case letters, digits and `-`",
@@ -174,7 +172,7 @@ def machine_names(home: Path | None = None) -> list[str]:
             f"{directory}: cannot read the state directory: {error.strerror}",
             help="it may be another user's; VMMGR_STATE_HOME names one of yours",
         ) from None
-    return sorted(name for name in entries if _NAME.fullmatch(name))
+    return sorted(name for name in entries if NAME.fullmatch(name))
 
 
 def _tag(directory: Path) -> str:

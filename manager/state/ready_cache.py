@@ -70,9 +70,9 @@ def key_of(graph: Graph, waited_for: tuple[str, str | None, str | None]) -> str:
     """
     from blake3 import blake3
 
+    from manager import cbor
     from manager.graph.identity import identity_hash
     from manager.replay.recorder import images_of
-    from manager.snapshot import cbor
 
     pattern, fail_on, port = waited_for
     facts = cbor.encode(

@@ -9,7 +9,8 @@ from typing import Any
 
 from blake3 import blake3
 
-from manager.snapshot import cbor, preamble
+from manager import cbor
+from manager.snapshot import preamble
 
 Edit = Callable[[dict[str, Any], dict[str, bytes]], None]
 """Changes the manifest's tree, and the payloads of chunks by their id."""

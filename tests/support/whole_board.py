@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from manager import cbor
 from manager.bus.clock import Clock, ManualTime
 from manager.bus.lines import Wire
 from manager.bus.memory import Memory
@@ -19,7 +20,6 @@ from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 from manager.machine import bar_memory
 from manager.machine.board import Board, Outside
-from manager.snapshot import cbor
 from manager.storage.base import Zeros
 from manager.storage.blocks import DiskBlocks
 from manager.storage.disk import Disk

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from manager.boot.acpi import aml, interrupts, resources
 from manager.boot.acpi.interrupts import PciRoute
 from manager.boot.acpi.tables import table
+from manager.bus.memory import FOUR_GIB
 from manager.devices.claims import PortRange
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
 from manager.graph.board import MEMORY_END, MEMORY_FLOOR
-from manager.graph.memory_map import FOUR_GIB, ram
+from manager.graph.memory_map import ram
 from manager.graph.nodes import FirmwareBoot, Graph
 
 REVISION = 2

@@ -23,7 +23,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Write NAME.toml, and the guest that it boots if it brings one; nothing is overwritten."""
     from manager.config.starters import greeting_guest, starter
-    from manager.config.words import NAME
+    from manager.names import NAME
 
     folder, name = Path(args.name).parent, Path(args.name).name.removesuffix(".toml")
     if NAME.fullmatch(name) is None:

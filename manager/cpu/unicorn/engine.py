@@ -9,9 +9,9 @@ from mmap import mmap
 from typing import TYPE_CHECKING
 
 from manager.cpu.engine import Hit, Stop, Watchpoint
-from manager.cpu.models import MODELS
 from manager.cpu.unicorn import library
 from manager.cpu.unicorn.cpu import A20Gate, UnicornCpu
+from manager.names import CPU_MODELS
 
 if TYPE_CHECKING:
     from manager.cpu.unicorn._native import Engine as NativeEngine
@@ -43,7 +43,7 @@ class UnicornEngine:
         native = library.load()
         with library.refusals():
             engine: NativeEngine = native.Engine(
-                MODELS[model], count, quantum, code_buffer, keep_tlbs
+                CPU_MODELS.index(model), count, quantum, code_buffer, keep_tlbs
             )
         self._engine = engine
         self._gate = A20Gate(engine)

@@ -175,6 +175,5 @@ def test_examples_of_the_manual_are_accepted(generator: ModuleType) -> None:
 def test_exit_codes_agree_with_the_program_and_with_their_page() -> None:
     from manager.errors import ExitCode
 
-    assert {int(code) for code in manual.EXIT_CODES} == {int(code) for code in ExitCode}
     page = text_of("docs/exit-codes.md")
-    assert all(f"\n| {code} |" in page for code in manual.EXIT_CODES)
+    assert all(f"\n| {code} |" in page for code in ExitCode)

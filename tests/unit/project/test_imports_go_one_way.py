@@ -12,30 +12,32 @@ import pytest
 PACKAGE = Path(__file__).parents[3] / "manager"
 
 MAY_IMPORT = {
+    "cbor": {"bus"},
     "errors": set(),
     "files": set(),
+    "names": set(),
     "text": set(),
     "version": set(),
     "bus": {"errors"},
     "devices": {"bus"},
     "config": {"devices", "errors"},
-    "graph": {"config", "devices", "errors", "bus"},  # bus: for the name of plain values only
+    "graph": {"cbor", "config", "devices", "errors", "bus"},  # bus: plain values, where RAM lies
     "kinds": {"devices", "config", "bus", "storage", "errors", "version"},
     "storage": {"errors"},
     "backends": {"errors", "devices"},
     "cpu": {"bus", "errors"},
     "boot": {"bus", "cpu", "config", "devices", "graph", "errors"},
-    "snapshot": {"bus", "errors", "storage", "version"},
+    "snapshot": {"cbor", "bus", "errors", "storage", "version"},
     "machine": {"boot", "bus", "cpu", "kinds", "devices", "errors", "graph", "snapshot", "storage"},
-    "replay": {"machine", "snapshot", "graph", "config", "bus", "errors", "version"},
+    "replay": {"cbor", "machine", "snapshot", "graph", "config", "bus", "errors", "version"},
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"config", "devices", "graph", "errors"},
-    "state": {"replay", "machine", "snapshot", "graph", "errors", "version"},
+    "state": {"cbor", "replay", "machine", "snapshot", "graph", "errors", "version"},
     "client": {"backends", "errors"},
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "snapshot"}
     | {"config", "graph", "bus", "errors", "version"},
     "cli": {"client", "vmm", "state", "replay", "machine", "snapshot", "interop", "boot", "cpu"}
-    | {"config", "devices", "graph", "bus", "errors", "version"},
+    | {"cbor", "config", "devices", "graph", "bus", "errors", "version"},
     "api": {"machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
     "testing": {"api", "config", "graph", "errors", "version"},
 }
@@ -49,7 +51,7 @@ The folders in it are `kinds`: no room names one but `machine`, which wires the 
 controllers.
 """
 
-ANYWHERE = {"files", "text"}
+ANYWHERE = {"files", "names", "text"}
 """What imports nothing and may be imported by all."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.cost import MIB, cost
 
+from manager import cbor
 from manager.bus.record import Plain
 from manager.devices.pit.device import Pit
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
@@ -21,7 +22,6 @@ from manager.machine.machine import Machine
 from manager.replay import digests, recordings
 from manager.replay.log import Check, Start, read
 from manager.replay.replay import Divergence, Replay, machine_at_start
-from manager.snapshot import cbor
 from manager.snapshot.read import open_snapshot
 from manager.snapshot.write import write_snapshot
 

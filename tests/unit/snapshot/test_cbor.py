@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manager.bus.record import Plain
-from manager.snapshot.cbor import CborError, decode, encode
+from manager.cbor import CborError, decode, encode
 
 SCALARS = (
     st.none()

@@ -15,7 +15,8 @@ import pytest
 import zstandard
 from support.cost import MIB, cost
 
-from manager.snapshot import archive, cbor
+from manager import cbor
+from manager.snapshot import archive
 from manager.snapshot.read import open_snapshot
 
 FIXED = 160 * MIB

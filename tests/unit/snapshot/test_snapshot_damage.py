@@ -257,7 +257,8 @@ def forge_tree(directory: Path, edit: Callable[[dict[str, Any]], object]) -> Non
     """Edit the manifest but leave the chunks and their places alone."""
     from blake3 import blake3
 
-    from manager.snapshot import cbor, preamble
+    from manager import cbor
+    from manager.snapshot import preamble
 
     file = directory / "snapshot.vmms"
     data = file.read_bytes()

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from manager import cbor
 from manager.cli.snapshot.diff import state_differences
 from manager.cli.snapshot.show import as_json, as_text
 from manager.errors import VmmgrError
-from manager.snapshot import cbor, manifest, preamble, runs
+from manager.snapshot import manifest, preamble, runs
 from manager.snapshot.image import Image, RamRegion
 from manager.snapshot.read import open_snapshot
 from manager.snapshot.store import Store

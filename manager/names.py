@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Names that the machine file may use."""
+"""Names that machine files use and that several parts of the program have to know."""
 
 from __future__ import annotations
 
