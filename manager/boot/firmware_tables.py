@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What firmware leaves in the BIOS area for guests to find: ACPI tables and the MP table."""
+"""What firmware leaves in the BIOS area: ACPI and MP tables to be found, an entry that resets."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from manager.boot.acpi.fadt import fadt
 from manager.bus.memory import Memory
 from manager.graph.nodes import Graph
 
-AREA, AREA_END = 0xF0000, 0x100000
-"""The 64 KiB under 1 MiB, which the memory map has as reserved and where guests look."""
+AREA, AREA_END = 0xF0000, 0xFFFF0
+"""Most of the 64 KiB under 1 MiB, which the memory map has as reserved and where guests look."""
 ALIGNMENT = 16
+RESET_ENTRY = 0xFFFF0
+"""FFFF:0000, where a CPU starts; programs jump here to restart the machine."""
+PULSE_RESET = bytes.fromhex("b0fe e664 f4 ebfd")
+"""mov al, FEh; out 64h, al; hlt; jmp to the hlt: the keyboard controller's reset line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Placed:
     rsdp: int
     mp_pointer: int
     end: int
-    """One past the last byte used, which is never beyond 0x100000."""
+    """One past the last byte used by tables."""
 
 
 class _Area:
@@ -58,5 +62,6 @@ def place(graph: Graph, memory: Memory) -> Placed:
     listed = (fixed, area.put(tables.madt(graph)))
     rsdt, xsdt = area.put(tables.rsdt(listed)), area.put(tables.xsdt(listed))
     memory.write(rsdp, tables.rsdp(rsdt, xsdt))
+    memory.write(RESET_ENTRY, PULSE_RESET)
     memory.write(mp_pointer, mptable.pointer(area.put(mptable.table(graph))))
     return Placed(rsdp, mp_pointer, area.end)

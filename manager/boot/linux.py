@@ -9,6 +9,7 @@ Source: Linux, Documentation/arch/x86/boot.rst (offsets are into the setup heade
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +32,7 @@ SETUP_SECTORS, BOOT_FLAG, JUMP, HEADER_MAGIC, VERSION = 0x1F1, 0x1FE, 0x200, 0x2
 LOADER_TYPE, LOAD_FLAGS, RAMDISK_IMAGE, RAMDISK_SIZE = 0x210, 0x211, 0x218, 0x21C
 COMMAND_LINE_POINTER, RAMDISK_MAX, XLOAD_FLAGS = 0x228, 0x22C, 0x236
 PAYLOAD_OFFSET, PREFERRED_ADDRESS, INIT_SIZE = 0x248, 0x258, 0x260
+RELEASE, CODE_32, RELEASE_LIMIT = 0x20E, 0x214, 64
 
 MAGIC = b"HdrS"
 LOADER_UNDEFINED = 0xFF
@@ -75,6 +77,11 @@ def parse(image: bytes, bits: Literal[32, 64]) -> Kernel:
         return _vmlinux(bytes(header), elf.parse(image), bits)
 
     setup = _Setup(image)
+    if setup.calls_the_bios:
+        raise BootImageError(
+            f"{setup.release} starts in real mode and calls the BIOS, and the machine has none",
+            help="set `firmware` beside `kernel`: SeaBIOS starts it",
+        )
     if bits == 32:
         return setup.entered_in_32_bits()
     if not setup.has_entry_64:
@@ -130,6 +137,25 @@ class _Setup:
             raise BootImageError("the bzImage is cut short")
         value: int = struct.unpack_from(layout, self._image, offset)[0]
         return value
+
+    @property
+    def release(self) -> str:
+        """What the file calls itself: of Linux a version number."""
+        at = self._field("<H", RELEASE)
+        text = self._image[at + JUMP : at + JUMP + RELEASE_LIMIT] if at else b""
+        return text.partition(b"\0")[0].decode("ascii", "replace")
+
+    @property
+    def calls_the_bios(self) -> bool:
+        """Whether only the format is Linux's, and what is in it starts in real mode.
+
+        Boot loaders come in such files, of an early version of the protocol: iPXE says that it
+        has no 32-bit code, MEMDISK that it is no Linux.
+        """
+        if self.version >= PAYLOAD_VERSION or not self.release:
+            return False
+        linux = re.match(r"[1-9]\.[0-9]", self.release) is not None
+        return not linux or not self._field("<I", CODE_32)
 
     @property
     def has_entry_64(self) -> bool:

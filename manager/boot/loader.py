@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
-from manager.boot import e820, elf, linux, modes, multiboot, multiboot2, pvh
+from manager.boot import e820, elf, linux, modes, multiboot, multiboot2, payload, pvh
 from manager.boot.errors import BootImageError
-from manager.boot.modules import Module
+from manager.boot.modules import Module, named
 from manager.bus.memory import AddressError, Memory
 from manager.config.modules import split_module
 from manager.cpu.state import CpuState
@@ -16,6 +17,12 @@ from manager.graph.nodes import Boot, FirmwareBoot, ImageBoot, KernelBoot
 
 REAL_MODE_LIMIT = 0x10000
 """With CS = 0, IP reaches this far."""
+
+
+NO_MULTIBOOT = (
+    "put the header at the start of the first section; or set `protocol`, if it is no multiboot "
+    "kernel"
+)
 
 
 class Protocol(StrEnum):
@@ -55,20 +62,22 @@ def _kernel(boot: KernelBoot, memory: Memory, rsdp: int) -> CpuState:
     image = _read(boot.kernel)
     modules = _modules(boot)
     try:
+        image = unpacked(image)
         protocol = _protocol(boot, image)
         match protocol:
             case Protocol.MULTIBOOT2:
-                kernel2 = multiboot2.parse(image)
-                return multiboot2.load(kernel2, modules, boot.cmdline, memory, rsdp)
+                text, modules = _with_names(boot, modules)
+                return multiboot2.load(multiboot2.parse(image), modules, text, memory, rsdp)
             case Protocol.MULTIBOOT:
-                return multiboot.load(multiboot.parse(image), modules, boot.cmdline, memory)
+                text, modules = _with_names(boot, modules)
+                return multiboot.load(multiboot.parse(image), modules, text, memory)
             case Protocol.PVH:
                 executable = pvh.parse(linux.vmlinux(image))
                 return pvh.load(executable, modules, boot.cmdline, memory, rsdp)
             case _:
                 return _linux(image, protocol, boot, modules, memory, rsdp)
     except BootImageError as error:
-        raise BootImageError(f"{boot.kernel}: {error.message}", help=error.help) from error
+        raise named_after(boot.kernel, error) from error
 
 
 def _protocol(boot: KernelBoot, image: bytes) -> Protocol:
@@ -91,6 +100,40 @@ def _modules(boot: KernelBoot) -> list[Module]:
     return modules
 
 
+def unpacked(image: bytes) -> bytes:
+    """A kernel file that was packed as a whole, as Xen's are. Raises BootImageError."""
+    if linux.is_bzimage(image) or image.startswith(elf.MAGIC):
+        return image
+    found = payload.decompress(image)
+    if found is not None:
+        return found
+    for magic, name in payload.OTHERS.items():
+        if image.startswith(magic):
+            raise BootImageError(f"it is packed by {name}", help="unpack it first")
+    return image
+
+
+def protocol_of(boot: KernelBoot) -> Protocol:
+    """How a kernel will be entered. Raises BootImageError, naming the file."""
+    try:
+        return _protocol(boot, unpacked(_read(boot.kernel)))
+    except BootImageError as error:
+        raise named_after(boot.kernel, error) from error
+
+
+def named_after(path: Path, error: BootImageError) -> BootImageError:
+    """The error with the file's name in front, unless it is there."""
+    if error.message.startswith(str(path)):
+        return error
+    return BootImageError(f"{path}: {error.message}", help=error.help)
+
+
+def _with_names(boot: KernelBoot, modules: list[Module]) -> tuple[str, list[Module]]:
+    """The kernel's command line and the modules as multiboot kernels expect them."""
+    each = [replace(one, arguments=named(one.name, one.arguments)) for one in modules]
+    return named(boot.kernel.name, boot.cmdline), each
+
+
 def recognise(image: bytes) -> Protocol:
     """How a kernel wants to be started, by its content. Raises BootImageError."""
     if linux.is_bzimage(image):
@@ -99,8 +142,12 @@ def recognise(image: bytes) -> Protocol:
         return Protocol.MULTIBOOT2
     if multiboot.find_header(image) is not None:
         return Protocol.MULTIBOOT
+    mistake = multiboot2.header_mistake(image) or multiboot.header_mistake(image)
     if not image.startswith(elf.MAGIC):
-        raise BootImageError("neither a Linux bzImage nor a multiboot kernel nor an ELF file")
+        none = "neither a Linux bzImage nor a multiboot kernel nor an ELF file"
+        raise BootImageError(f"{none}; {mistake}" if mistake else none)
+    if mistake is not None:
+        raise BootImageError(mistake, help=NO_MULTIBOOT)
     executable = elf.parse(image)
     if not executable.contains(executable.entry) and pvh.entry_point(image) is not None:
         return Protocol.PVH

@@ -8,6 +8,7 @@ boot protocol wants anything: GDT at 0x500, page tables at 0x1000-0x6FFF.
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 from manager.bus.memory import Memory
 from manager.cpu.state import CpuState, Segment, Table
@@ -15,9 +16,20 @@ from manager.cpu.state import CpuState, Segment, Table
 GDT_BASE = 0x500
 PAGE_TABLES = 0x1000
 PAGE_TABLES_END = 0x7000
-CODE_SELECTOR = 0x10
-DATA_SELECTOR = 0x18
-"""Linux's boot protocol asks for __BOOT_CS and __BOOT_DS at these."""
+
+
+class Selectors(NamedTuple):
+    """Of the flat code segment and of the flat data segment right behind it in the GDT."""
+
+    code: int
+    data: int
+
+
+LINUX = Selectors(0x10, 0x18)
+"""Linux's boot protocol asks for __BOOT_CS and __BOOT_DS at these; flat images have them, too."""
+FIRST = Selectors(0x08, 0x10)
+"""What GRUB and `qemu -kernel` start kernels with. Most have their own segments there as well, so
+that one which loads its GDT and goes on without a far jump does not notice."""
 
 CODE32, CODE64, DATA = 0xC09B00, 0xA09B00, 0xC09300
 TSS32_BUSY = 0x8B00
@@ -38,12 +50,12 @@ def real_mode(entry: int) -> CpuState:
     return state
 
 
-def protected_mode(memory: Memory, entry: int) -> CpuState:
+def protected_mode(memory: Memory, entry: int, selectors: Selectors = LINUX) -> CpuState:
     """Flat 32-bit protected mode, paging off, interrupts off."""
-    return _flat(memory, entry, CODE32)
+    return _flat(memory, entry, CODE32, selectors)
 
 
-def long_mode(memory: Memory, entry: int) -> CpuState:
+def long_mode(memory: Memory, entry: int, selectors: Selectors = LINUX) -> CpuState:
     """64-bit mode, the first 4 GiB mapped to themselves, interrupts off."""
     pml4, pdpt = PAGE_TABLES, PAGE_TABLES + 0x1000
     link = PTE_PRESENT | PTE_WRITE
@@ -55,7 +67,7 @@ def long_mode(memory: Memory, entry: int) -> CpuState:
         entries = (first + TWO_MIB * n | link | PTE_LARGE for n in range(512))
         memory.write(table, struct.pack("<512Q", *entries))
 
-    state = _flat(memory, entry, CODE64)
+    state = _flat(memory, entry, CODE64, selectors)
     state.cr3 = pml4
     state.cr4 = CR4_PAE
     state.efer = EFER_LME | EFER_LMA
@@ -63,18 +75,20 @@ def long_mode(memory: Memory, entry: int) -> CpuState:
     return state
 
 
-def _flat(memory: Memory, entry: int, code: int) -> CpuState:
+def _flat(memory: Memory, entry: int, code: int, selectors: Selectors) -> CpuState:
     def descriptor(attributes: int) -> int:
         return attributes << 32 | 0xF << 48 | 0xFFFF
 
-    gdt = struct.pack("<4Q", 0, 0, descriptor(code), descriptor(DATA))
+    null = [0] * (selectors.code // 8)
+    entries = (*null, descriptor(code), descriptor(DATA))
+    gdt = struct.pack(f"<{len(entries)}Q", *entries)
     memory.write(GDT_BASE, gdt)
     state = CpuState.at_reset()
     state.gdtr = Table(GDT_BASE, len(gdt) - 1)
     state.idtr = Table(0, 0)
-    state.cs = Segment(CODE_SELECTOR, 0, 0xFFFFFFFF, code)
+    state.cs = Segment(selectors.code, 0, 0xFFFFFFFF, code)
     for name in ("ds", "es", "ss", "fs", "gs"):
-        setattr(state, name, Segment(DATA_SELECTOR, 0, 0xFFFFFFFF, DATA))
+        setattr(state, name, Segment(selectors.data, 0, 0xFFFFFFFF, DATA))
     state.cr0 = CR0_PE | CR0_ET
     state.rip = entry
     return state

@@ -30,6 +30,14 @@ class Placed(NamedTuple):
     """NUL-terminated."""
 
 
+def named(name: str, arguments: str) -> str:
+    """A command line whose first word is the file's name, as GRUB and `qemu -kernel` give it.
+
+    Many kernels skip that word without looking at it; Xen does.
+    """
+    return f"{name} {arguments}" if arguments else name
+
+
 def place(modules: Iterable[Module], placement: Placement, above: int) -> list[Placed]:
     """Put each on pages of its own from `above` on. Raises BootImageError."""
     placed = []

@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Kernels that ask to be loaded by the Multiboot specification, version 0.6.96.
 
-Command line and module arguments are passed as they are. Some kernels, Xen among them, skip the
-first word, where other loaders put the file's name.
-
 Source: GNU, Multiboot Specification 0.6.96, chapter 3.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from manager.boot import e820, elf, modes
@@ -25,7 +22,7 @@ INFORMATION = 0x10000
 """What the kernel is told goes here or above: out of the way of kernels that use low RAM."""
 RAX, RBX = 0, 3
 
-SEARCH = 8192
+SEARCH, ALIGNMENT, HEADER_LENGTH = 8192, 4, 12
 HEADER_MAGIC, BOOT_MAGIC = 0x1BADB002, 0x2BADB002
 
 WANTS_PAGES, WANTS_MEMORY, WANTS_VIDEO = 1 << 0, 1 << 1, 1 << 2
@@ -50,22 +47,48 @@ class Kernel:
 
 def find_header(image: bytes) -> int | None:
     """The header's offset; None when the file has no valid one."""
-    magic = struct.pack("<I", HEADER_MAGIC)
-    at = image.find(magic, 0, SEARCH)
-    while at >= 0:
-        if at % 4 == 0 and at + 12 <= min(SEARCH, len(image)):
-            _, flags, checksum = struct.unpack_from("<III", image, at)
-            if (HEADER_MAGIC + flags + checksum) & 0xFFFFFFFF == 0:
-                return at
-        at = image.find(magic, at + 1, SEARCH)
+    for at in _places(image, SEARCH):
+        if at % ALIGNMENT == 0 and at + HEADER_LENGTH <= SEARCH and _sum(image, at) == 0:
+            return at
     return None
+
+
+def header_mistake(image: bytes) -> str | None:
+    """What keeps a file's header from being one; None when there is nothing that looks like one."""
+    for at in _places(image, len(image)):
+        where = f"its Multiboot header at offset {at:#x}"
+        total = _sum(image, at)
+        if total:
+            if at < SEARCH and at % ALIGNMENT == 0:
+                return f"{where} has a wrong checksum: its words add up to {total:#x}, not to 0"
+        elif at % ALIGNMENT:
+            return f"{where} is not aligned to {ALIGNMENT} bytes"
+        elif at + HEADER_LENGTH > SEARCH:
+            return f"{where} is not within the first {SEARCH} bytes, where loaders look"
+    return None
+
+
+def _places(image: bytes, end: int) -> Iterator[int]:
+    """Where a header's magic number stands, and the rest of one may follow."""
+    magic = struct.pack("<I", HEADER_MAGIC)
+    at = image.find(magic, 0, end)
+    while at >= 0:
+        if at + HEADER_LENGTH <= len(image):
+            yield at
+        at = image.find(magic, at + 1, end)
+
+
+def _sum(image: bytes, at: int) -> int:
+    total: int = sum(struct.unpack_from("<III", image, at))
+    return total & 0xFFFFFFFF
 
 
 def parse(image: bytes) -> Kernel:
     """Take a kernel apart. Raises BootImageError."""
     at = find_header(image)
     if at is None:
-        raise BootImageError(f"no Multiboot header in its first {SEARCH} bytes")
+        none = f"no Multiboot header in its first {SEARCH} bytes"
+        raise BootImageError(header_mistake(image) or none)
     (flags,) = struct.unpack_from("<I", image, at + 4)
     unknown = flags & REQUIREMENTS & ~UNDERSTOOD
     if unknown:
@@ -154,7 +177,7 @@ def put_sections(image: bytes, placement: Placement, above: int) -> elf.Sections
 def enter(executable: elf.Executable, magic: int, info: bytes, placement: Placement) -> CpuState:
     """The CPU state at the entry point. Raises BootImageError."""
     at = placement.store(info, "the boot information", start=INFORMATION)
-    state = modes.protected_mode(placement.memory, executable.entry)
+    state = modes.protected_mode(placement.memory, executable.entry, modes.FIRST)
     state.gpr[RAX] = magic
     state.gpr[RBX] = at
     return state

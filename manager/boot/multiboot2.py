@@ -26,7 +26,7 @@ from manager.boot.placement import MORE_MEMORY, Placement
 from manager.bus.memory import FOUR_GIB, Memory
 from manager.cpu.state import CpuState
 
-SEARCH = 32768
+SEARCH, ALIGNMENT = 32768, 8
 HEADER_MAGIC, BOOT_MAGIC = 0xE85250D6, 0x36D76289
 ARCHITECTURE_I386 = 0
 HEADER_LENGTH = 16
@@ -76,22 +76,49 @@ class _Tag(NamedTuple):
 
 def find_header(image: bytes) -> int | None:
     """The header's offset; None when the file has no valid one for this architecture."""
-    magic = struct.pack("<I", HEADER_MAGIC)
-    at = image.find(magic, 0, SEARCH)
-    while at >= 0:
-        if at % 8 == 0 and at + HEADER_LENGTH <= min(SEARCH, len(image)):
-            words = struct.unpack_from("<IIII", image, at)
-            if words[1] == ARCHITECTURE_I386 and sum(words) & 0xFFFFFFFF == 0:
-                return at
-        at = image.find(magic, at + 1, SEARCH)
+    for at, words in _places(image, SEARCH):
+        if (
+            at % ALIGNMENT == 0
+            and at + HEADER_LENGTH <= SEARCH
+            and words[1] == ARCHITECTURE_I386
+            and sum(words) & 0xFFFFFFFF == 0
+        ):
+            return at
     return None
+
+
+def header_mistake(image: bytes) -> str | None:
+    """What keeps a file's header from being one; None when there is nothing that looks like one."""
+    for at, words in _places(image, len(image)):
+        where, total = f"its Multiboot2 header at offset {at:#x}", sum(words) & 0xFFFFFFFF
+        if total:
+            if at < SEARCH and at % ALIGNMENT == 0:
+                return f"{where} has a wrong checksum: its words add up to {total:#x}, not to 0"
+        elif words[1] != ARCHITECTURE_I386:
+            return f"{where} is for architecture {words[1]}, not for i386"
+        elif at % ALIGNMENT:
+            return f"{where} is not aligned to {ALIGNMENT} bytes"
+        elif at + HEADER_LENGTH > SEARCH:
+            return f"{where} is not within the first {SEARCH} bytes, where loaders look"
+    return None
+
+
+def _places(image: bytes, end: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Where a header's magic number stands, and the four words there."""
+    magic = struct.pack("<I", HEADER_MAGIC)
+    at = image.find(magic, 0, end)
+    while at >= 0:
+        if at + HEADER_LENGTH <= len(image):
+            yield at, struct.unpack_from("<IIII", image, at)
+        at = image.find(magic, at + 1, end)
 
 
 def parse(image: bytes) -> Kernel:
     """Take a kernel apart. Raises BootImageError."""
     at = find_header(image)
     if at is None:
-        raise BootImageError(f"no Multiboot2 header in its first {SEARCH} bytes")
+        none = f"no Multiboot2 header in its first {SEARCH} bytes"
+        raise BootImageError(header_mistake(image) or none)
     addresses: tuple[int, ...] | None = None
     entry: int | None = None
     relocation = None

@@ -25,6 +25,14 @@ ZSTD_WINDOW = 128 << 20
 ZSTD_STEP = 256
 """Bytes fed at a time, which make 8 MiB at most."""
 LZ4_LEGACY_MAGIC = b"\x02\x21\x4c\x18"
+OTHERS = {
+    b"\x04\x22\x4d\x18": "lz4",
+    LZ4_LEGACY_MAGIC: "lz4",
+    b"\x89LZO": "lzop",
+    b"PK\x03\x04": "zip",
+    b"\x1f\x9d": "compress",
+}
+"""What a whole file may be packed by and is not unpacked here; a payload of lz4's is."""
 LZ4_BLOCK = 8 << 20
 """Every block but the last holds this much (lz4, doc/lz4_Frame_format.md, legacy frame)."""
 

@@ -77,7 +77,7 @@ def load(
     rest = struct.pack("<QQQQII", table, text, rsdp, map_, len(ranges), 0)
     info = store(head + rest, "the start info")
 
-    state = modes.protected_mode(memory, executable.entry)
+    state = modes.protected_mode(memory, executable.entry, modes.FIRST)
     state.tr = Segment(0, 0, TASK_LIMIT, modes.TSS32_BUSY)
     state.gpr[RBX] = info
     return state

@@ -79,7 +79,8 @@ class Boot(Table):
 
     kernel: FilePath | None = Field(
         default=None,
-        description="A Linux bzImage or vmlinux, or a multiboot ELF, recognised by its content.",
+        description="A Linux bzImage or vmlinux, or a multiboot ELF, recognised by its content; "
+        "it may be packed by gzip, xz, bzip2 or zstd.",
         examples=["vmlinuz"],
     )
     initrd: FilePath | None = Field(
@@ -90,7 +91,8 @@ class Boot(Table):
     )
     modules: Annotated[tuple[FilePath, ...], Field(strict=False)] = Field(
         default=(),
-        description="Multiboot modules: each a path, then what the kernel is told about it.",
+        description="Multiboot modules: each a path, then what the kernel is told about it, behind "
+        "the file's name.",
         examples=[["initrd.img root=/"]],
     )
     protocol: BootProtocol | None = Field(

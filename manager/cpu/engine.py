@@ -205,6 +205,12 @@ class Engine(Protocol):
         What is refused becomes #GP and has no effect.
         """
 
+    def watch_bios_calls(self, watch: Callable[[int], None]) -> None:
+        """Call `watch(number)` at an INT n in real mode whose vector is 0000:0000.
+
+        It goes there unless the run is abandoned.
+        """
+
     def invalidate(self, start: int, end: int) -> None:
         """The host wrote to RAM in [start, end): forget code translated from it."""
 

@@ -28,10 +28,13 @@ from manager.graph.table import (
 _CONSOLE_ARGUMENT = "console=ttyS"
 
 
-def render(graph: Graph) -> str:
-    """The whole plan, without a newline at its end."""
+def render(graph: Graph, protocol: str | None = None) -> str:
+    """The whole plan, without a newline at its end.
+
+    `protocol` is how the kernel will be entered, for a file that leaves it to the kernel's content.
+    """
     sections = [
-        list(_machine(graph)),
+        list(_machine(graph, protocol)),
         list(_pci(graph)),
         list(_ports(graph)),
         list(_memory(graph)),
@@ -42,9 +45,10 @@ def render(graph: Graph) -> str:
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
 
 
-def to_json(graph: Graph) -> dict[str, Any]:
-    """The plan as JSON values."""
+def to_json(graph: Graph, protocol: str | None = None) -> dict[str, Any]:
+    """The plan as JSON values; see `render`."""
     return {
+        "protocol": protocol,
         "graph": to_plain(graph),
         "memory-map": [
             {"base": r.base, "length": r.length, "kind": r.kind, "owner": r.owner}
@@ -59,13 +63,13 @@ def to_json(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _machine(graph: Graph) -> Iterator[str]:
+def _machine(graph: Graph, protocol: str | None) -> Iterator[str]:
     moment = datetime.fromtimestamp(graph.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield f"machine   {graph.name} ({show_path(graph.source)})"
     yield f"cpu       {_cpus(graph)}"
     yield f"memory    {show_size(graph.memory_size)}"
     yield f"clock     {graph.clock_mode}, from {moment}"
-    yield from (f"boot      {line}" for line in _boot(graph.boot))
+    yield from (f"boot      {line}" for line in _boot(graph.boot, protocol))
 
 
 def _cpus(graph: Graph) -> str:
@@ -76,10 +80,11 @@ def _cpus(graph: Graph) -> str:
     return f"{graph.cpu_count} x {graph.cpu_model}, APIC ids 0-{graph.cpu_count - 1}, {turns}"
 
 
-def _boot(boot: Boot) -> Iterator[str]:
+def _boot(boot: Boot, protocol: str | None) -> Iterator[str]:
     if isinstance(boot, KernelBoot):
-        protocol = f", entered by {boot.protocol}" if boot.protocol is not None else ""
-        yield f"kernel {show_path(boot.kernel)}{protocol}"
+        way = boot.protocol or protocol
+        entered = f", entered by {way}" if way is not None else ""
+        yield f"kernel {show_path(boot.kernel)}{entered}"
         if boot.initrd is not None:
             yield f"initrd {show_path(boot.initrd)}"
         yield from (f"module {module}" for module in boot.modules)

@@ -9,7 +9,14 @@ from typing import Literal
 from manager.errors import ExitCode
 
 EndReason = Literal[
-    "debug-exit", "power-off", "reset", "halted", "triple-fault", "engine", "strict-io"
+    "debug-exit",
+    "power-off",
+    "reset",
+    "halted",
+    "triple-fault",
+    "engine",
+    "no-bios",
+    "strict-io",
 ]
 
 

@@ -32,6 +32,8 @@ from manager.snapshot.image import Image
 from manager.snapshot.image import RamRegion as SavedRegion
 from manager.snapshot.read import Snapshot
 
+FIRST_BIOS_CALL = 0x10
+"""Interrupts below are exceptions and the 8259's."""
 RESET_TIME = 1_000_000
 """ns for which a reset holds the machine, PCI's shortest; so one that resets for ever gets on."""
 
@@ -75,6 +77,7 @@ class Machine:
         addresses = MemoryBus(before, self.engine)
         self.clock = Clock(self.engine.now, self._deadline_moved)
         self._reset_wanted: Literal["cpu", "board"] | None = None
+        self._bios_call: int | None = None
         self._stop_requested = False
         self._ended: Ended | None = None
         self.on_hit: Callable[[Hit, int], None] | None = None
@@ -105,6 +108,8 @@ class Machine:
         self.trace.pci(self._board.pci)
         if "msr" in graph.debug.trace:
             self.engine.watch_msrs(self.trace.msr)
+        if rom is None:
+            self.engine.watch_bios_calls(self._bios_called)
         if graph.debug.trace_file is not None:
             self.trace.open(graph.debug.trace_file)
 
@@ -224,6 +229,10 @@ class Machine:
         self._cpus.start_and_stop()
         if self._reset_wanted is not None:
             self._reset()
+        elif self._bios_call is not None:
+            place = f"INT {self._bios_call:X}h at {_place(self.cpu.read_state())}"
+            detail = f"the guest calls the BIOS by {place}, and there is none"
+            self._end("no-bios", ExitCode.GUEST_FAULT, f"{detail}: set `boot.firmware`")
         elif stop is Stop.DEBUGGER:
             if self.on_hit is not None:
                 self.on_hit(*self.engine.hit)
@@ -254,6 +263,11 @@ class Machine:
         access = "OUT to" if is_write else "IN from"
         detail = f"{access} port {port:#x}, which no device has, with strict-io on"
         self._end("strict-io", ExitCode.GUEST_FAULT, detail)
+
+    def _bios_called(self, number: int) -> None:
+        if number >= FIRST_BIOS_CALL:
+            self._bios_call = number
+            self.engine.abandon()
 
     def _triple_fault(self) -> None:
         """A PC's chipset answers it with a reset of the CPU."""

@@ -25,6 +25,8 @@ def bzimage(
     ramdisk_max: int = 0x7FFFFFFF,
     preferred: int = PREFERRED,
     init_size: int = 0x10000,
+    release: bytes = b"6.1.0 (builder) #1",
+    code_32_start: int = 0x100000,
 ) -> bytes:
     """A bzImage that is entered at `code_32`, or at `code_64` if it has that."""
     body = code_32.ljust(0x200, b"\x90") + (code_64 or b"")
@@ -33,7 +35,10 @@ def bzimage(
     struct.pack_into("<H", setup, 0x1FE, 0xAA55)
     setup[0x200:0x206] = b"\xeb\x66HdrS"
     struct.pack_into("<H", setup, 0x206, version)
+    struct.pack_into("<H", setup, 0x20E, 0x300 - 0x200)
+    setup[0x300 : 0x300 + len(release)] = release
     setup[0x211] = flags
+    struct.pack_into("<I", setup, 0x214, code_32_start)
     struct.pack_into("<I", setup, 0x22C, ramdisk_max)
     struct.pack_into("<H", setup, 0x236, int(code_64 is not None))
     struct.pack_into("<II", setup, 0x248, len(body), len(payload))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,11 +37,28 @@ def run(args: argparse.Namespace) -> int:
     graph = load(args.file, args.settings)
     if args.lock:
         _write_lock(graph)
-    elif args.json:
-        print(json.dumps({"schema": 1, **plan.to_json(graph)}, indent=2))
+        return ExitCode.OK
+    protocol = _protocol(graph)
+    if args.json:
+        print(json.dumps({"schema": 1, **plan.to_json(graph, protocol)}, indent=2))
     else:
-        print(plan.render(graph))
+        print(plan.render(graph, protocol))
     return ExitCode.OK
+
+
+def _protocol(graph: Graph) -> str | None:
+    """How the kernel will be entered; None where there is no kernel, or none to be read yet."""
+    from manager.boot import loader
+    from manager.boot.errors import BootImageError
+    from manager.graph.nodes import KernelBoot
+
+    if not isinstance(graph.boot, KernelBoot) or not graph.boot.kernel.exists():
+        return None
+    try:
+        return loader.protocol_of(graph.boot).value
+    except BootImageError as error:
+        print(f"vmmgr: {error}", file=sys.stderr)
+        return None
 
 
 def _write_lock(graph: Graph) -> None:

@@ -130,6 +130,8 @@ def test_initrd_stays_under_the_kernels_limit(kernel: Make, tmp_path: Path) -> N
         (VMLINUX, {"protocol": "linux32"}, "this is a 64-bit kernel", "linux64"),
         (VMLINUX, {"protocol": "grub"}, '"grub" is no boot protocol', None),
         (bzimage(CODE_32, version=0x201), {}, "too old", "2.4"),
+        (bzimage(CODE_32, version=0x207, code_32_start=0), {}, "calls the BIOS", "firmware"),
+        (bzimage(CODE_32, version=0x203, release=b"MEMDISK 6"), {}, "MEMDISK 6 starts", "SeaBIOS"),
         (bzimage(CODE_32, flags=0), {}, "too old", "2.4"),
         (bzimage(CODE_32, CODE_64)[:0x208], {}, "cut short", None),
         (bzimage(CODE_32, CODE_64)[:0x230], {}, "cut short", None),

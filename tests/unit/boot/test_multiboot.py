@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import lz4.frame
 import pytest
+import zstandard
 from support.assembler import assemble, link
 from support.booted import REPORTING, boot, write
 
@@ -94,7 +99,7 @@ def test_kernel_finds_cpu_and_information_as_specified(kernel: Make, bits: int) 
     assert flags & 0x24D == 0x24D, "memory, command line, modules, memory map, loader name"
     assert not flags & 0x1D92, "no boot device, drives, APM, screen"
     assert told.numbers(2) == [639, 3 * 1024]
-    assert told.text() == "root=/dev/ram quiet"
+    assert told.text() == "kernel.elf root=/dev/ram quiet"
     assert told.text() == "vmmgr"
     assert told.number() == 0
     assert told.rest() == [
@@ -119,13 +124,13 @@ def test_initrd_and_modules_arrive_on_pages_of_their_own(kernel: Make, tmp_path:
     assert told.number() == 3
     first, first_end, first_word = told.numbers(3)
     assert (first_end - first, first_word.to_bytes(4, "little")) == (8000, b"INIT")
-    assert told.text() == ""
+    assert told.text() == "initrd"
     second, second_end, second_word = told.numbers(3)
     assert (second_end - second, second_word.to_bytes(4, "little")) == (4, b"MOD1")
-    assert told.text() == "root=/ x"
+    assert told.text() == "a b.img root=/ x"
     third, third_end, _ = told.numbers(3)
     assert third == third_end
-    assert told.text() == ""
+    assert told.text() == "empty"
     assert all(start % 4096 == 0 for start in (first, second, third))
     assert BASE + len(content) <= first + 4096
     assert first_end <= second
@@ -214,7 +219,7 @@ def test_low_kernel_does_not_meet_its_own_boot_information(kernel: Make) -> None
     filler = "\n.data\n.fill 0x20000, 1, 0x5a\n"
     told = boot(kernel(link(header() + REPORT + filler, 0x10000), cmdline="here"))
     told.numbers(6)
-    assert told.text() == "here"
+    assert told.text() == "kernel.elf here"
 
 
 @pytest.mark.parametrize(
@@ -254,6 +259,100 @@ def test_header_that_is_not_whole_is_no_header(
 ) -> None:
     with pytest.raises(BootImageError, match=complaint):
         boot(kernel(content))
+
+
+def padded(before: int, words: str) -> str:
+    """An ELF kernel's source with a header behind so many bytes of text."""
+    return f"jmp _start\n.org {before:#x}\n.long {words}\n"
+
+
+GOOD = "0x1badb002, 3, 0xe4524ffb"
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        (padded(0x102, GOOD), r"at offset 0x[0-9a-f]+ is not aligned to 4 bytes"),
+        (padded(0x2000, GOOD), r"is not within the first 8192 bytes, where loaders look"),
+        (padded(0x100, "0x1badb002, 3, 0xe4524ffc"), r"wrong checksum: .* add up to 0x1, not to 0"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [None, "multiboot"])
+def test_a_header_that_is_nearly_one_is_shown_instead_of_booted_as_something_else(
+    kernel: Make, source: str, complaint: str, protocol: str | None
+) -> None:
+    with pytest.raises(BootImageError, match=f"its Multiboot header .*{complaint}"):
+        boot(kernel(link(source + REPORT, BASE), protocol=protocol))
+
+
+def test_a_header_in_the_wrong_place_does_not_hide_a_right_one(kernel: Make) -> None:
+    source = header() + ".byte 0\n.long " + GOOD + "\n" + REPORT
+
+    assert boot(kernel(link(source, BASE))).number() == 0x2BADB002
+
+
+PACKERS = {
+    "gzip": lambda data: gzip.compress(data),
+    "xz": lambda data: lzma.compress(data),
+    "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
+    "bzip2": lambda data: bz2.compress(data),
+    "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
+}
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_a_packed_kernel_is_unpacked(kernel: Make, pack: Callable[[bytes], bytes]) -> None:
+    assert boot(kernel(pack(link(header() + REPORT, BASE)))).number() == 0x2BADB002
+
+
+def test_a_kernel_that_cannot_be_unpacked_says_by_what_it_is_packed(kernel: Make) -> None:
+    with pytest.raises(BootImageError, match="it is packed by lz4") as caught:
+        boot(kernel(lz4.frame.compress(link(header() + REPORT, BASE))))
+    assert caught.value.help == "unpack it first"
+
+
+def test_a_packed_kernel_that_is_damaged_is_refused(kernel: Make) -> None:
+    with pytest.raises(BootImageError, match=r"kernel\.elf: the compressed kernel is damaged"):
+        boot(kernel(gzip.compress(link(header() + REPORT, BASE))[:-20]))
+
+
+# Loads a GDT of its own, as teaching kernels do, and its data segments, but makes no far jump.
+NO_FAR_JUMP = (
+    REPORTING
+    + """
+_start:
+    mov esp, 0x80000
+    lgdt [gdt_pointer]
+    mov ax, 0x10
+    mov ds, ax
+    mov ss, ax
+    lea eax, [handler]
+    mov [idt + 8 * 0x21], ax
+    mov word ptr [idt + 8 * 0x21 + 2], 8
+    mov word ptr [idt + 8 * 0x21 + 4], 0x8e00
+    shr eax, 16
+    mov [idt + 8 * 0x21 + 6], ax
+    lidt [idt_pointer]
+    int 0x21
+    done
+handler:
+    mov eax, cs
+    out 0xe9, eax
+    iretd
+    .balign 8
+gdt: .quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff
+gdt_pointer: .word 23
+    .long gdt
+idt_pointer: .word 0x7ff
+    .long idt
+    .bss
+idt: .skip 0x800
+"""
+)
+
+
+def test_a_kernel_may_load_its_gdt_without_a_far_jump(kernel: Make) -> None:
+    assert boot(kernel(link(header() + NO_FAR_JUMP, BASE))).number() == 8
 
 
 def test_module_that_does_not_fit_is_named(kernel: Make, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_kernel_is_told_about_the_machine(kernel: Make, bits: int) -> None:
 
     found = dict(tags(boot(kernel(content, cmdline="root=/dev/ram quiet"))))
 
-    assert found[1] == b"root=/dev/ram quiet\0"
+    assert found[1] == b"kernel.elf root=/dev/ram quiet\0"
     assert found[2] == b"vmmgr\0"
     assert struct.unpack("<II", found[4]) == (639, 3 * 1024)
     assert struct.unpack_from("<II", found[6]) == (24, 0)
@@ -119,7 +119,7 @@ def test_kernel_can_walk_its_tags(kernel: Make) -> None:
         jmp 1b
     3:  done
     """  # fmt: skip
-    assert boot(kernel(link(source, BASE), cmdline="hello")).text() == "hello"
+    assert boot(kernel(link(source, BASE), cmdline="hello")).text() == "kernel.elf hello"
 
 
 def test_initrd_and_modules_become_module_tags(kernel: Make, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_initrd_and_modules_become_module_tags(kernel: Make, tmp_path: Path) -> 
 
     modules = [content for kind, content in tags(told) if kind == 3]
     places = [struct.unpack_from("<II", content) for content in modules]
-    assert [content[8:] for content in modules] == [b"\0", b"root=/ x\0"]
+    assert [content[8:] for content in modules] == [b"initrd\0", b"mod.img root=/ x\0"]
     assert [told.memory.read(start, end - start) for start, end in places] == [
         b"INIT" * 2000,
         b"MOD1",
@@ -290,5 +290,25 @@ def test_header_that_is_cut_short_is_refused(kernel: Make) -> None:
 
 
 def test_header_of_another_architecture_is_not_for_this_machine(kernel: Make) -> None:
-    with pytest.raises(BootImageError, match="no Multiboot2 header"):
+    with pytest.raises(BootImageError, match="is for architecture 4, not for i386"):
         boot(kernel(link(header(architecture=4) + REPORT, BASE), protocol="multiboot2"))
+
+
+GOOD = "0xe85250d6, 0, 24, 0x17adaf12, 0, 8"
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "complaint"),
+    [
+        (0x102, GOOD, r"at offset 0x[0-9a-f]+ is not aligned to 8 bytes"),
+        (0x8004, GOOD, "is not within the first 32768 bytes, where loaders look"),
+        (0x104, GOOD.replace("f12", "f11"), "wrong checksum: its words add up to 0xffffffff"),
+        (0x104, "0xe85250d6, 4, 24, 0x17adaf0e, 0, 8", "is for architecture 4, not for i386"),
+    ],
+)
+def test_a_header_that_is_nearly_one_is_shown_instead_of_booted_as_something_else(
+    kernel: Make, before: int, words: str, complaint: str
+) -> None:
+    source = f"jmp _start\n.org {before:#x}\n.long {words}\n"
+    with pytest.raises(BootImageError, match=f"its Multiboot2 header .*{complaint}"):
+        boot(kernel(link(source + REPORT, BASE)))

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.assembler import link
 
 from manager.cli.verbs import config, plan, validate
 from manager.config.diagnostics import ConfigError
@@ -182,3 +183,53 @@ def test_reading_a_stored_graph_does_not_need_pydantic() -> None:
     code = "import sys; import manager.graph.identity; print('pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+KERNEL = """
+schema = 1
+[boot]
+kernel = "kernel.elf"
+{protocol}
+[slots.0]
+device = "hostbridge"
+"""
+MULTIBOOT = ".long 0x1badb002, 3, 0xe4524ffb\n_start: hlt"
+
+
+@pytest.mark.parametrize(
+    ("source", "protocol", "entered"),
+    [
+        (MULTIBOOT, "", "entered by multiboot"),
+        ("_start: hlt", "", "entered by linux32"),
+        ("_start: hlt", 'protocol = "linux64"', "entered by linux64"),
+        (None, "", "boot      kernel kernel.elf\n"),
+    ],
+)
+def test_plan_shows_how_the_kernel_will_be_entered(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    source: str | None,
+    protocol: str,
+    entered: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo.toml").write_text(KERNEL.format(protocol=protocol))
+    if source is not None:
+        Path("kernel.elf").write_bytes(link(source, 0x100000))
+
+    assert vmmgr("plan", "demo.toml") == 0
+
+    assert entered in capsys.readouterr().out
+
+
+def test_plan_says_what_is_wrong_with_a_multiboot_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo.toml").write_text(KERNEL.format(protocol=""))
+    Path("kernel.elf").write_bytes(link(MULTIBOOT.replace("ffb", "ffc"), 0x100000))
+
+    assert vmmgr("plan", "demo.toml") == 0
+
+    assert "its Multiboot header at offset 0x74 has a wrong checksum" in capsys.readouterr().err

@@ -116,6 +116,14 @@ def test_a_run_with_resets_does_not_depend_on_its_slices(tmp_path: Path) -> None
     assert said(cut) == said(whole)
 
 
+def test_a_jump_to_the_cpus_first_instruction_is_a_reset(tmp_path: Path) -> None:
+    machine = build(tmp_path, SAY_B + ".byte 0xea\n.word 0, 0xffff", 16)
+
+    machine.run(3_500_000)
+
+    assert machine.resets >= 2
+
+
 def test_a_snapshot_counts_the_resets_before_it(tmp_path: Path) -> None:
     machine = build(tmp_path, SAY_B + "mov al, 0xfe\nout 0x64, al\n")
     machine.run(3_500_000)

@@ -47,6 +47,14 @@ const struct ram *ram_at(const struct engine *e, uint64_t physical)
     return NULL;
 }
 
+void *ram_pointer(const struct engine *e, uint64_t physical, uint64_t length)
+{
+    const struct ram *ram = ram_at(e, physical);
+    if (ram == NULL || length > ram->length - (physical - ram->base))
+        return NULL;
+    return (char *)ram->host + (physical - ram->base);
+}
+
 static bool holds_code(const struct engine *e, uint64_t page)
 {
     return page < e->code_pages && e->has_code[page];

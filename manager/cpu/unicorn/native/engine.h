@@ -174,6 +174,7 @@ struct engine {
     size_t claim_count;
 
     PyObject *msr_watch;    /* (number, value, written, refused), or NULL */
+    PyObject *bios_watch;   /* (interrupt number), or NULL */
     PyObject *raised;       /* what a callback raised: re-raised by run() */
     PyObject *mapped;       /* list of objects that must outlive the engine */
 };
@@ -244,6 +245,8 @@ void yield_turn(struct engine *e);
 /* A parked CPU may have something to do now. */
 void cpu_woken(struct cpu *c);
 
+/* Where the host has [physical, physical + length), or NULL unless all of it is in one RAM region. */
+void *ram_pointer(const struct engine *e, uint64_t physical, uint64_t length);
 /* Keeps track of a new RAM region; false with a Python exception set. */
 bool code_pages_add(struct engine *e, uint64_t home, uint64_t length, void *host);
 /* The host wrote to guest-physical [physical, end): drop what was translated from it. */

@@ -109,6 +109,7 @@ static int engine_traverse(PyObject *self, visitproc visit, void *arg)
     for (int n = 0; n < e->cpu_count; n++)
         Py_VISIT(e->cpus[n]);
     Py_VISIT(e->msr_watch);
+    Py_VISIT(e->bios_watch);
     Py_VISIT(e->raised);
     Py_VISIT(e->mapped);
     return visit_claims(e, visit, arg);
@@ -125,6 +126,7 @@ static int engine_clear(PyObject *self)
     }
     engine_leave(e);
     Py_CLEAR(e->msr_watch);
+    Py_CLEAR(e->bios_watch);
     Py_CLEAR(e->raised);
     clear_claims(e);
     if (e->crashed) { /* nothing of it can be trusted, closing it neither */
@@ -179,6 +181,12 @@ static PyObject *engine_watch_msrs(PyObject *self, PyObject *watch)
     Py_RETURN_NONE;
 }
 
+static PyObject *engine_watch_bios_calls(PyObject *self, PyObject *watch)
+{
+    Py_XSETREF(((struct engine *)self)->bios_watch, Py_NewRef(watch));
+    Py_RETURN_NONE;
+}
+
 static PyObject *engine_invalidate(PyObject *self, PyObject *args)
 {
     struct engine *e = opened(self);
@@ -226,6 +234,8 @@ static PyMethodDef engine_methods[] = {
     {"abandon", engine_abandon, METH_NOARGS, "stop with the port or memory access under way"},
     {"set_a20", engine_set_a20, METH_O, "open or close the A20 gate"},
     {"watch_msrs", engine_watch_msrs, METH_O, "watch_msrs(f): f(number, value, written, refused)"},
+    {"watch_bios_calls", engine_watch_bios_calls, METH_O,
+     "watch_bios_calls(f): f(number) at INT n in real mode without a handler"},
     {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM was written"},
     {"close", engine_close, METH_NOARGS, "let go of everything; only time can be asked for then"},
     {"set_breakpoints", engine_set_breakpoints, METH_O, "set_breakpoints(addresses)"},

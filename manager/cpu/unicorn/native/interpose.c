@@ -118,11 +118,25 @@ EXPORT void helper_hlt_x86_64(void *env, int length)
     unicorn.hlt(env, length);
 }
 
+/* Whether real mode's vector is 0000:0000, where no handler is. */
+static bool null_vector(struct engine *e, int vector)
+{
+    const struct segment *idt = &FIELD(struct segment, e->env, ENV_IDT);
+    const uint32_t *entry = ram_pointer(e, idt->base + 4 * vector, sizeof(*entry));
+    return entry != NULL && *entry == 0;
+}
+
 /* INT n, INT3 and INTO. Unicorn moves eip past them before they are delivered; where that fails,
  * the fault is to show the instruction itself: see on_exception(). */
 EXPORT void raise_interrupt_x86_64(void *env, int vector, int is_int, int error_code, int length)
 {
-    running_engine->int_length = length;
+    struct engine *e = running_engine;
+    e->int_length = length;
+    bool real_mode = !(FIELD(uint64_t, env, ENV_CR) & CR0_PE);
+    if (is_int && real_mode && e->bios_watch != NULL && null_vector(e, vector)) {
+        ask(e, e->bios_watch, 1, (uint64_t[]){vector});
+        leave_if_abandoned(e, 0);
+    }
     unicorn.raise_interrupt(env, vector, is_int, error_code, length);
 }
 
