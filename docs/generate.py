@@ -24,6 +24,7 @@ from typing import Any
 import manager
 from manager.cli import manual
 from manager.cli.main import VERBS
+from manager.cli.manual import sentence
 from manager.config.codes import TITLES, is_warning
 from manager.config.json_schema import machine_schema
 from manager.errors import ExitCode
@@ -105,11 +106,6 @@ def usage(parser: argparse.ArgumentParser) -> str:
             case _:
                 words.append(name)
     return " ".join(words)
-
-
-def sentence(text: str) -> str:
-    """Text that begins with a capital letter and ends with a stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def described(verb: str, parser: argparse.ArgumentParser) -> str:

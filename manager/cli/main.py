@@ -146,7 +146,9 @@ def _add_manual(parser: argparse.ArgumentParser, of_verb: argparse.ArgumentParse
     from manager.cli import manual
 
     if of_verb is not None:
-        of_verb.epilog = manual.examples(of_verb.prog.rpartition(" ")[2])
+        verb = of_verb.prog.rpartition(" ")[2]
+        of_verb.description = of_verb.description or manual.sentence(VERBS[verb][1])
+        of_verb.epilog = manual.examples(verb)
         of_verb.formatter_class = manual.Formatter
     parser.epilog = manual.overview({name: summary for name, (_, summary) in VERBS.items()})
     parser.formatter_class = manual.Formatter

@@ -181,6 +181,11 @@ def grouped(verbs: Iterable[str]) -> dict[str, list[str]]:
     return {title: members for title, members in groups.items() if members}
 
 
+def sentence(summary: str) -> str:
+    """A summary with a capital letter and a full stop."""
+    return summary[:1].upper() + summary[1:] + ("" if summary.endswith(".") else ".")
+
+
 def overview(summaries: Mapping[str, str]) -> str:
     """What `vmmgr --help` prints below its usage: the verbs with their summaries, and the rest."""
     lines = []

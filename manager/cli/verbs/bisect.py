@@ -18,7 +18,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     parser = subparsers.add_parser(
         "bisect",
-        help="find the virtual time at which something first holds",
         description="Runs the machine again and again and halves the time, until it knows to the "
         "block of code when a condition first holds that does not at --good and does at --bad.",
     )

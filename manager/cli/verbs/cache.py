@@ -12,7 +12,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "cache",
-        help="list or drop the machines that `up` keeps ready",
         description="With `cache = true` in `[ready]`, the first `up` keeps the machine as it is "
         "when it is ready, and the next one goes on from there. $VMMGR_CACHE_SIZE is how many MiB "
         "they may take [4096]; what was not used for longest goes first.",

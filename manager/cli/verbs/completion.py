@@ -62,7 +62,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "completion",
-        help="print the completion script of a shell",
         description="Prints the completion script of a shell. For bash: "
         'eval "$(vmmgr completion bash)"; for zsh the same; for fish: vmmgr completion fish | '
         "source.",

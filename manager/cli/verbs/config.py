@@ -15,7 +15,7 @@ from manager.errors import ExitCode
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `config` to the command line."""
-    parser = subparsers.add_parser("config", help="print the effective machine file")
+    parser = subparsers.add_parser("config")
     parser.add_argument("file", type=Path, metavar="FILE", help="a machine file")
     parser.add_argument(
         "--hash", action="store_true", help="print the identity hash and the full hash instead"

@@ -24,7 +24,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "console",
-        help="be at a serial port of a running machine",
         description="Connects the terminal to a serial port. Ctrl-] detaches, Enter ~? lists more "
         "keys; Ctrl-C and everything else goes to the guest. Several consoles can be attached to "
         "one port; the first one types, Enter ~w takes over. From a pipe, every byte goes to the "

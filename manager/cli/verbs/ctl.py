@@ -12,7 +12,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "ctl",
-        help="send one command of the control protocol",
         description="Sends one command to a running machine and prints the answer as JSON. "
         "`vmmgr ctl NAME query-schema` lists the commands; docs/control-protocol.md explains "
         "them.",

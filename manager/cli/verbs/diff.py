@@ -24,7 +24,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `diff` to the command line."""
     parser = subparsers.add_parser(
         "diff",
-        help="compare machine files, machines and snapshots",
         description="Compares any two of: a machine file, the name of a running or suspended "
         "machine, the directory of a snapshot. Exits with 1 when they differ.",
     )

@@ -11,7 +11,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "discard",
-        help="drop the suspended state of a machine",
         description="Drops the suspended state of a machine that is not running, so that the "
         "next `up` boots it afresh. Logs are kept.",
     )

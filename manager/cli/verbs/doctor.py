@@ -29,7 +29,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "doctor",
-        help="check what vmmgr needs of this host",
         description="Checks Python, the CPU engine, the kernel's help for snapshots, limits, the "
         "terminal and the state directory. Exit code 1 when something is broken.",
     )

@@ -17,7 +17,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "down",
-        help="power running machines off",
         description="Powers running machines off, as if their plug were pulled. Use `suspend` to "
         "keep their state.",
     )

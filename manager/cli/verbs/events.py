@@ -16,7 +16,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "events",
-        help="tell what happens to a running machine",
         description="Prints a line for everything that happens to a running machine, until it "
         "ends: ready, paused, attached, suspended and so on.",
     )

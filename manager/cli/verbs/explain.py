@@ -14,7 +14,7 @@ from manager.errors import ExitCode, UsageError
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `explain` to the command line."""
-    parser = subparsers.add_parser("explain", help="tell what a diagnostic means")
+    parser = subparsers.add_parser("explain")
     parser.add_argument(
         "code", nargs="?", metavar="CODE", help="such as VM012; all codes are listed without one"
     )

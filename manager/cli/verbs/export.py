@@ -13,7 +13,7 @@ from manager.errors import ExitCode
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `export` to the command line."""
-    parser = subparsers.add_parser("export", help="turn a machine file into a command line")
+    parser = subparsers.add_parser("export")
     parser.add_argument("file", type=Path, metavar="FILE", help="a machine file")
     parser.add_argument(
         "--to", choices=("bhyve", "bhyve-config", "qemu"), required=True, help="for which program"

@@ -13,7 +13,7 @@ from manager.errors import ExitCode
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `graph` to the command line."""
-    parser = subparsers.add_parser("graph", help="draw who sits on which bus")
+    parser = subparsers.add_parser("graph")
     parser.add_argument("file", type=Path, metavar="FILE", help="a machine file")
     parser.add_argument(
         "--format",

@@ -12,7 +12,7 @@ from manager.errors import ExitCode, UsageError
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `import` to the command line."""
-    parser = subparsers.add_parser("import", help="turn a bhyve machine into a machine file")
+    parser = subparsers.add_parser("import")
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     argv = kinds.add_parser("bhyve", help="a command line of bhyve or vmrun.sh, in one argument")
     argv.add_argument("argv", metavar="ARGV", help="such as '-c 1 -m 512M -s 0,hostbridge vm0'")

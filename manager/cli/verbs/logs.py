@@ -26,7 +26,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "logs",
-        help="print what a serial port sent",
         description="Prints what a serial port sent since the machine was booted, byte by byte; "
         "the machine need not run any more.",
     )

@@ -15,7 +15,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "ls",
-        help="list the machines",
         description="Lists every machine that has state or logs, and what it is doing.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

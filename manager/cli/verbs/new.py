@@ -14,7 +14,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     from manager.config.starters import TEMPLATES
 
     kinds = "; ".join(f"{name}: {what}" for name, what in TEMPLATES.items())
-    parser = subparsers.add_parser("new", help="write a machine file to start from")
+    parser = subparsers.add_parser("new")
     parser.add_argument("name", metavar="NAME", help="the machine's name; the file is NAME.toml")
     parser.add_argument("--template", choices=tuple(TEMPLATES), default="minimal", help=kinds)
     parser.set_defaults(run=run)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `plan` to the command line."""
-    parser = subparsers.add_parser("plan", help="show slots, ports, interrupts and hashes")
+    parser = subparsers.add_parser("plan")
     parser.add_argument("file", type=Path, metavar="FILE", help="a machine file")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(

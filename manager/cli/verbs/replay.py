@@ -23,7 +23,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "replay",
-        help="run a recorded machine again, and see whether it is the same",
         description="Runs a machine again with the input that was recorded, as fast as it goes, "
         "and prints what its console sends. The exit code is 0 when everything was as it was "
         "recorded; else it is 1, and the first difference is told.",

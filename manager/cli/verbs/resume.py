@@ -19,7 +19,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "resume",
-        help="go on with a suspended machine",
         description="Restores a suspended machine in a new process. Its state is kept until the "
         "machine is suspended again or ends. One whose machine file is not here, because it was "
         "imported, is made as it was saved.",

@@ -13,7 +13,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `rewind` to the command line."""
     parser = subparsers.add_parser(
         "rewind",
-        help="bring a running machine to an earlier time",
         description="Brings a running machine back in its own time and lets it go on from there, "
         "with whatever is typed then. Fast as far back as `[record] rewind` in the machine file "
         "says; before that, the machine is run again from its start.",
@@ -33,7 +32,6 @@ def register_step_back(subparsers: argparse._SubParsersAction[argparse.ArgumentP
     """Add `step-back` to the command line."""
     parser = subparsers.add_parser(
         "step-back",
-        help="bring a running machine to before its last input",
         description="As `rewind`, to the moment before the last thing that was typed or sent.",
     )
     parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")

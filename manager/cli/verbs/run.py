@@ -43,7 +43,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "run",
-        help="run a machine that keeps no state, for tests and CI",
         description="Boots the machine that FILE declares, prints what its console sends, and "
         "forgets it at its end. --until and --send take turns: each --until waits for its "
         "pattern, then the --send after it goes to the guest; a --send before any --until goes "

@@ -13,7 +13,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `schema` to the command line."""
     parser = subparsers.add_parser(
         "schema",
-        help="print the JSON Schema of machine files",
         description="Prints the JSON Schema (draft-07) of machine files. An editor that knows "
         "TOML checks and explains a file whose first line is `#:schema PATH`.",
     )

@@ -12,7 +12,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "send",
-        help="send text to a serial port",
         description=r"Sends TEXT to a serial port of a running machine, as it stands: end a line "
         r"with \n (or \r where the guest wants that). \t, \\ and \xNN work too.",
     )

@@ -17,7 +17,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `snapshot` and its verbs to the command line."""
     parser = subparsers.add_parser(
         "snapshot",
-        help="look into snapshots and check them",
         description="A SNAPSHOT is NAME, the suspended state of a machine; NAME:TAG, one that was "
         "saved; or the path of a directory, with a slash.",
     )

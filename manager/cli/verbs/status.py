@@ -22,7 +22,7 @@ _PATIENCE = 5.0
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser("status", help="show what a machine is doing")
+    parser = subparsers.add_parser("status")
     parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)

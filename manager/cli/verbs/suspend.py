@@ -18,7 +18,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "suspend",
-        help="save running machines and end their processes",
         description="Saves running machines and ends their processes. Once the command returns, "
         "the state is on disk. A machine that cannot be saved runs on.",
     )

@@ -34,7 +34,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "up",
-        help="boot machines, or resume those that are suspended",
         description="Boots the machine that FILE declares, or resumes it when it is suspended; "
         "a machine that runs already is left alone. On a terminal you get its console; Ctrl-] "
         "leaves it running in the background, Enter ~? lists more keys.",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `validate` to the command line."""
-    parser = subparsers.add_parser("validate", help="check machine files")
+    parser = subparsers.add_parser("validate")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a machine file")
     parser.add_argument(
         "--format",

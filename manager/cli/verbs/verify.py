@@ -27,7 +27,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     parser = subparsers.add_parser(
         "verify",
-        help="prove that suspending a machine anywhere leaves its run as it is",
         description="Runs the machine undisturbed, in slices, and suspended at random points and "
         "resumed in new processes, and compares what the ports sent, all RAM and the state of "
         "every device at every point. On a mismatch it finds the first difference and leaves "

@@ -23,7 +23,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
         "wait",
-        help="wait until a machine is in a state",
         description="Waits until a machine is in a state: `ready` is what `[ready]` or --wait-for "
         "waited for.",
     )
