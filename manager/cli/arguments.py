@@ -15,7 +15,7 @@ from manager.errors import NoSuchMachineError, UsageError
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
     from manager.text.pattern import Pattern
     from manager.vmm.launch import Launch
 
@@ -163,12 +163,12 @@ def find(name: str) -> Situation:
     Raises NoSuchMachineError when nothing is known of it, be it that another file has its name;
     UsageError when a file has several.
     """
-    from manager.state.home import look_at_all, look_existing
+    from manager.state.situation import look_at_all, look_existing
 
     if not is_file(name):
         return look_existing(name)
     file = Path(name)
-    known = [item for item in look_at_all() if item.record is not None]
+    known = [item for item in look_at_all() if item.last_run is not None]
     of_file = [item for item in known if _is_file_of(item, file)]
     if len(of_file) == 1:
         return of_file[0]
@@ -183,15 +183,15 @@ def find(name: str) -> Situation:
         raise UsageError(f"{name} has several machines", help=f"name one of them: {names}")
     situation = look_existing(declared)
     if not situation.is_of(file):
-        assert situation.record is not None
+        assert situation.last_run is not None
         raise NoSuchMachineError(
             f"nothing is known of a machine of {name}; the name {declared} is that of "
-            f"{situation.record.file}",
+            f"{situation.last_run.file}",
             help=f"to mean that one, say `{declared}`",
         )
     return situation
 
 
 def _is_file_of(situation: Situation, file: Path) -> bool:
-    assert situation.record is not None
-    return Path(situation.record.file).resolve() == file.resolve()
+    assert situation.last_run is not None
+    return Path(situation.last_run.file).resolve() == file.resolve()

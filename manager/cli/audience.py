@@ -124,8 +124,8 @@ def on_terminal(start: Start, escape: int | None) -> int:
     """Start the machine and be its console; returns the exit code of its end, 0 after a detach."""
     from manager.cli.clients import await_end, connect
     from manager.client.console import Console, Options
-    from manager.state.home import look
     from manager.state.paths import MachinePaths
+    from manager.state.situation import look
     from manager.vmm.daemon import follow
 
     up = False

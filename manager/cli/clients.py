@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from manager.client.client import Client
 from manager.errors import HostError, WrongStateError
-from manager.state.home import Situation, look
+from manager.state.situation import Situation, look
 
 if TYPE_CHECKING:
     from manager.state.paths import MachinePaths
@@ -28,7 +28,7 @@ def connect(situation: Situation, timeout: float | None = 60.0) -> Client:
         )
     give_up = time.monotonic() + _STARTING
     while True:
-        record = situation.record
+        record = situation.last_run
         try:
             if record is None or not record.alive():
                 raise HostError(f"{situation.name}: its process is just starting or ending")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.machine.inputs import Input
     from manager.replay.recordings import Story
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:

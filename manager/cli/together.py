@@ -12,7 +12,7 @@ from manager.cli.colour import has_colour
 from manager.errors import ExitCode, HostError, UsageError, VmmgrError
 
 if TYPE_CHECKING:
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 Act = Callable[["Situation"], str]
 """Does it to one machine and returns the line that says so, if any; raises VmmgrError."""
@@ -30,7 +30,7 @@ def add_names(parser: argparse.ArgumentParser, all_help: str) -> None:
 def chosen(args: argparse.Namespace) -> list[Situation]:
     """The machines that are meant. Raises UsageError, NoSuchMachineError."""
     from manager.cli.arguments import find
-    from manager.state.home import look_at_all
+    from manager.state.situation import look_at_all
 
     if args.all and args.names:
         raise UsageError("either name machines or say --all")

@@ -63,7 +63,7 @@ class MachinePaths:
         return self.directory / "machine.lock"
 
     @property
-    def record(self) -> Path:
+    def last_run(self) -> Path:
         """What is known of the machine's last run."""
         return self.directory / "machine.json"
 

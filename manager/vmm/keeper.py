@@ -17,7 +17,7 @@ from manager.replay.recorder import Recorder, header_of
 from manager.replay.replay import seconds
 from manager.replay.timeline import Checkpoint, Timeline, input_before
 from manager.snapshot.store import Store
-from manager.state.ready_cache import ReadyCache
+from manager.state.warm_starts import WarmStarts
 
 if TYPE_CHECKING:
     from manager.machine.expectation import Verdict
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class ToCache:
     """Where a machine is to be kept once it is ready."""
 
-    cache: ReadyCache
+    cache: WarmStarts
     key: str
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from manager.errors import ExitCode, VmmgrError
 from manager.graph.port_names import console_of
-from manager.state.home import Home
+from manager.state.directory import MachineDirectory
 from manager.state.paths import MachinePaths
 from manager.state.port_log import set_aside
 from manager.vmm.connections import SerialConnections
@@ -95,7 +95,7 @@ def own(launch: Launch, audience: Audience) -> Outcome:
     Raises WrongStateError when another process owns it, SnapshotMismatchError and
     SnapshotCorruptError when it cannot be restored, HostError; then it is as it was before.
     """
-    home = Home.enter(MachinePaths.of(launch.graph.name))
+    home = MachineDirectory.take(MachinePaths.of(launch.graph.name))
     try:
         machine, origin = make(launch, home)
         try:
@@ -107,7 +107,7 @@ def own(launch: Launch, audience: Audience) -> Outcome:
 
 
 def _own(
-    launch: Launch, home: Home, machine: Machine, origin: Origin, audience: Audience
+    launch: Launch, home: MachineDirectory, machine: Machine, origin: Origin, audience: Audience
 ) -> Outcome:
     graph = launch.graph
     if graph.debug.trace and graph.debug.trace_file is None:
@@ -158,7 +158,6 @@ def _own(
                 detached=launch.detached,
                 ports={port["id"]: port["backend"] for port in connections.describe()},
                 console=connections.console,
-                hashes=hashes_of(graph),
             )
             audience.up()
             if origin.cached is not None:
@@ -180,14 +179,7 @@ def _own(
         return outcome
 
 
-def hashes_of(graph: Graph) -> tuple[str, str]:
-    """The graph's hashes: of what the guest sees, and of everything."""
-    from manager.graph.identity import full_hash, identity_hash
-
-    return identity_hash(graph), full_hash(graph)
-
-
-def _settle(home: Home, outcome: Outcome) -> None:
+def _settle(home: MachineDirectory, outcome: Outcome) -> None:
     """Write down how it ended; a suspend has done so itself.
 
     The last suspended state goes only when the guest or the user meant the machine to be over.

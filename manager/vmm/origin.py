@@ -4,21 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import HostError, SnapshotMismatchError
 from manager.replay.log import Start
 from manager.state.disks import MachineDisks
-from manager.state.paths import state_home
-from manager.state.ready_cache import Entry, ReadyCache, key_of
 from manager.state.saved import discard_saved, open_saved
+from manager.state.warm_starts import WarmStart, WarmStarts, key_of, warm_starts_directory
 from manager.vmm.keeper import ToCache
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.machine.machine import Machine
-    from manager.state.home import Home
+    from manager.state.directory import MachineDirectory
     from manager.vmm.connections import SerialConnections
     from manager.vmm.launch import Launch, Readiness
 
@@ -34,7 +32,7 @@ class Origin:
     """What a replay of the run begins with."""
     to_cache: ToCache | None = None
     """Where it is to be kept once it is ready."""
-    cached: Entry | None = None
+    cached: WarmStart | None = None
     """The entry of the ready cache that it was taken from."""
 
     @property
@@ -59,11 +57,6 @@ class Origin:
         return self.cached.output() if self.cached is not None else {}
 
 
-def cache_directory() -> Path:
-    """Where machines that are ready are kept."""
-    return state_home() / ".ready"
-
-
 def declares(graph: Graph, readiness: Readiness | None) -> bool:
     """Whether what is waited for is what the machine file's `[ready]` says."""
     declared = graph.ready
@@ -77,7 +70,7 @@ def declares(graph: Graph, readiness: Readiness | None) -> bool:
     )
 
 
-def make(launch: Launch, home: Home) -> tuple[Machine, Origin]:
+def make(launch: Launch, home: MachineDirectory) -> tuple[Machine, Origin]:
     """The machine, about to run. Raises VmmgrError."""
     from manager.machine.machine import Machine
     from manager.machine.match import check_images
@@ -96,7 +89,7 @@ def make(launch: Launch, home: Home) -> tuple[Machine, Origin]:
     to_cache = None
     if graph.ready is not None and graph.ready.cache:
         declared = graph.ready
-        cache = ReadyCache(cache_directory())
+        cache = WarmStarts(warm_starts_directory())
         key = key_of(graph, (declared.wait_for, declared.fail_on, declared.port))
         to_cache = ToCache(cache, key)
         if launch.cache and (taken := _taken(graph, to_cache, disks)) is not None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from manager.machine.ended import Ended
     from manager.machine.inputs import Input
     from manager.machine.machine import Machine
-    from manager.state.home import Home
+    from manager.state.directory import MachineDirectory
     from manager.vmm.attachments import Mode
     from manager.vmm.connections import SerialConnections
     from manager.vmm.gdb import GdbListener
@@ -72,7 +72,7 @@ class Owner:
         selector: selectors.BaseSelector,
         *,
         paced: bool,
-        home: Home | None = None,
+        home: MachineDirectory | None = None,
         socket: Path | None = None,
         paused: bool = False,
         interrupts: int = 1,

@@ -25,8 +25,8 @@ from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.machine.trace import Trace
 from manager.snapshot.image import Image, RamRegion
 from manager.snapshot.read import Snapshot
-from manager.state.home import look
 from manager.state.paths import MachinePaths
+from manager.state.situation import look
 
 MS = 1_000_000
 BANNER = ((1 * MS, b"boo"), (1 * MS + 7, b"ting\r\n"), (5 * MS, b"\x1b[1mlogin:\x1b[0m "))

@@ -51,8 +51,8 @@ def load(args: argparse.Namespace) -> int:
     """Carry out `snapshot import`. Raises VmmgrError."""
     from manager.snapshot import archive
     from manager.snapshot.store import CURRENT, Store
-    from manager.state.home import look
     from manager.state.paths import MachinePaths
+    from manager.state.situation import look
 
     paths = MachinePaths.of(args.name)
     store, tag = Store(paths.snapshots), args.tag or CURRENT

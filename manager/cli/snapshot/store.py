@@ -64,18 +64,18 @@ def restore(args: argparse.Namespace) -> int:
     from manager.cli.snapshot.refs import find_snapshot, store_of
     from manager.snapshot.read import open_snapshot
     from manager.snapshot.store import CURRENT
+    from manager.state.last_run import read_last_run, write_last_run
     from manager.state.paths import MachinePaths
-    from manager.state.record import read_record, write_record
 
     path = find_snapshot(f"{args.name}:{args.tag}")
     open_snapshot(path)
     paths = MachinePaths.of(args.name)
     with _owned(paths):
         store_of(args.name).tag(CURRENT, path)
-        record = read_record(paths.record)
+        record = read_last_run(paths.last_run)
         if record is not None:
             record.phase, record.fault = "suspended", None
-            write_record(paths.record, record)
+            write_last_run(paths.last_run, record)
     text = f"{args.name} is suspended as of {args.tag}; resume it with `vmmgr resume {args.name}`"
     return _report(args, text, {"name": args.name, "tag": args.tag, "snapshot": str(path)})
 
@@ -101,8 +101,8 @@ def clone(args: argparse.Namespace) -> int:
     from manager.cli.snapshot.refs import find_snapshot, split
     from manager.snapshot.read import open_snapshot
     from manager.snapshot.store import Store
+    from manager.state.last_run import read_last_run, write_last_run
     from manager.state.paths import MachinePaths
-    from manager.state.record import read_record, write_record
 
     source = find_snapshot(args.snapshot)
     path = open_snapshot(source).directory
@@ -111,14 +111,14 @@ def clone(args: argparse.Namespace) -> int:
     with _owned(paths):
         Store(paths.snapshots).clone(path)
         named = split(args.snapshot)
-        before = read_record(MachinePaths.of(named[0]).record) if named is not None else None
+        before = read_last_run(MachinePaths.of(named[0]).last_run) if named is not None else None
         if before is not None:
             settings = [one for one in before.settings if not one.startswith("name=")]
             settings.append(f"name={args.name}")
             record = replace(
                 before, name=args.name, settings=settings, phase="suspended", pid=0, socket=""
             )
-            write_record(paths.record, replace(record, fault=None, process_start=0))
+            write_last_run(paths.last_run, replace(record, fault=None, process_start=0))
     how = args.name if before is not None else "FILE"
     text = f"{args.name} is a copy of {args.snapshot}; resume it with `vmmgr resume {how}`"
     return _report(args, text, {"name": args.name, "snapshot": str(path)})

@@ -28,10 +28,9 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.config.units import MIB
     from manager.replay.replay import seconds
-    from manager.state.ready_cache import ReadyCache
-    from manager.vmm.origin import cache_directory
+    from manager.state.warm_starts import WarmStarts, warm_starts_directory
 
-    cache = ReadyCache(cache_directory())
+    cache = WarmStarts(warm_starts_directory())
     if args.verb == "clear":
         count = cache.clear()
         print(f"{count} machine{'' if count == 1 else 's'} dropped")

@@ -153,7 +153,7 @@ def _ports(given: Sequence[str]) -> Iterator[str]:
     from manager.errors import VmmgrError
 
     try:
-        record = find(given[0]).record if given else None
+        record = find(given[0]).last_run if given else None
     except VmmgrError:
         return
     for port in record.ports if record is not None else ():

@@ -13,7 +13,7 @@ from manager.errors import ExitCode, WrongStateError
 
 if TYPE_CHECKING:
     from manager.client.console import Left, Options
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
     from manager.vmm.attachments import Mode
 
 _INTERVAL = 0.1
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import find
     from manager.client.console import Options
-    from manager.state.home import look
+    from manager.state.situation import look
 
     situation = find(args.name)
     mode: Mode = "read" if args.read_only else "take" if args.take else "write"

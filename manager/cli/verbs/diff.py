@@ -81,11 +81,11 @@ def side(name: str, settings: list[str]) -> Side:
 
 def _of_machine(name: str) -> Side:
     from manager.client.client import Client
-    from manager.state.home import look_existing
+    from manager.state.situation import look_existing
 
     found = look_existing(name)
-    if found.state == "running" and found.record is not None:
-        with Client.connect(Path(found.record.socket)) as client:
+    if found.state == "running" and found.last_run is not None:
+        with Client.connect(Path(found.last_run.socket)) as client:
             return Side(f"{name} (running)", of_running(client))
     if found.saved is not None:
         return Side(f"{name} (suspended)", open_graph(found.saved.path))

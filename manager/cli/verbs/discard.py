@@ -21,7 +21,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import find
-    from manager.state.home import discard
+    from manager.state.directory import discard
 
     situation = find(args.name)
     if discard(situation.paths):

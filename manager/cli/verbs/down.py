@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from manager.cli.together import add_names, chosen, each
 
 if TYPE_CHECKING:
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,7 +15,7 @@ from manager.errors import HostError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 _INTERVAL = 0.1
 """Seconds between looks at a log that is followed."""
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 def _log_of(situation: Situation, port: str | None) -> Path:
     from manager.graph.port_names import resolve_port
 
-    record = situation.record
+    record = situation.last_run
     if record is None:
         raise UsageError(f"{situation.name} has no logs")
     return situation.paths.port_log(resolve_port(record.ports, port, record.console))

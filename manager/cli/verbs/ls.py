@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,7 +23,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.state.home import look_at_all
+    from manager.state.situation import look_at_all
 
     machines = look_at_all()
     if args.json:
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     rows = [("NAME", "STATE", "PID", "FILE")]
     for item in machines:
-        record = item.record
+        record = item.last_run
         pid = str(record.pid) if record is not None and item.state == "running" else "-"
         rows.append((item.name, item.state, pid, record.file if record is not None else "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _as_json(item: Situation) -> dict[str, Any]:
-    record = item.record
+    record = item.last_run
     return {
         "name": item.name,
         "state": item.state,

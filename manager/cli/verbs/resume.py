@@ -12,7 +12,7 @@ from manager.errors import UsageError, WrongStateError
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     situation = find(args.name)
     situation.require_saved()
-    record = situation.record
+    record = situation.last_run
     file = Path(args.name) if is_file(args.name) else Path(record.file) if record else None
     if file is not None and is_file(args.name) and not file.exists():
         raise UsageError(f"{situation.name}: there is no machine file {file}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from manager.errors import SnapshotCorruptError, VmmgrError
 
 if TYPE_CHECKING:
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 _LAST_LINES = 8
 """Lines that are shown of a crashed machine's log."""
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 def describe(situation: Situation) -> dict[str, Any]:
     """All that is known of a machine; what does not apply is None."""
-    record = situation.record
+    record = situation.last_run
     live = _ask(situation) if situation.state == "running" else None
     ports = [
         {"id": id, "backend": backend, "console": record is not None and id == record.console}
@@ -78,7 +78,7 @@ def _last_words(situation: Situation) -> list[str]:
     from manager.state.port_log import tail
 
     text = ConsoleText()
-    record = situation.record
+    record = situation.last_run
     if record is not None and record.console is not None:
         text.add(tail(situation.paths.port_log(record.console), _TAIL))
     lines = text.last_lines(_LAST_LINES).split("\n") if text.text else []

@@ -11,7 +11,7 @@ from manager.cli.together import add_names, chosen, each
 from manager.errors import WrongStateError
 
 if TYPE_CHECKING:
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 def _suspend(situation: Situation) -> dict[str, Any]:
     from manager.cli.clients import await_end, connect
     from manager.client.client import HungUpError
-    from manager.state.home import look
+    from manager.state.situation import look
 
     try:
         with connect(situation, timeout=None) as client:

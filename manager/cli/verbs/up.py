@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from manager.graph.nodes import Graph
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
     from manager.vmm.launch import Launch, Readiness
 
 _PATIENCE = 5.0
@@ -105,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
 def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None:
     """How to bring a machine up, or None when there is nothing to do."""
     from manager.graph.boot_files import boot_files
-    from manager.state.home import look
     from manager.state.paths import MachinePaths
+    from manager.state.situation import look
     from manager.vmm.launch import Launch
 
     situation = look(MachinePaths.of(graph.name))
@@ -154,7 +154,7 @@ def _refuse_doubles(graphs: Sequence[Graph]) -> None:
 
 
 def _say_running(situation: Situation, graph: Graph, fresh: bool) -> None:
-    record = situation.record
+    record = situation.last_run
     text = f"{situation.name} is already running" + (f", pid {record.pid}" if record else "")
     if fresh:
         raise WrongStateError(text, help=f"power it off with `vmmgr down {situation.name}`")

@@ -12,7 +12,7 @@ from manager.cli.arguments import duration
 from manager.errors import ExitCode, VmmgrError
 
 if TYPE_CHECKING:
-    from manager.state.home import Situation
+    from manager.state.situation import Situation
 
 _STATES = ("running", "ready", "suspended", "stopped", "crashed")
 _INTERVAL = 0.05
@@ -40,7 +40,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import find
-    from manager.state.home import look
+    from manager.state.situation import look
 
     situation = find(args.name)
     give_up = None if args.timeout is None else time.monotonic() + args.timeout / 1e9

@@ -9,8 +9,8 @@ import pytest
 
 from manager.cli.main import VERBS, main
 from manager.cli.verbs.completion import FILES, SCRIPTS, complete
+from manager.state.last_run import LastRun, write_last_run
 from manager.state.paths import MachinePaths
-from manager.state.record import MachineRecord, write_record
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def machines(tmp_path, monkeypatch):
         paths = MachinePaths.of(name)
         paths.make()
         ports = {"lpc.com1": "stdio", "slots.4": "pty"}
-        write_record(paths.record, MachineRecord(name, f"/{name}.toml", ports=ports))
+        write_last_run(paths.last_run, LastRun(name, f"/{name}.toml", ports=ports))
 
 
 def test_verbs(machines) -> None:

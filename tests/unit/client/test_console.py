@@ -23,8 +23,8 @@ from support.terminals import (
 )
 
 from manager.cli.main import main
-from manager.state.home import look
 from manager.state.paths import MachinePaths
+from manager.state.situation import look
 
 pytestmark = pytest.mark.usefixtures("no_cpu")
 
@@ -62,7 +62,7 @@ class Terminal:
 
 
 def owner_of(paths: MachinePaths) -> int:
-    record = look(paths).record
+    record = look(paths).last_run
     assert record is not None
     return record.pid
 

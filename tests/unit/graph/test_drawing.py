@@ -12,7 +12,7 @@ import pytest
 from manager.cli.main import main
 from manager.graph.build import load_graph
 from manager.graph.identity import to_plain
-from manager.state.record import MachineRecord, write_record
+from manager.state.last_run import LastRun, write_last_run
 
 TEXT = """\
 [boot]
@@ -139,8 +139,8 @@ class TestDiff:
     ) -> None:
         home = folder / "state" / "idle"
         home.mkdir(parents=True)
-        record = MachineRecord("idle", str(folder / "a.toml"), phase="stopped")
-        write_record(home / "machine.json", record)
+        record = LastRun("idle", str(folder / "a.toml"), phase="stopped")
+        write_last_run(home / "machine.json", record)
 
         assert main(["diff", "idle", "a.toml"]) == 4
         assert "idle is stopped" in capsys.readouterr().err

@@ -16,8 +16,8 @@ from support.terminals import exit_code, foreground, read_until
 from manager.cli.main import main
 from manager.client.client import Client
 from manager.errors import HostError, SnapshotMismatchError
-from manager.state.home import look
 from manager.state.paths import MachinePaths, machine_names
+from manager.state.situation import look
 
 pytestmark = pytest.mark.usefixtures("no_cpu")
 
@@ -170,7 +170,7 @@ def test_a_machine_that_ends_while_it_is_told_to_is_no_fault(
     demo, machine_file, capsys, monkeypatch
 ) -> None:
     def ends_first(client, command, **arguments):
-        os.kill(look(demo).record.pid, signal.SIGTERM)
+        os.kill(look(demo).last_run.pid, signal.SIGTERM)
         while True:
             client.next_message()
 

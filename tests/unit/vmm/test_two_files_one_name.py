@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from manager.cli.main import main
-from manager.state.home import look
 from manager.state.paths import MachinePaths
+from manager.state.situation import look
 
 pytestmark = pytest.mark.usefixtures("no_cpu")
 

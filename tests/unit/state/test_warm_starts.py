@@ -12,7 +12,7 @@ import pytest
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph, ImageBoot
 from manager.machine.machine import Machine
-from manager.state.ready_cache import ReadyCache, key_of
+from manager.state.warm_starts import WarmStarts, key_of
 
 pytestmark = pytest.mark.guest
 
@@ -55,7 +55,7 @@ def test_kept_machine_is_found_with_its_output(hello: Graph, tmp_path: Path) -> 
     machine = Machine.power_on(hello)
     machine.run(200_000_000)
     output = machine.ports["lpc.com1"].take_output()
-    cache = ReadyCache(tmp_path / "ready")
+    cache = WarmStarts(tmp_path / "ready")
 
     cache.add("k1", machine.run_to_image(), {"lpc.com1": output}, "> ")
     found = cache.find("k1")
@@ -69,7 +69,7 @@ def test_kept_machine_is_found_with_its_output(hello: Graph, tmp_path: Path) -> 
 
 def test_least_recently_used_goes_first(hello: Graph, tmp_path: Path) -> None:
     machine = Machine.power_on(hello)
-    cache = ReadyCache(tmp_path / "ready")
+    cache = WarmStarts(tmp_path / "ready")
     for number in range(3):
         entry = cache.add(f"k{number}", machine.run_to_image(), {}, "")
         assert entry is not None
@@ -83,7 +83,7 @@ def test_least_recently_used_goes_first(hello: Graph, tmp_path: Path) -> None:
 
 
 def test_machine_larger_than_the_limit_is_not_kept(hello: Graph, tmp_path: Path) -> None:
-    cache = ReadyCache(tmp_path / "ready", limit=1000)
+    cache = WarmStarts(tmp_path / "ready", limit=1000)
 
     assert cache.add("k", Machine.power_on(hello).run_to_image(), {}, "") is None
     assert cache.entries() == []
@@ -91,7 +91,7 @@ def test_machine_larger_than_the_limit_is_not_kept(hello: Graph, tmp_path: Path)
 
 
 def test_damaged_entry_is_removed_and_the_machine_boots(hello: Graph, tmp_path: Path) -> None:
-    cache = ReadyCache(tmp_path / "ready")
+    cache = WarmStarts(tmp_path / "ready")
     entry = cache.add("k", Machine.power_on(hello).run_to_image(), {}, "")
     assert entry is not None
     state = entry.snapshot / "snapshot.vmms"
@@ -103,7 +103,7 @@ def test_damaged_entry_is_removed_and_the_machine_boots(hello: Graph, tmp_path: 
 
 
 def test_clear_drops_everything(hello: Graph, tmp_path: Path) -> None:
-    cache = ReadyCache(tmp_path / "ready")
+    cache = WarmStarts(tmp_path / "ready")
     cache.add("k", Machine.power_on(hello).run_to_image(), {}, "")
 
     assert cache.clear() == 1

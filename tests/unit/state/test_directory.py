@@ -8,10 +8,11 @@ import os
 import pytest
 
 from manager.errors import HostError, NoSuchMachineError, WrongStateError
-from manager.state.home import Home, discard, look, look_at_all, look_existing
+from manager.state.directory import MachineDirectory, discard
+from manager.state.last_run import LastRun, process_start, read_last_run, write_last_run
 from manager.state.lock import MachineLock, is_locked
 from manager.state.paths import MachinePaths
-from manager.state.record import MachineRecord, process_start, read_record, write_record
+from manager.state.situation import look, look_at_all, look_existing
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def paths(state_home) -> MachinePaths:
     return found
 
 
-def begin(home: Home, graph) -> None:
+def begin(home: MachineDirectory, graph) -> None:
     home.begin(
         graph,
         settings=["a=b"],
@@ -29,7 +30,6 @@ def begin(home: Home, graph) -> None:
         detached=False,
         ports={"lpc.com1": "null"},
         console="lpc.com1",
-        hashes=("i", "c"),
     )
 
 
@@ -39,7 +39,7 @@ def test_nothing_known_is_no_such_machine(state_home) -> None:
 
 
 def test_a_machine_that_never_came_to_run_is_not_listed(paths) -> None:
-    Home.enter(paths).close()
+    MachineDirectory.take(paths).close()
 
     assert look_at_all() == []
     with pytest.raises(NoSuchMachineError):
@@ -47,29 +47,29 @@ def test_a_machine_that_never_came_to_run_is_not_listed(paths) -> None:
 
 
 def test_the_owner_makes_it_running(paths, graph) -> None:
-    home = Home.enter(paths)
+    home = MachineDirectory.take(paths)
     begin(home, graph())
 
     situation = look(paths)
 
     assert situation.state == "running"
-    assert situation.record.alive()
-    assert situation.record.settings == ["a=b"]
+    assert situation.last_run.alive()
+    assert situation.last_run.settings == ["a=b"]
     home.close()
 
 
 def test_a_second_owner_is_refused(paths) -> None:
-    home = Home.enter(paths)
+    home = MachineDirectory.take(paths)
 
     with pytest.raises(WrongStateError, match="already running"):
-        Home.enter(paths)
+        MachineDirectory.take(paths)
     home.close()
 
 
 def test_a_process_that_dies_leaves_a_crashed_machine(paths, graph) -> None:
     child = os.fork()
     if not child:
-        begin(Home.enter(paths), graph())
+        begin(MachineDirectory.take(paths), graph())
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
 
@@ -77,11 +77,11 @@ def test_a_process_that_dies_leaves_a_crashed_machine(paths, graph) -> None:
 
     assert situation.state == "crashed"
     assert situation.note == "its process is gone"
-    assert not situation.record.alive()
+    assert not situation.last_run.alive()
 
 
 def test_a_crash_keeps_the_suspended_state(paths, graph, fake) -> None:
-    home = Home.enter(paths)
+    home = MachineDirectory.take(paths)
     begin(home, graph())
     home.suspend(fake(graph()))
     begin(home, graph())
@@ -95,13 +95,13 @@ def test_a_crash_keeps_the_suspended_state(paths, graph, fake) -> None:
 
 
 def test_suspended_then_stopped(paths, graph, fake) -> None:
-    home = Home.enter(paths)
+    home = MachineDirectory.take(paths)
     begin(home, graph())
     home.suspend(fake(graph()))
     home.close()
     assert look(paths).state == "suspended"
 
-    home = Home.enter(paths)
+    home = MachineDirectory.take(paths)
     begin(home, graph())
     home.stopped()
     home.close()
@@ -113,7 +113,7 @@ def test_suspended_then_stopped(paths, graph, fake) -> None:
 def test_a_failed_suspend_leaves_it_running_with_the_state_before(
     paths, graph, fake, monkeypatch
 ) -> None:
-    home = Home.enter(paths)
+    home = MachineDirectory.take(paths)
     begin(home, graph())
     before = home.suspend(fake(graph()))
     begin(home, graph())
@@ -122,13 +122,13 @@ def test_a_failed_suspend_leaves_it_running_with_the_state_before(
     with pytest.raises(HostError, match="disk full"):
         home.suspend(fake(graph()))
 
-    assert read_record(paths.record).phase == "running"
+    assert read_last_run(paths.last_run).phase == "running"
     assert look(paths).saved.path == before.path
     home.close()
 
 
 def test_discard_makes_a_suspended_machine_stopped(paths, graph, fake) -> None:
-    home = Home.enter(paths)
+    home = MachineDirectory.take(paths)
     begin(home, graph())
     home.suspend(fake(graph()))
     home.close()
@@ -140,7 +140,7 @@ def test_discard_makes_a_suspended_machine_stopped(paths, graph, fake) -> None:
 
 
 def test_a_running_machine_is_not_discarded(paths) -> None:
-    home = Home.enter(paths)
+    home = MachineDirectory.take(paths)
 
     with pytest.raises(WrongStateError):
         discard(paths)
@@ -165,19 +165,19 @@ def test_a_running_machine_is_not_discarded(paths) -> None:
     ],
 )
 def test_a_broken_record_is_no_record(paths, content) -> None:
-    paths.record.write_bytes(content)
+    paths.last_run.write_bytes(content)
 
-    assert read_record(paths.record) is None
+    assert read_last_run(paths.last_run) is None
     assert look(paths).state == "stopped"
 
 
 def test_a_record_survives_and_ignores_fields_of_later_versions(paths) -> None:
-    record = MachineRecord(name="demo", file="/x.toml", pid=1, fault="why")
-    write_record(paths.record, record)
-    text = paths.record.read_text().replace('"schema"', '"later": 1, "schema"')
-    paths.record.write_text(text)
+    record = LastRun(name="demo", file="/x.toml", pid=1, fault="why")
+    write_last_run(paths.last_run, record)
+    text = paths.last_run.read_text().replace('"schema"', '"later": 1, "schema"')
+    paths.last_run.write_text(text)
 
-    assert read_record(paths.record) == record
+    assert read_last_run(paths.last_run) == record
 
 
 def test_probing_a_free_lock_does_not_take_it(paths) -> None:
@@ -191,7 +191,7 @@ def test_probing_a_free_lock_does_not_take_it(paths) -> None:
 
 
 def test_a_reused_pid_does_not_count_as_alive() -> None:
-    record = MachineRecord("demo", "x", pid=os.getpid(), process_start=process_start(os.getpid()))
+    record = LastRun("demo", "x", pid=os.getpid(), process_start=process_start(os.getpid()))
     assert record.alive()
 
     record.process_start -= 1

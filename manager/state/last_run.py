@@ -17,7 +17,7 @@ Phase = Literal["running", "suspending", "suspended", "stopped"]
 
 
 @dataclass(slots=True)
-class MachineRecord:
+class LastRun:
     """One machine's last run. A phase is written before what it announces is begun."""
 
     name: str
@@ -44,12 +44,17 @@ class MachineRecord:
     fault: str | None = None
     """Why the machine ended, when that was the guest's or the engine's fault."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not written down how it ended: it runs, or its process is gone."""
+        return self.phase in ("running", "suspending")
+
     def alive(self) -> bool:
         """Whether the process that wrote the record still exists."""
         return self.pid > 0 and process_start(self.pid) == self.process_start
 
 
-def write_record(path: Path, record: MachineRecord) -> None:
+def write_last_run(path: Path, record: LastRun) -> None:
     """Replace the record at `path` in one step."""
     text = json.dumps({"schema": SCHEMA, **asdict(record)}, indent=2) + "\n"
     write_atomically(path, text.encode())
@@ -69,25 +74,25 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise HostError(f"{path}: cannot write: {error.strerror}") from None
 
 
-def read_record(path: Path) -> MachineRecord | None:
+def read_last_run(path: Path) -> LastRun | None:
     """The record at `path`, or None when there is none that can be read."""
     try:
         loaded: Any = json.loads(path.read_bytes())
-        known = {item.name for item in fields(MachineRecord)}
-        record = MachineRecord(**{key: value for key, value in loaded.items() if key in known})
+        known = {item.name for item in fields(LastRun)}
+        record = LastRun(**{key: value for key, value in loaded.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return record if _is_sound(record) else None
 
 
-def _is_sound(record: MachineRecord) -> bool:
+def _is_sound(record: LastRun) -> bool:
     """Whether every field is of the type that its default, or its declaration, has."""
-    plain = MachineRecord("", "")
+    plain = LastRun("", "")
     optional = (record.console, record.fault)
     return (
         all(
             isinstance(getattr(record, item.name), type(getattr(plain, item.name)))
-            for item in fields(MachineRecord)
+            for item in fields(LastRun)
             if item.name not in ("console", "fault", "started_at")
         )
         and isinstance(record.started_at, int | float)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import HostError, VmmgrError
+from manager.state.paths import state_home
 from manager.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _MAKING = ".making-"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WarmStart:
     """One machine that is ready."""
 
     key: str
@@ -99,14 +100,19 @@ def _code() -> str:
     return str(newest)
 
 
-class ReadyCache:
+def warm_starts_directory() -> Path:
+    """Where they are kept. Raises HostError."""
+    return state_home() / ".ready"
+
+
+class WarmStarts:
     """The entries in one directory."""
 
     def __init__(self, root: Path, limit: int | None = None) -> None:
         self.root = root
         self._limit = _limit() if limit is None else limit
 
-    def find(self, key: str) -> tuple[Entry, Snapshot] | None:
+    def find(self, key: str) -> tuple[WarmStart, Snapshot] | None:
         """The entry of that key, which counts as used now. A damaged one is removed."""
         from manager.snapshot.read import open_snapshot
 
@@ -121,7 +127,9 @@ class ReadyCache:
             return None
         return entry, opened
 
-    def add(self, key: str, image: Image, ports: Mapping[str, bytes], detail: str) -> Entry | None:
+    def add(
+        self, key: str, image: Image, ports: Mapping[str, bytes], detail: str
+    ) -> WarmStart | None:
         """Keep a machine; None when it is larger than the cache may be. Raises HostError."""
         from manager.snapshot.write import write_snapshot
 
@@ -154,7 +162,7 @@ class ReadyCache:
         self.shrink(self._limit)
         return _look(target)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[WarmStart]:
         """All of them, the last used first."""
         with suppress(OSError):
             found = [_look(path) for path in self.root.iterdir() if _MAKING not in path.name]
@@ -189,10 +197,10 @@ class ReadyCache:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _look(path: Path) -> Entry | None:
+def _look(path: Path) -> WarmStart | None:
     try:
         about = json.loads((path / _ABOUT).read_text())
-        return Entry(
+        return WarmStart(
             key=path.name,
             path=path,
             machine=str(about["machine"]),
