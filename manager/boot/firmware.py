@@ -13,9 +13,9 @@ from pathlib import Path
 from manager.boot import linux, table_loader
 from manager.boot.errors import BootImageError
 from manager.bus.memory import ABOVE_VGA, FOUR_GIB, PAGE, Memory
-from manager.graph.nodes import FirmwareBoot, Graph
+from manager.graph.nodes import FirmwareBoot, Graph, KernelBoot
 
-NO_GRAPHICS, CPUS, BOOT_MENU, MAX_CPUS = 0x04, 0x05, 0x0E, 0x0F
+RAM_SIZE, NO_GRAPHICS, CPUS, BOOT_MENU, MAX_CPUS = 0x03, 0x04, 0x05, 0x0E, 0x0F
 KERNEL_ADDRESS, KERNEL_SIZE, KERNEL = 0x07, 0x08, 0x11
 INITRD_ADDRESS, INITRD_SIZE, INITRD = 0x0A, 0x0B, 0x12
 CMDLINE_ADDRESS, CMDLINE_SIZE, CMDLINE = 0x13, 0x14, 0x15
@@ -65,34 +65,47 @@ def read_rom(boot: FirmwareBoot, memory: Memory) -> bytes:
 
 
 def items(graph: Graph, memory: Memory) -> dict[int, bytes | memoryview]:
-    """All that fw_cfg tells of a machine that starts with firmware, by key.
+    """All that fw_cfg tells of a machine, by key.
 
-    Raises BootImageError for a kernel that it cannot hand over.
+    Test suites that were made for QEMU ask it for the number of CPUs and the size of RAM, with and
+    without firmware. Raises BootImageError for a kernel that it cannot hand over to firmware.
     """
-    boot = graph.boot
-    assert isinstance(boot, FirmwareBoot)
     found: dict[int, bytes | memoryview] = {
+        RAM_SIZE: struct.pack("<Q", graph.memory_size),
         NO_GRAPHICS: _u16(1),
         CPUS: _u16(graph.cpu_count),
         MAX_CPUS: _u16(graph.cpu_count),
         BOOT_MENU: _u16(0),
     }
-    files: dict[str, bytes] = {
-        "etc/e820": _e820(memory),
-        "etc/boot-fail-wait": struct.pack("<I", NEVER_RETRY),
-        **table_loader.files(graph),
-    }
+    files = {"etc/e820": _e820(memory)}
+    if isinstance(graph.boot, FirmwareBoot):
+        found |= _for_firmware(graph, graph.boot, memory, files)
+    elif isinstance(graph.boot, KernelBoot):
+        found |= _command_line(graph.boot.cmdline)
+    return found | with_directory(files)
+
+
+def _command_line(text: str) -> dict[int, bytes]:
+    content = text.encode() + b"\0"
+    return {CMDLINE_SIZE: struct.pack("<I", len(content)), CMDLINE: content}
+
+
+def _for_firmware(
+    graph: Graph, boot: FirmwareBoot, memory: Memory, files: dict[str, bytes]
+) -> dict[int, bytes | memoryview]:
+    """What firmware needs, and what it is to boot; files are added to `files`."""
+    files["etc/boot-fail-wait"] = struct.pack("<I", NEVER_RETRY)
+    files |= table_loader.files(graph)
     if (console := graph.device("lpc.com1")) is not None:
         files["etc/sercon-port"] = struct.pack("<Q", console.ports[0].base)
-    if boot.kernel is not None:
-        image = _read(boot.kernel)
-        if linux.is_bzimage(image):
-            found |= _bzimage(boot, boot.kernel, image, memory)
-            files[LINUX_ROM_NAME] = linux_rom()
-            files["bootorder"] = f"/rom@{LINUX_ROM_NAME}\n\0".encode()
-        else:
-            found |= _efi_application(boot, boot.kernel, image)
-    return found | with_directory(files)
+    if boot.kernel is None:
+        return {}
+    image = _read(boot.kernel)
+    if not linux.is_bzimage(image):
+        return _efi_application(boot, boot.kernel, image)
+    files[LINUX_ROM_NAME] = linux_rom()
+    files["bootorder"] = f"/rom@{LINUX_ROM_NAME}\n\0".encode()
+    return _bzimage(boot, boot.kernel, image, memory)
 
 
 def with_directory(files: Files) -> dict[int, bytes]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from manager.devices import registry
 from manager.devices.node import DeviceNode, Place
@@ -26,6 +26,13 @@ FIRMWARE_BOARD = {
     "board.pm": "piix4-pm",
 }
 """Those that a board has more when it starts with firmware, which asks for them."""
+TACIT = {
+    "board.crtc": "crtc",
+    "board.fw-cfg": "fw-cfg",
+}
+"""Parts that boards have since version 0.2. They are in no graph and no identity, so that machines
+of 0.1 are the same as they were, and their snapshots go on; and they leave their ports to any
+device of the graph that claims them."""
 
 PIRQ_NAMES = "ABCD"
 BAR_FLOOR = 0xC000
@@ -38,6 +45,16 @@ def parts(kinds: dict[str, str]) -> Iterator[DeviceNode]:
     """The nodes of parts of the board."""
     for id, kind in kinds.items():
         yield registry.find(kind).claim(None, Place(id))
+
+
+def tacit_parts(devices: Sequence[DeviceNode]) -> Iterator[DeviceNode]:
+    """What a board has beside the devices of its graph."""
+    spans = [(ports.base, ports.length) for node in devices for ports in node.ports]
+    spans += [(bar.base, bar.length) for node in devices for bar in node.bars]
+    taken = {port for base, length in spans for port in range(base, base + length)}
+    for part in parts(TACIT):
+        if all(taken.isdisjoint(range(ports.base, ports.end)) for ports in part.ports):
+            yield part
 
 
 def other_cpus(count: int) -> Iterator[DeviceNode]:

@@ -20,6 +20,7 @@ from manager.devices.lapic.device import CpuPins
 from manager.devices.node import DeviceNode
 from manager.devices.rtc.device import Rtc
 from manager.devices.services import Backplane, Services
+from manager.graph.board import tacit_parts
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine.inputs import DATA, Input
 from manager.machine.interrupts import Interrupts
@@ -103,7 +104,10 @@ class Board:
             cpu_count=graph.cpu_count,
             has_firmware=self._has_firmware,
         )
-        for node in sorted(graph.devices, key=_build_rank):
+        tacit = tuple(tacit_parts(graph.devices))
+        self.tacit = frozenset(node.id for node in tacit)
+        """Ids of parts that older versions' machines did not have."""
+        for node in (*sorted(graph.devices, key=_build_rank), *tacit):
             device = node.build(Services(node, self._backplane))
             self.devices[node.id] = device
             self._register(node.id, device.takes())

@@ -79,7 +79,11 @@ def save(engine: PcEngine, rom: Rom | None, board: Board) -> dict[str, Record]:
 def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
     """Take over what `save` gave. Raises as Snapshot.record does, with nothing changed."""
     devices = board.devices
-    states = {id: snapshot.record(id, device.STATE) for id, device in devices.items()}
+    states = {
+        id: snapshot.record(id, device.STATE)
+        for id, device in devices.items()
+        if id in snapshot.states or id not in board.tacit
+    }
     inputs = {id: snapshot.record(id + INPUT_SUFFIX, SerialPortState) for id in board.ports}
     numbers = range(len(engine.cpus))
     cpus = [snapshot.record(f"{CPU_PREFIX}{number}", CpuState) for number in numbers]
@@ -93,7 +97,7 @@ def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
     for id, input_state in inputs.items():
         board.ports[id].load(input_state)
     for id, device in devices.items():
-        device.load(states[id])
+        device.load(states[id] if id in states else device.power_on())
     board.settle()
     if turn is not None:  # last: that interrupts are driven again begins no turn
         for number, cpu in enumerate(engine.cpus):
