@@ -136,20 +136,17 @@ def load(
 
     if remember and (known := remembered.find(file, settings)) is not None:
         return known
-    from manager.config.diagnostics import Diagnostic, render
-    from manager.graph.build import load_graph
+    from manager.config.diagnostics import ConfigError, render
+    from manager.graph.build import check
 
-    warned = False
-
-    def warn(warning: Diagnostic) -> None:
-        nonlocal warned
-        warned = True
+    checked = check(file, settings, require_files=require_files)
+    if checked.graph is None or checked.loaded is None:
+        raise ConfigError(checked.diagnostics)
+    for warning in checked.diagnostics:
         print(render([warning], colour=has_colour(sys.stderr)), file=sys.stderr)
-
-    graph = load_graph(file, settings, on_warning=warn, require_files=require_files)
-    if remember and not warned:
-        remembered.keep(file, settings, graph)
-    return graph
+    if remember and not checked.diagnostics:
+        remembered.keep(file, settings, checked.graph, checked.loaded.files)
+    return checked.graph
 
 
 def is_file(name: str) -> bool:

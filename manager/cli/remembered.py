@@ -8,8 +8,7 @@ warnings are remembered, so that a warning is given every time.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 KEPT = 64
 """Files that are remembered at most; the oldest go first."""
 _PACKAGE = Path(__file__).parents[1]
-_EXTENDS = re.compile(rb"^[ \t]*extends[ \t]*=[ \t]*\[([^\]]*)\]", re.MULTILINE)
-_STRING = re.compile(rb"\"([^\"\\]*)\"|'([^']*)'")
 
 
 def find(file: Path, settings: Sequence[str]) -> Graph | None:
@@ -43,12 +40,12 @@ def find(file: Path, settings: Sequence[str]) -> Graph | None:
     return None
 
 
-def keep(file: Path, settings: Sequence[str], graph: Graph) -> None:
-    """Remember a graph. A host that refuses is no error."""
+def keep(file: Path, settings: Sequence[str], graph: Graph, sources: Iterable[Path]) -> None:
+    """Remember a graph and the `sources` it was made from. A host that refuses is no error."""
     from manager.graph.plain import to_plain
 
     with suppress(OSError, VmmgrError, ValueError, TypeError):
-        files: dict[str, Plain] = {str(path): _stamp(path) for path in _sources(file.absolute())}
+        files: dict[str, Plain] = {str(path): _stamp(path) for path in sources}
         place = _place(file, settings)
         private_directory(place.parent.parent)
         private_directory(place.parent)
@@ -68,24 +65,6 @@ def _place(file: Path, settings: Sequence[str]) -> Path:
     where = [str(file.absolute()), str(Path.cwd()) if settings else "", *settings]
     name = blake3("\0".join(where).encode("utf-8", "surrogateescape")).hexdigest(16)
     return state_home() / ".graphs" / name
-
-
-def _sources(file: Path) -> Iterator[Path]:
-    """A machine file and all that it extends. Raises ValueError when that cannot be told."""
-    waiting, seen = [file], set()
-    while waiting:
-        path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        yield path
-        text = path.read_bytes()
-        lists = _EXTENDS.findall(text)
-        if len(lists) != text.count(b"extends"):
-            raise ValueError(f"{path}: `extends` is written in an unusual way")
-        for names in lists:
-            for double, single in _STRING.findall(names):
-                waiting.append(path.parent / os.fsdecode(double or single))
 
 
 def _stamp(path: Path) -> list[Plain]:

@@ -11,13 +11,16 @@ from manager.config.diagnostics import Diagnostic
 from manager.config.load import LoadedModel
 from manager.config.modules import split_module
 from manager.config.scan import KeyPath
+from manager.config.values import path_keys
 
 
 def boot_files(loaded: LoadedModel) -> dict[KeyPath, Path]:
     """Each file that the machine boots from, by its place in the model."""
     boot = loaded.model.boot
-    given = {key: getattr(boot, key) for key in ("kernel", "initrd", "image", "firmware")}
-    files: dict[KeyPath, Path] = {("boot", key): Path(path) for key, path in given.items() if path}
+    given = ((key, getattr(boot, key)) for key in path_keys(type(boot)))
+    files: dict[KeyPath, Path] = {
+        ("boot", key): Path(path) for key, path in given if isinstance(path, str)
+    }
     for index, module in enumerate(boot.modules):
         files["boot", "modules", index] = Path(split_module(module)[0])
     return files

@@ -18,6 +18,7 @@ from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
 from manager.config.scan import KeyPath
 from manager.config.schema import Machine, device_table
+from manager.config.sections import Boot, Debug
 from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
 from manager.config.variables import apply_overrides, expand
@@ -30,6 +31,8 @@ class LoadedModel:
     model: Machine
     source: Path
     """The machine file, as an absolute path."""
+    files: tuple[Path, ...]
+    """Every file that was read, the machine file last."""
     origins: Origins
     """Takes model paths such as ("slots", "4.1", "backend") to places in files."""
 
@@ -75,8 +78,8 @@ def inspect(path: Path, overrides: Sequence[str] = ()) -> Reading:
     problems = layers.problems + [item for item in found if item.primary not in blamed]
     if model is None:
         return Reading(None, tuple(problems))
-    absolute = files[-1][0].directory / path.name
-    return Reading(LoadedModel(model, absolute, layers.origins), tuple(problems))
+    paths = tuple(source.directory / Path(source.name).name for source, _ in files)
+    return Reading(LoadedModel(model, paths[-1], paths, layers.origins), tuple(problems))
 
 
 def _validate(tree: Tree, origins: Origins) -> tuple[Machine | None, list[Diagnostic]]:
@@ -101,15 +104,11 @@ def _without(tree: Tree, path: KeyPath) -> Tree:
     return {**tree, key: _without(tree[key], path[1:])}
 
 
-_FILES = ("kernel", "initrd", "image", "firmware")
-
-
 def _resolve_paths(tree: Tree, origins: Origins) -> None:
     """Make relative paths absolute, from the directory of the file that names each."""
     boot = tree.get("boot")
     if isinstance(boot, dict):
-        for key in _FILES:
-            _resolve(boot, key, origins.source(("boot", key)))
+        _resolve_keys(boot, Boot, ("boot",), origins)
         modules = boot.get("modules")
         if isinstance(modules, list):
             for index, module in enumerate(modules):
@@ -122,7 +121,7 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
         _resolve(gdb, "listen", origins.source(("gdb", "listen")))
     debug = tree.get("debug")
     if isinstance(debug, dict):
-        _resolve(debug, "trace-file", origins.source(("debug", "trace-file")))
+        _resolve_keys(debug, Debug, ("debug",), origins)
     disks = tree.get("disks")
     for name, table in disks.items() if isinstance(disks, dict) else ():
         if isinstance(table, dict):
@@ -137,7 +136,7 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
 def _resolve_keys(
     table: Tree, model: type[BaseModel] | None, path: KeyPath, origins: Origins
 ) -> None:
-    """Make the paths of a device absolute, its backend's too."""
+    """Make the paths of a table absolute, its backend's too."""
     for key in path_keys(model) if model is not None else ():
         _resolve(table, key, origins.source((*path, key)))
     backend = table.get("backend")

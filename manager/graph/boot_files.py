@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from manager.config.modules import split_module
-from manager.graph.nodes import Boot, FirmwareBoot, ImageBoot, KernelBoot
+from manager.graph.nodes import Boot, KernelBoot
 
 
 def boot_files(boot: Boot) -> dict[str, Path]:
     """Key of `[boot]` -> file: `kernel`, `initrd`, `modules.0`, `image`, `firmware`."""
-    if isinstance(boot, ImageBoot):
-        return {"image": boot.image}
-    named = {"kernel": boot.kernel, "initrd": boot.initrd}
-    files = {key: path for key, path in named.items() if path is not None}
-    if isinstance(boot, FirmwareBoot):
-        files["firmware"] = boot.firmware
-    elif isinstance(boot, KernelBoot):
+    keys = (item.name for item in fields(boot))
+    files = {key: value for key in keys if isinstance(value := getattr(boot, key), Path)}
+    if isinstance(boot, KernelBoot):
         for number, module in enumerate(boot.modules):
             files[f"modules.{number}"] = Path(split_module(module)[0])
     return files

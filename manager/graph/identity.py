@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from manager import cbor
 from manager.config.modules import join_module, split_module
@@ -26,6 +26,8 @@ from manager.graph.nodes import (
 from manager.graph.plain import from_plain, plain_value, to_plain
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from manager.bus.record import Plain
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 ARCHITECTURE = "x86_64-pc"
+Part = TypeVar("Part", bound="DataclassInstance")
 
 
 def identity(graph: Graph) -> dict[str, Plain]:
@@ -147,45 +150,42 @@ def full_hash(graph: Graph) -> str:
 
 def _relative(graph: Graph) -> Graph:
     here = graph.source.parent
-    devices = tuple(_device_near(node, here) for node in graph.devices)
-    debug = graph.debug
-    if debug.trace_file is not None:
-        debug = replace(debug, trace_file=_near(debug.trace_file, here))
     gdb = graph.gdb
     if gdb is not None and gdb.is_path:
         gdb = replace(gdb, listen=f"./{_near(gdb.listen, here)}")
-    return replace(graph, gdb=gdb, devices=devices, boot=_boot_near(graph.boot, here), debug=debug)
-
-
-def _boot_near(boot: Boot, here: Path) -> Boot:
-    if isinstance(boot, KernelBoot):
-        modules = (split_module(module) for module in boot.modules)
-        return replace(
-            boot,
-            kernel=_near(boot.kernel, here),
-            initrd=_near(boot.initrd, here) if boot.initrd is not None else None,
-            modules=tuple(join_module(_near(path, here), rest) for path, rest in modules),
-        )
-    if isinstance(boot, ImageBoot):
-        return replace(boot, image=_near(boot.image, here))
     return replace(
-        boot,
-        firmware=_near(boot.firmware, here),
-        kernel=_near(boot.kernel, here) if boot.kernel is not None else None,
-        initrd=_near(boot.initrd, here) if boot.initrd is not None else None,
+        graph,
+        boot=_boot_near(graph.boot, here),
+        disks=tuple(_paths_near(disk, here) for disk in graph.disks),
+        devices=tuple(_device_near(node, here) for node in graph.devices),
+        gdb=gdb,
+        debug=_paths_near(graph.debug, here),
     )
 
 
+def _boot_near(boot: Boot, here: Path) -> Boot:
+    boot = _paths_near(boot, here)
+    if isinstance(boot, KernelBoot):
+        modules = (split_module(module) for module in boot.modules)
+        named = tuple(join_module(_near(path, here), rest) for path, rest in modules)
+        return replace(boot, modules=named)
+    return boot
+
+
 def _device_near(node: DeviceNode, here: Path) -> DeviceNode:
-    backend = node.backend
-    if backend is None:
+    if node.backend is None:
         return node
+    return replace(node, backend=_paths_near(node.backend, here))
+
+
+def _paths_near(part: Part, here: Path) -> Part:
+    """A part of a graph with every path in it relative to `here`."""
     paths = {
         item.name: _near(value, here)
-        for item in fields(backend)
-        if isinstance(value := getattr(backend, item.name), Path)
+        for item in fields(part)
+        if isinstance(value := getattr(part, item.name), Path)
     }
-    return replace(node, backend=replace(backend, **paths)) if paths else node
+    return replace(part, **paths) if paths else part
 
 
 def _near(path: Path | str, here: Path) -> Path:

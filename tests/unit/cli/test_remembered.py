@@ -38,6 +38,17 @@ def test_other_settings_are_another_machine(machine: Path) -> None:
     assert load(machine, remember=True).memory_size == 16 << 20
 
 
+@pytest.mark.parametrize("written", ["extends = 'base.toml'", '"extends" = [ #\n"./base.toml"]'])
+def test_base_counts_however_extends_is_written(machine: Path, written: str) -> None:
+    machine.write_text(MACHINE.replace('extends = ["base.toml"]', written))
+    graph = load(machine, remember=True)
+
+    assert remembered.find(machine, ()) == graph
+    base = machine.with_name("base.toml")
+    base.write_text(base.read_text() + "[x-note]\n")
+    assert remembered.find(machine, ()) is None
+
+
 @pytest.mark.parametrize("changed", ["machine.toml", "base.toml"])
 def test_changed_file_is_read_again(machine: Path, changed: str) -> None:
     load(machine, remember=True)

@@ -151,7 +151,8 @@ def test_sides_can_have_other_names(make: Make) -> None:
 
 
 def test_hashes_do_not_depend_on_where_the_project_lies(make: Make, tmp_path: Path) -> None:
-    one = make("memory.size=64M")
+    make(text=TEXT + '[disks.root]\nimage = "root.img"\n')
+    one = load_graph(tmp_path / "demo.toml", ["memory.size=64M"])
     other = tmp_path / "else where"
     other.mkdir()
     shutil.copy(tmp_path / "demo.toml", other)
