@@ -6,6 +6,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from manager.text.shown import shown_lines
+
 
 class ExitCode(IntEnum):
     """Process exit codes and what they mean; scripts rely on them (docs/exit-codes.md)."""
@@ -46,15 +48,17 @@ class VmmgrError(Exception):
         self.help = help
 
     def __str__(self) -> str:
-        return f"{self.message}\n   = help: {self.help}" if self.help else self.message
+        text = f"{self.message}\n   = help: {self.help}" if self.help else self.message
+        return shown_lines(text)
 
     def report(self, *, colour: bool = False) -> str:
         """What a terminal shows, without a newline at its end; in colour by ECMA-48's SGR."""
         if not colour:
             return f"error: {self}"
-        text = f"\x1b[1;31merror\x1b[0m\x1b[1m: {self.message}\x1b[0m"
-        if self.help:
-            text += f"\n   \x1b[1;34m=\x1b[0m \x1b[1;36mhelp\x1b[0m: {self.help}"
+        message, help = shown_lines(self.message), shown_lines(self.help or "")
+        text = f"\x1b[1;31merror\x1b[0m\x1b[1m: {message}\x1b[0m"
+        if help:
+            text += f"\n   \x1b[1;34m=\x1b[0m \x1b[1;36mhelp\x1b[0m: {help}"
         return text
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from manager.cli.colour import has_colour
 from manager.errors import ExitCode, UsageError, VmmgrError
+from manager.text.shown import Shown
 from manager.version import __version__
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -69,7 +70,20 @@ def entry() -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Carry out one command line; returns the exit code and prints errors to standard error."""
+    """Carry out one command line; returns the exit code and prints errors to standard error.
+
+    Whatever is printed, whoever it comes from, is shown to a terminal and not obeyed by it.
+    """
+    streams = sys.stdout, sys.stderr
+    shown = [Shown(stream, colours=has_colour(stream)) for stream in streams]
+    sys.stdout, sys.stderr = shown
+    try:
+        return _carried_out(argv)
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+def _carried_out(argv: Sequence[str]) -> int:
     try:
         status = _dispatch(argv)
         sys.stdout.flush()

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
+from manager.text.shown import unfiltered
+
 PATIENCE = 0.5
 """Seconds before the line appears."""
 INTERVAL = 0.1
@@ -30,7 +32,7 @@ class Progress:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._what = what
-        self._stream = stream if stream is not None else sys.stderr
+        self._stream = unfiltered(stream if stream is not None else sys.stderr)
         self._shows = self._stream.isatty()
         self._now = now
         self._next = now() + PATIENCE

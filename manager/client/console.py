@@ -22,6 +22,7 @@ from manager.client.keys import DEFAULT_ESCAPE, Action, Keys, Typed, name_of
 from manager.client.line_input import LineInput
 from manager.client.protocol import with_resets
 from manager.errors import ExitCode, VmmgrError
+from manager.text.shown import shown_lines, unfiltered
 
 CHUNK = 16384
 """Bytes of input in one request."""
@@ -338,6 +339,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """A message, on lines of its own."""
+        text = shown_lines(text)
         end = "\r\n" if self._terminal.is_raw else "\n"
         start = end if self._terminal.is_raw else ""
         _tell(start + "".join(f"vmmgr: {line}{end}" for line in text.split("\n")))
@@ -415,7 +417,7 @@ def _named(port: str | None) -> dict[str, str]:
 
 def _tell(text: str) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone
-        sys.stderr.write(text)
+        unfiltered(sys.stderr).write(text)
         sys.stderr.flush()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from manager.config.codes import TITLES, is_warning
 from manager.errors import UsageError
+from manager.text.shown import shown, shown_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,6 @@ _COLOURS = {
     "end": "\x1b[0m",
 }
 """Escape sequences of a terminal (ECMA-48, SGR)."""
-_VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
-_VISIBLE |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
-"""What a terminal would obey, as signs that it shows."""
 
 
 def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
@@ -103,7 +101,7 @@ def _render(item: Diagnostic, styles: Mapping[str, str]) -> str:
     spans = (item.primary, *item.secondary)
     width = max(len(str(span.line)) for span in spans)
     loud, bold, frame, end = styles[item.severity], styles["bold"], styles["frame"], styles["end"]
-    message = item.message.translate(_VISIBLE)
+    message = shown_lines(item.message)
     lines = [f"{loud}{item.severity}[{item.code}]{end}{bold}: {message}{end}"]
     for number, span in enumerate(spans):
         arrow, mark = ("-->", "^") if number == 0 else (":::", "-")
@@ -112,17 +110,17 @@ def _render(item: Diagnostic, styles: Mapping[str, str]) -> str:
         under = span.text[span.column - 1 : span.column - 1 + span.length]
         marks = mark * max(1, sum(map(_columns, under)))
         ink = loud if number == 0 else frame
-        place = f"{span.file}:{span.line}:{span.column}"
+        place = f"{shown(span.file)}:{span.line}:{span.column}"
         lines.append(f"{' ' * width}{frame}{arrow}{end} {place}")
         if not span.text:
             continue
         lines += [
             f"{' ' * width} {frame}|{end}",
-            f"{frame}{span.line:>{width}} |{end} {span.text.translate(_VISIBLE)}".rstrip(),
-            f"{' ' * width} {frame}|{end} {pad}{ink}" + f"{marks} {span.label}".rstrip() + end,
+            f"{frame}{span.line:>{width}} |{end} {shown_lines(span.text)}".rstrip(),
+            f"{' ' * width} {frame}|{end} {pad}{ink}{f'{marks} {shown(span.label)}'.rstrip()}{end}",
         ]
     if item.help:
-        help = item.help.translate(_VISIBLE)
+        help = shown_lines(item.help)
         lines.append(f"{' ' * width} {frame}={end} {styles['help']}help{end}: {help}")
     return "\n".join(lines)
 
@@ -167,7 +165,7 @@ def _github(item: Diagnostic) -> str:
         f"file={_escape(span.file, ':,')},line={span.line},endLine={span.line},"
         f"col={span.column},endColumn={span.column + span.length},title={item.code}"
     )
-    return f"::{item.severity} {place}::{_escape(text)}"
+    return shown(f"::{item.severity} {place}::{_escape(text)}")
 
 
 def _escape(text: str, more: str = "") -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import Plain
 from manager.cli.snapshot.words import GPR, amount, bits, described
+from manager.text.shown import shown
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
@@ -45,9 +46,9 @@ def diff(args: argparse.Namespace) -> int:
         )
         return 0
     for line in machine:
-        print(f"machine: {line}")
+        print(shown(f"machine: {line}"))
     for device, field, before, after in fields:
-        print(f"{device}{'.' if field else ''}{field}: {before} -> {after}")
+        print(shown(f"{device}{'.' if field else ''}{field}: {before} -> {after}"))
     for base, length in pages[:_SHOWN_RANGES]:
         print(f"RAM {base:#x}-{base + length - 1:#x}: {_pages(length // PAGE)}")
     if len(pages) > _SHOWN_RANGES:

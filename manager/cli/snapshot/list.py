@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.verbs.snapshot import size
+from manager.text.shown import shown
 
 if TYPE_CHECKING:
     from manager.snapshot.listing import Listed
@@ -39,11 +40,11 @@ def ls(args: argparse.Namespace) -> int:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+        print(shown("  ".join(cells).rstrip()))
     for items in found.values():
         for item in items:
             if item.fault:
-                print(f"damaged: {item.fault}")
+                print(shown(f"damaged: {item.fault}"))
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from manager.bus.record import Plain
 from manager.cli.snapshot.words import about, amount, bits, described, registers
 from manager.cli.verbs.snapshot import size
+from manager.text.shown import shown
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
@@ -29,7 +30,7 @@ def show(args: argparse.Namespace) -> int:
     elif args.json:
         print(json.dumps(as_json(opened), indent=2))
     else:
-        print("\n".join(as_text(opened)))
+        print("\n".join(map(shown, as_text(opened))))
     return 0
 
 
@@ -140,5 +141,5 @@ def _fields(fields: dict[str, Plain], schema: dict[str, Any], indent: str) -> It
                     yield from _fields(part, inner, indent + "  ")
         else:
             names = bits(entry.get("names"), value)
-            shown = amount(value, str(entry.get("unit", ""))) + (f" {names}" if names else "")
-            yield f"{indent}{name} = {shown}{doc}"
+            text = amount(value, str(entry.get("unit", ""))) + (f" {names}" if names else "")
+            yield f"{indent}{name} = {text}{doc}"

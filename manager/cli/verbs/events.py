@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from manager.errors import ExitCode
+from manager.text.shown import shown
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,4 +68,5 @@ def _as_json(message: dict[str, Any]) -> str:
 def _as_text(message: dict[str, Any]) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(message["time"]))
     details = "  ".join(f"{key}={value}" for key, value in message["data"].items())
-    return f"{at} {message['virtual-time'] / 1e9:12.6f} s  {message['event']}  {details}".rstrip()
+    when = f"{at} {message['virtual-time'] / 1e9:12.6f} s"
+    return shown(f"{when}  {message['event']}  {details}".rstrip())

@@ -7,6 +7,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from manager.text.shown import shown
+
 if TYPE_CHECKING:
     from manager.state.situation import Situation
 
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         rows.append((item.name, item.state, pid, record.file if record is not None else "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
-        print("  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]))
+        print(shown("  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]])))
     return 0
 
 

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from manager.errors import SnapshotCorruptError, VmmgrError
+from manager.text.shown import shown
 
 if TYPE_CHECKING:
     from manager.state.situation import Situation
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"schema": 1, **status}))
     else:
-        print("\n".join(_lines(status)))
+        print("\n".join(map(shown, _lines(status))))
     return 0
 
 
@@ -136,10 +137,10 @@ def _lines(status: dict[str, Any]) -> list[str]:
         ("snapshot", status["snapshot"]),
         ("saved", _date(status["snapshot_at"])),
     ]
-    shown = [(key, value) for key, value in rows if value is not None]
-    width = max(len(key) for key, _ in shown)
+    known = [(key, value) for key, value in rows if value is not None]
+    width = max(len(key) for key, _ in known)
     words = [f"  | {line}" for line in status["last_words"]]
-    listed = [f"{key.ljust(width)}  {value}" for key, value in shown]
+    listed = [f"{key.ljust(width)}  {value}" for key, value in known]
     return listed + (["last lines:", *words] if words else [])
 
 

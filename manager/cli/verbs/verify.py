@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_settings, duration
 from manager.errors import ExitCode
+from manager.text.shown import unfiltered
 
 if TYPE_CHECKING:
     from manager.replay.verify import Mismatch, Plan, Report
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     def progress(done: int, of: int) -> None:
         if shown:
-            print(f"\r{done} of {of} points ", end="", file=sys.stderr, flush=True)
+            print(f"\r{done} of {of} points ", end="", file=unfiltered(sys.stderr), flush=True)
 
     began = time.monotonic()
     report: Report | None = None
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         if (report is None or report.mismatch is None) and args.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
     if shown:
-        print("\r", end="", file=sys.stderr)
+        print("\r", end="", file=unfiltered(sys.stderr))
     took = time.monotonic() - began
     if args.json:
         print(json.dumps(_as_json(plan, report, took)))
