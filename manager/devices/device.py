@@ -53,5 +53,9 @@ class Device(Generic[S]):
         """
         return {}
 
+    def advice(self) -> str:
+        """One line on what its user may want to know and not see; empty when there is nothing."""
+        return ""
+
     def settle(self) -> None:
         """Make lines, timers and port claims agree with `state`. Idempotent."""

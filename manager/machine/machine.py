@@ -180,6 +180,11 @@ class Machine:
         """How often it was reset since power-on."""
         return self._board.resets
 
+    def advice(self) -> dict[str, str]:
+        """What the user may want to know of a serial port, by its id; one line each."""
+        found = ((id, self._board.devices[id].advice()) for id in self.ports)
+        return {id: text for id, text in found if text}
+
     def now(self) -> int:
         """Virtual time in ns."""
         return self.engine.now()

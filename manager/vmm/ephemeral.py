@@ -74,7 +74,7 @@ def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
     if needed or connections.console:
         console = connections.find(script.port).port.id
     with selectors.DefaultSelector() as selector:
-        owner = Owner(machine, connections, selector, paced=paced)
+        owner = Owner(machine, connections, selector, paced=paced, advise=_advise)
         try:
             declared = {node.id: node.backend for node in machine.graph.serial_ports()}
             for id in connections.by_id:
@@ -96,6 +96,10 @@ def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
         finally:
             owner.close()
     return replace(outcome, lost=tuple(map(str, owner.sinks.failures)))
+
+
+def _advise(text: str) -> None:
+    print(f"vmmgr: {text}", file=sys.stderr)
 
 
 class _Printer(StdioBackend):

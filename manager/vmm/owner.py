@@ -78,6 +78,7 @@ class Owner:
         interrupts: int = 1,
         on_term: OnTerm = "down",
         say: Callable[[str], None] = lambda text: None,
+        advise: Callable[[str], None] | None = None,
     ) -> None:
         self.machine = machine
         self.connections = connections
@@ -94,6 +95,7 @@ class Owner:
         self._selector = selector
         self._home = home
         self._say = say
+        self._tell_advice = advise or say
         self._pace = Paced(machine) if paced else Virtual(machine)
         self._paced = paced
         self._paused = paused
@@ -104,6 +106,8 @@ class Owner:
         self._on_term = on_term
         self._blocked: str | None = None
         self._timers: list[HostTimer] = []
+        self._advised: set[str] = set()
+        """Ports that the user was told about."""
         self._signals = Signals(selector, self._told_to_stop, self._interrupted)
         self._interrupts = interrupts
         self._server: ControlServer | None = (
@@ -185,12 +189,17 @@ class Owner:
             "uptime": round(time.monotonic() - self._started, 3),
             "clock": "paced" if self._paced else "virtual",
             "ready": self.ready,
-            "ports": self.connections.describe(),
+            "ports": self._describe_ports(),
             "consoles": self.attachments.describe(),
             "listeners": self._server.listeners if self._server is not None else 0,
             "failed-sinks": self.sinks.describe(),
             "disks": self.machine.disks.describe(),
         }
+
+    def _describe_ports(self) -> list[dict[str, Any]]:
+        advice = self.machine.advice()
+        ports = self.connections.describe()
+        return [{**port, "advice": advice.get(port["id"])} for port in ports]
 
     def suspend(self) -> dict[str, Any]:
         """Save the machine and end; a failure leaves it running. Raises VmmgrError."""
@@ -367,6 +376,7 @@ class Owner:
         if self.keeper is not None and self.outcome is None:
             self.keeper.turned()
         self._look_at_sinks()
+        self._advise()
 
     def _dispatch(self, key: selectors.SelectorKey, events: int) -> None:
         """Handle what came from the host. A descriptor that fails is given up, not the machine."""
@@ -396,6 +406,14 @@ class Owner:
         for failure in self.sinks.look(self.machine, self.keeper):
             self._say(f"output is lost: {failure}")
             self.publish("sink-failed", **asdict(failure))
+
+    def _advise(self) -> None:
+        """Say once of each port what its user may not see."""
+        for port, text in self.machine.advice().items():
+            if port not in self._advised:
+                self._advised.add(port)
+                self._tell_advice(f"{port}: {text}")
+                self.publish("warning", message=f"{port}: {text}")
 
     def _update_hold(self) -> None:
         blocked = self.connections.blocked()

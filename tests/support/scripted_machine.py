@@ -87,6 +87,9 @@ class FakeMachine:
     def post(self, kind: str, port: str = "", data: bytes = b"") -> None:
         self.print(f"{kind} {port}\r\n".encode())
 
+    def advice(self) -> dict[str, str]:
+        return {}
+
     def now(self) -> int:
         return self.time()
 

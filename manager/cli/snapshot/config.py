@@ -77,9 +77,8 @@ def _device(node: DeviceNode) -> dict[str, Any]:
         keys["backend"] = options if node.backend.options else node.backend.type
     if node.type in ("debug-exit", "debug-port") and node.ports:
         keys["port"] = node.ports[0].base
-    if isinstance(legacy := node.properties.get("legacy"), str):
-        keys["legacy"] = legacy
-    return keys
+    named = {key: node.properties.get(key) for key in ("pace", "out2", "legacy")}
+    return keys | {key: value for key, value in named.items() if isinstance(value, str)}
 
 
 def _table(path: str, keys: Mapping[str, Any]) -> Iterator[str]:

@@ -159,6 +159,8 @@ def _port(port: dict[str, Any]) -> str:
         parts.append(f"{port['log-lost']} bytes not logged: {port['log-fault']}")
     if port.get("dropped"):
         parts.append(f"{port['dropped']} bytes dropped")
+    if port.get("advice"):
+        parts.append(port["advice"])
     return ", ".join(parts)
 
 

@@ -65,6 +65,7 @@ class IsaUartNode(DeviceNode):
         for name, (base, irq) in COM_PORTS.items()
     }
     pace: str = fact("host")
+    out2: str = fact("gates")
 
     @classmethod
     def table(cls) -> type[ComPort]:
@@ -79,7 +80,8 @@ class IsaUartNode(DeviceNode):
         base, irq = COM_PORTS[place.name]
         ports = (PortRange(base, PORTS),)
         backend = table.backend.on_host()
-        return cls(*place, ports=ports, irq=irq, pace=table.pace, backend=backend)
+        facts = {"pace": table.pace, "out2": table.out2}
+        return cls(*place, ports=ports, irq=irq, backend=backend, **facts)
 
     @property
     def com_port(self) -> str:
@@ -96,7 +98,8 @@ class IsaUartNode(DeviceNode):
         from manager.devices.uart.isa import IsaUart
 
         channel = board.channel()
-        uart = IsaUart(board.irq(), channel, board.clock, _pace(self.pace))
+        gated = self.out2 == "gates"
+        uart = IsaUart(board.irq(), channel, board.clock, _pace(self.pace), gated=gated)
         channel.connect(uart.input_ready)
         board.claim(self.ports[0], uart)
         return uart

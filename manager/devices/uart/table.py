@@ -28,6 +28,12 @@ class ComPort(Table):
 
     backend: Backend = _BACKEND
     pace: Literal["host", "baud"] = _PACE
+    out2: Literal["gates", "ignore"] = Field(
+        default="gates",
+        description='"gates": interrupts get out only while the guest sets OUT2 in MCR, as on a '
+        'PC. "ignore": always, as with QEMU, for guests that were only ever run there.',
+        examples=["ignore"],
+    )
 
 
 class UartSlot(SlotTable):
