@@ -87,7 +87,8 @@ def run_to_end(machine_file: Path) -> dict[bytes, float]:
     from manager.graph.build import load_graph
     from manager.machine.machine import Machine
     from manager.vmm.connections import SerialConnections
-    from manager.vmm.owner import Owner
+    from manager.vmm.loop import EventLoop
+    from manager.vmm.running import RunningMachine
 
     graph = load_graph(machine_file)
     machine = Machine.power_on(graph)
@@ -100,13 +101,13 @@ def run_to_end(machine_file: Path) -> dict[bytes, float]:
     port.listeners.add(heard, port.take_output)
     connections = SerialConnections(machine.ports, None)
     with selectors.DefaultSelector() as selector:
-        owner = Owner(machine, connections, selector, paced=False)
+        loop = EventLoop(RunningMachine(machine, connections), selector, paced=False)
         try:
             for node in graph.serial_ports():
                 assert node.backend is not None
                 connections.connect(node.id, factory.make(node.backend), selector)
-            owner.run()
+            loop.run()
         finally:
-            owner.close()
+            connections.close()
             machine.close()
     return marks

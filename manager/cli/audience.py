@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from manager.vmm.daemon import Reporter
+    from manager.vmm.background import Reporter
     from manager.vmm.launch import Launch
     from manager.vmm.outcome import Outcome
 
@@ -100,8 +100,8 @@ class Start:
 
     def begin(self) -> int:
         """Start it; returns the descriptor of its reports."""
-        from manager.vmm.daemon import detach
-        from manager.vmm.launch import own
+        from manager.vmm.background import detach
+        from manager.vmm.bring_up import own
 
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         waited_for = self.waited_for
@@ -113,7 +113,7 @@ class Start:
 
 def in_foreground(launch: Launch) -> int:
     """Own the machine until it ends, on pipes; returns the exit code."""
-    from manager.vmm.launch import own
+    from manager.vmm.bring_up import own
 
     outcome = own(launch, Foreground(launch.graph.name))
     _tell(f"vmmgr: {outcome.closing(_farewell(launch.graph.name, outcome))}")
@@ -126,7 +126,7 @@ def on_terminal(start: Start, escape: int | None) -> int:
     from manager.client.console import Console, Options
     from manager.state.paths import MachinePaths
     from manager.state.situation import look
-    from manager.vmm.daemon import follow
+    from manager.vmm.background import follow
 
     up = False
     for event in follow(start.begin()):
@@ -150,7 +150,7 @@ def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
 
     The console of a single one is shown while it is waited for; several get a line each.
     """
-    from manager.vmm.daemon import follow_all
+    from manager.vmm.background import follow_all
 
     alone = len(starts) == 1
     reports = {start.name: start.begin() for start in starts}

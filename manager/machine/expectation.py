@@ -95,6 +95,7 @@ class Expectation:
         "_settled",
         "_steps",
         "console",
+        "is_waiting",
         "match",
         "position",
         "verdict",
@@ -128,12 +129,15 @@ class Expectation:
         """Where the next search begins."""
         self._keeps_text = console is None
         self.console = console if console is not None else ConsoleText()
+        self.is_waiting = False
+        """Whether a verdict is to come."""
         self.verdict: Verdict | None = None
         self.match: Match | None = None
         """The last match: of the last Until, or of `fail_on` when it failed."""
 
     def start(self) -> None:
         """Begin at the present virtual time."""
+        self.is_waiting = True
         if self._steps or self._fail_on is not None:
             self._port.listeners.add(self._heard, self.search_soon)
         if self._budget is not None:
@@ -161,6 +165,7 @@ class Expectation:
 
     def cancel(self) -> None:
         """Stop waiting; no verdict comes any more."""
+        self.is_waiting = False
         self._port.listeners.remove(self._heard)
         self._clock.remove(self._settled)
         self._clock.remove(self._afar)

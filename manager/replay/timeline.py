@@ -62,6 +62,8 @@ class Rewound:
     """What the log of the branch begins with."""
     start: Checkpoint | None
     """Where the replay began; None for the log's own start."""
+    replayed: int
+    """Virtual ns that were run again for it."""
 
 
 @dataclass(slots=True)
@@ -184,7 +186,8 @@ class Timeline:
         self._abandon(self.checkpoints[len(nearest) :])
         self.checkpoints = nearest
         self._next_at, self._next_work = target + INTERVAL, _work(machine) + WORK
-        return Rewound(machine, sent, known, start)
+        begun = start.at if start is not None else header.start.at
+        return Rewound(machine, sent, known, start, target - begun)
 
     def _base(self, target: int) -> Checkpoint | None:
         base = self.base

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from manager.client.protocol import encode
@@ -13,7 +12,8 @@ from manager.vmm.connections import PENDING_LIMIT
 
 if TYPE_CHECKING:
     from manager.vmm.connections import SerialConnection, SerialConnections
-    from manager.vmm.server import Session
+    from manager.vmm.events import Events
+    from manager.vmm.server import ClientSession
 
 Mode = Literal["read", "write", "take"]
 MODES: tuple[Mode, ...] = ("read", "write", "take")
@@ -24,7 +24,7 @@ OUTPUT_PIECE = 48 * 1024
 class Attachment:
     """One client on one port."""
 
-    def __init__(self, session: Session, connection: SerialConnection) -> None:
+    def __init__(self, session: ClientSession, connection: SerialConnection) -> None:
         self.session = session
         self.connection = connection
         self.writes = False
@@ -58,12 +58,14 @@ class Attachment:
 class Attachments:
     """All consoles of a machine."""
 
-    def __init__(self, connections: SerialConnections, publish: Callable[..., None]) -> None:
+    def __init__(self, connections: SerialConnections, events: Events) -> None:
         self._connections = connections
-        self._publish = publish
-        self._by_session: dict[Session, Attachment] = {}
+        self._events = events
+        self._by_session: dict[ClientSession, Attachment] = {}
 
-    def attach(self, session: Session, port: str | None, mode: Mode, replay: int) -> dict[str, Any]:
+    def attach(
+        self, session: ClientSession, port: str | None, mode: Mode, replay: int
+    ) -> dict[str, Any]:
         """Connect a client to a port; the answer has the last `replay` bytes of its output.
 
         In mode "write" the client may type if nobody else does, in mode "take" anyway. Raises
@@ -79,7 +81,7 @@ class Attachments:
         session.on_gone = lambda: self._leave(session)
         session.on_drained = attachment.drained
         writer = self._assign(attachment, mode)
-        self._publish(
+        self._events.publish(
             "attached", port=connection.port.id, pid=session.pid, writes=attachment.writes
         )
         return {
@@ -90,25 +92,25 @@ class Attachments:
             "console": self._connections.console,
         }
 
-    def take(self, session: Session) -> dict[str, Any]:
+    def take(self, session: ClientSession) -> dict[str, Any]:
         """Make a client that is attached the one that types."""
         attachment = self._of(session)
         self._assign(attachment, "take")
         return {"port": attachment.connection.port.id}
 
-    def detach(self, session: Session) -> dict[str, Any]:
+    def detach(self, session: ClientSession) -> dict[str, Any]:
         """Disconnect a client from its port."""
         self._leave(session)
         return {}
 
-    def _leave(self, session: Session) -> None:
+    def _leave(self, session: ClientSession) -> None:
         attachment = self._by_session.pop(session, None)
         if attachment is not None:
             attachment.connection.listeners.remove(attachment.output)
             session.on_gone = session.on_drained = None
-            self._publish("detached", port=attachment.connection.port.id, pid=session.pid)
+            self._events.publish("detached", port=attachment.connection.port.id, pid=session.pid)
 
-    def write(self, session: Session, data: bytes) -> dict[str, Any]:
+    def write(self, session: ClientSession, data: bytes) -> dict[str, Any]:
         """Type; the answer tells how many bytes there was room for. Raises WrongStateError."""
         attachment = self._of(session)
         if not attachment.writes:
@@ -122,7 +124,7 @@ class Attachments:
             attachment.connection.feed(accepted)
         return {"accepted": len(accepted)}
 
-    def port_of(self, session: Session) -> str:
+    def port_of(self, session: ClientSession) -> str:
         """The port that a client is attached to. Raises UsageError."""
         return self._of(session).connection.port.id
 
@@ -138,7 +140,7 @@ class Attachments:
             for item in self._by_session.values()
         ]
 
-    def _of(self, session: Session) -> Attachment:
+    def _of(self, session: ClientSession) -> Attachment:
         attachment = self._by_session.get(session)
         if attachment is None:
             raise UsageError("this connection is not attached to a port", help="`attach` first")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What clients can ask of the owner: one function for each command, and the table of them."""
+"""What clients can ask of a running machine: a function for each command, and their table."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION
+from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, UnknownCommandError
 from manager.errors import UsageError
 from manager.version import __version__
 from manager.vmm.attachments import MODES
 
 if TYPE_CHECKING:
-    from manager.vmm.owner import Owner
-    from manager.vmm.server import Session
-
+    from manager.client.protocol import Request
+    from manager.vmm.attachments import Attachments
+    from manager.vmm.running import RunningMachine
+    from manager.vmm.server import ClientSession
 
 DEFAULT_REPLAY = 4096
 """Bytes of earlier output that a console sees first."""
@@ -24,10 +25,11 @@ DEFAULT_REPLAY = 4096
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its way to the owner."""
+    """One request of a client."""
 
-    owner: Owner
-    session: Session
+    running: RunningMachine
+    attachments: Attachments
+    session: ClientSession
     arguments: Mapping[str, Any]
 
 
@@ -64,8 +66,23 @@ class Command:
                 raise UsageError(f"{name}: {key!r} is missing")
 
 
+def execute(
+    running: RunningMachine, attachments: Attachments, session: ClientSession, request: Request
+) -> dict[str, Any]:
+    """Carry out a request. Raises VmmgrError, UnknownCommandError."""
+    command = COMMANDS.get(request.execute)
+    if command is None:
+        raise UnknownCommandError
+    command.check(request.execute, request.arguments)
+    return command.handler(Call(running, attachments, session, request.arguments))
+
+
 def _query_status(call: Call) -> dict[str, Any]:
-    return call.owner.status()
+    return {
+        **call.running.status(),
+        "consoles": call.attachments.describe(),
+        "listeners": len(call.running.events),
+    }
 
 
 def _query_schema(_call: Call) -> dict[str, Any]:
@@ -93,35 +110,35 @@ def _query_schema(_call: Call) -> dict[str, Any]:
 def _query_graph(call: Call) -> dict[str, Any]:
     from manager.graph.plain import to_plain
 
-    machine = call.owner.machine
+    machine = call.running.machine
     return {"graph": to_plain(machine.graph), "images": machine.images.digests()}
 
 
 def _suspend(call: Call) -> dict[str, Any]:
-    return call.owner.suspend()
+    return call.running.suspend()
 
 
 def _snapshot_save(call: Call) -> dict[str, Any]:
-    return call.owner.save_snapshot(call.arguments.get("tag"))
+    return call.running.save_snapshot(call.arguments.get("tag"))
 
 
 def _down(call: Call) -> dict[str, Any]:
-    call.owner.power_off()
+    call.running.power_off()
     return {}
 
 
 def _stop(call: Call) -> dict[str, Any]:
-    call.owner.stop_as_told()
+    call.running.stop_as_told()
     return {}
 
 
 def _quit(call: Call) -> dict[str, Any]:
-    call.owner.quit()
+    call.running.quit()
     return {}
 
 
 def _power_button(call: Call) -> dict[str, Any]:
-    call.owner.press_power_button()
+    call.running.press_power_button()
     return {}
 
 
@@ -130,26 +147,26 @@ def _rewind(call: Call) -> dict[str, Any]:
     if len(given) != 1 or call.arguments[given[0]] < 0:
         raise UsageError("rewind: give one of 'back', 'to' and 'inputs', not negative")
     find = call.arguments.get
-    return call.owner.rewind(back=find("back"), to=find("to"), inputs=find("inputs"))
+    return call.running.rewind(back=find("back"), to=find("to"), inputs=find("inputs"))
 
 
 def _pause(call: Call) -> dict[str, Any]:
-    call.owner.pause()
+    call.running.holds.pause()
     return {}
 
 
 def _continue(call: Call) -> dict[str, Any]:
-    call.owner.unpause()
+    call.running.holds.unpause()
     return {}
 
 
 def _subscribe(call: Call) -> dict[str, Any]:
-    call.session.subscribed = True
-    return call.owner.status()
+    call.session.subscribe(call.running.events)
+    return _query_status(call)
 
 
 def _unsubscribe(call: Call) -> dict[str, Any]:
-    call.session.subscribed = False
+    call.session.unsubscribe()
     return {}
 
 
@@ -159,12 +176,16 @@ def _send(call: Call) -> dict[str, Any]:
         data = call.arguments["text"].encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise UsageError("send: the text cannot be turned into bytes") from None
-    port = call.owner.feed(call.arguments.get("port"), data)
+    port = call.running.feed(call.arguments.get("port"), data)
     return {"port": port, "bytes": len(data)}
 
 
 def _break(call: Call) -> dict[str, Any]:
-    return {"port": call.owner.send_break(call.session, call.arguments.get("port"))}
+    call.running.refuse_if_ending()
+    port = call.arguments.get("port")
+    if port is None:
+        port = call.attachments.port_of(call.session)
+    return {"port": call.running.send_break(port)}
 
 
 def _attach(call: Call) -> dict[str, Any]:
@@ -172,15 +193,16 @@ def _attach(call: Call) -> dict[str, Any]:
     if mode not in MODES:
         raise UsageError(f"attach: 'mode' must be one of {', '.join(MODES)}")
     replay = max(0, call.arguments.get("replay", DEFAULT_REPLAY))
-    return call.owner.attach(call.session, call.arguments.get("port"), mode, replay)
+    call.running.refuse_if_ending()
+    return call.attachments.attach(call.session, call.arguments.get("port"), mode, replay)
 
 
 def _detach(call: Call) -> dict[str, Any]:
-    return call.owner.attachments.detach(call.session)
+    return call.attachments.detach(call.session)
 
 
 def _take(call: Call) -> dict[str, Any]:
-    return call.owner.attachments.take(call.session)
+    return call.attachments.take(call.session)
 
 
 def _write(call: Call) -> dict[str, Any]:
@@ -188,7 +210,7 @@ def _write(call: Call) -> dict[str, Any]:
         data = base64.b64decode(call.arguments["base64"], validate=True)
     except ValueError:
         raise UsageError("write: 'base64' is not base64") from None
-    return call.owner.attachments.write(call.session, data)
+    return call.attachments.write(call.session, data)
 
 
 _PORT = Argument(str, "com1..com4 or a device id; default: the console")

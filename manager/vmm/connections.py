@@ -29,7 +29,7 @@ are too slow for, and count it, before they are this far behind.
 PENDING_LIMIT = 64 * 1024
 """Bytes that may wait for the guest before a backend is no longer read."""
 INPUT_LIMIT = 1024 * 1024
-"""Bytes that may wait for the guest before `send` is refused."""
+"""Bytes that may wait for the guest before more are refused."""
 LINE = 500
 """Bytes of the present line that are shown again after a rewind."""
 WHOLE_LOG = 64 << 20
@@ -72,6 +72,15 @@ class SerialConnection:
         self._in_flight += len(data)
         self.port.feed(data)
 
+    def offer(self, data: bytes) -> None:
+        """Send all of `data` to the guest. Raises HostError when that is too much at once."""
+        if self.pending + len(data) > INPUT_LIMIT:
+            raise HostError(
+                f"{self.port.id}: the guest has not read {self.pending} bytes yet",
+                help="send the rest when it has",
+            )
+        self.feed(data)
+
     def arrived(self) -> None:
         """Told that virtual time has passed, so that what was fed is at the port."""
         self._in_flight = 0
@@ -97,8 +106,8 @@ class SerialConnection:
         """What the guest sent since its boot, as far as it was kept."""
         return bytes(self.ring) if self._log is None else tail(self._log.path, WHOLE_LOG)
 
-    def replay(self, earlier: bytes) -> None:
-        """Take over output that was sent before this process owned the machine."""
+    def take_over(self, earlier: bytes) -> None:
+        """Count, log and keep output that was sent before this process owned the machine."""
         self.sent += len(earlier)
         self.ring.add(earlier)
         if self._log is not None:

@@ -8,6 +8,7 @@ import select
 import selectors
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,15 +18,16 @@ from manager.backends.stdio import StdioBackend
 from manager.errors import ExitCode, UsageError
 from manager.graph.port_names import console_of
 from manager.vmm.connections import SerialConnections
-from manager.vmm.hosts import listen_for_gdb
+from manager.vmm.loop import EventLoop
 from manager.vmm.outcome import Outcome
-from manager.vmm.owner import Owner
+from manager.vmm.plugging import let_gdb_in
+from manager.vmm.readiness import expect
+from manager.vmm.running import RunningMachine
 
 if TYPE_CHECKING:
     from manager.backends.backend import Backend
     from manager.graph.nodes import Graph
     from manager.machine.expectation import Expectation, Step, Verdict
-    from manager.machine.machine import Machine
     from manager.text.pattern import Pattern
 
 _STATUS = {
@@ -60,69 +62,76 @@ def run_ephemeral(graph: Graph, script: Script, *, paced: bool) -> Outcome:
             f"{graph.name} keeps no state here, so its trace has no place to go",
             help="name one: `--set debug.trace-file=FILE`",
         )
-    machine = Machine.power_on(graph)
-    try:
-        return _run(machine, script, paced=paced)
-    finally:
-        machine.close()
+    with ExitStack() as stack:
+        machine = Machine.power_on(graph)
+        stack.callback(machine.close)
+        selector = stack.enter_context(selectors.DefaultSelector())
+        connections = SerialConnections(machine.ports, console_of(graph))
+        running = RunningMachine(machine, connections, advise=_say)
+        stack.callback(running.close)
+        console = _console(script, connections)
+        _connect_backends(running, script, console, selector)
+        let_gdb_in(running, selector, _say, stack)
+        expectation = _expect(running, script, console)
+        outcome = EventLoop(running, selector, paced=paced).run(drain=console)
+        if outcome.kind in ("ended", "fault"):
+            expectation.look()  # at what the guest printed last
+            outcome = _judge(outcome, expectation.verdict)
+    return replace(outcome, lost=tuple(map(str, running.sinks.failures)))
 
 
-def _run(machine: Machine, script: Script, *, paced: bool) -> Outcome:
-    connections = SerialConnections(machine.ports, console_of(machine.graph))
-    needed = script.port is not None or script.steps or script.fail_on is not None
-    console = None
-    if needed or connections.console:
-        console = connections.find(script.port).port.id
-    with selectors.DefaultSelector() as selector:
-        owner = Owner(machine, connections, selector, paced=paced, advise=_advise)
-        try:
-            declared = {node.id: node.backend for node in machine.graph.serial_ports()}
-            for id in connections.by_id:
-                given = declared.get(id)  # the debug port has none
-                if id == console:
-                    typed = given is not None and not script.steps
-                    backend: Backend = _Printer(owner, interactive=typed)
-                elif given is None or given.type == "stdio":
-                    backend = NullBackend()
-                else:
-                    backend = factory.make(given)
-                connections.connect(id, backend, selector)
-            listen_for_gdb(owner, selector, lambda text: print(f"vmmgr: {text}", file=sys.stderr))
-            expectation = _expect(owner, script, console)
-            outcome = owner.run(drain=console)
-            if outcome.kind in ("ended", "fault"):
-                expectation.look()  # at what the guest printed last
-                outcome = _judge(outcome, expectation.verdict)
-        finally:
-            owner.close()
-    return replace(outcome, lost=tuple(map(str, owner.sinks.failures)))
-
-
-def _advise(text: str) -> None:
+def _say(text: str) -> None:
     print(f"vmmgr: {text}", file=sys.stderr)
 
 
+def _console(script: Script, connections: SerialConnections) -> str | None:
+    """The id of the port that prints to standard output. Raises UsageError."""
+    needed = script.port is not None or script.steps or script.fail_on is not None
+    if needed or connections.console is not None:
+        return connections.find(script.port).port.id
+    return None
+
+
+def _connect_backends(
+    running: RunningMachine,
+    script: Script,
+    console: str | None,
+    selector: selectors.BaseSelector,
+) -> None:
+    declared = {node.id: node.backend for node in running.machine.graph.serial_ports()}
+    for id in running.connections.by_id:
+        given = declared.get(id)  # the debug port has none
+        if id == console:
+            typed = given is not None and not script.steps
+            backend: Backend = _Printer(running, interactive=typed)
+        elif given is None or given.type == "stdio":
+            backend = NullBackend()
+        else:
+            backend = factory.make(given)
+        running.connections.connect(id, backend, selector)
+
+
 class _Printer(StdioBackend):
-    """Ends the run when nobody reads standard output any more, as a pipeline expects."""
+    """Ends the run when standard output has no reader any more, as a pipeline expects."""
 
     def describe(self) -> str:
         """What a message calls it."""
         return "standard output"
 
-    def __init__(self, owner: Owner, *, interactive: bool) -> None:
+    def __init__(self, running: RunningMachine, *, interactive: bool) -> None:
         terminal = interactive and sys.stdin is not None and sys.stdin.isatty()
         if terminal:
             print("vmmgr: every key goes to the guest; Ctrl-] ends it", file=sys.stderr)
         stdin = 0 if terminal else os.open(os.devnull, os.O_RDONLY)
-        super().__init__(stdin, on_escape=lambda: owner.finish(Outcome("down")))
-        self._owner = owner
+        super().__init__(stdin, on_escape=lambda: running.finish(Outcome("down")))
+        self._running = running
         self._reader = select.poll()
         self._reader.register(1, 0)
 
     def poll(self) -> None:
         """A pipe whose reader is gone is in error."""
         if any(events & select.POLLERR for _, events in self._reader.poll(0)):
-            self._owner.finish(Outcome("interrupted", ExitCode.FAILURE))
+            self._running.finish(Outcome("interrupted", ExitCode.FAILURE))
 
 
 def _judge(outcome: Outcome, verdict: Verdict | None) -> Outcome:
@@ -138,24 +147,19 @@ def _judge(outcome: Outcome, verdict: Verdict | None) -> Outcome:
     )
 
 
-def _expect(owner: Owner, script: Script, console: str | None) -> Expectation:
-    from manager.machine.expectation import Expectation
+def _expect(running: RunningMachine, script: Script, console: str | None) -> Expectation:
     from manager.machine.serial_port import SerialPort
-    from manager.text.search import Search
-
-    connection = owner.connections.by_id.get(console) if console is not None else None
 
     def finished(verdict: Verdict) -> None:
         status = _STATUS[verdict.outcome]
-        owner.finish(Outcome("verdict", status, verdict.detail, verdict.outcome))
+        running.finish(Outcome("verdict", status, verdict.detail, verdict.outcome))
 
-    expectation = Expectation(
-        owner.machine.clock,
-        connection if connection is not None else SerialPort("none"),
+    connections = running.connections
+    return expect(
+        running,
+        connections.by_id[console] if console is not None else SerialPort("none"),
         script.steps,
-        finished=finished,
-        fail_on=Search(script.fail_on) if script.fail_on is not None else None,
+        finished,
+        fail_on=script.fail_on,
         budget=script.budget,
     )
-    expectation.start()
-    return expectation

@@ -19,14 +19,16 @@ from manager.debug.session import GdbSession
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Gdb
-    from manager.vmm.owner import Owner
+    from manager.vmm.running import RunningMachine
 
 
 class GdbListener:
-    """Listens in the owner's selector. Raises HostError when the address is not to be had."""
+    """Listens in the event loop's selector. Raises HostError when the address is not to be had."""
 
-    def __init__(self, wanted: Gdb, owner: Owner, selector: selectors.BaseSelector) -> None:
-        self._owner = owner
+    def __init__(
+        self, wanted: Gdb, running: RunningMachine, selector: selectors.BaseSelector
+    ) -> None:
+        self._running = running
         self._selector = selector
         self._address: Address = (
             UnixAddress(Path(wanted.listen)) if wanted.is_path else TcpAddress.parse(wanted.listen)
@@ -41,7 +43,7 @@ class GdbListener:
         self._outbox = Outbox(CLIENT_LIMIT, noted=False)
         self._session: GdbSession | None = None
         if wanted.wait:
-            owner.hold(True)
+            running.hold(True)
 
     def close(self, status: int) -> None:
         """Tell gdb how the machine ended, and stop listening."""
@@ -66,8 +68,8 @@ class GdbListener:
             self._outbox = Outbox(CLIENT_LIMIT, noted=False)
             self._watch = Watch(self._selector, client.fileno(), self._ready)
             self._watch.want(READ)
-            self._session = GdbSession(self._owner, self._send)
-            self._owner.publish("debugger-attached")
+            self._session = GdbSession(self._running, self._send)
+            self._running.events.publish("debugger-attached")
 
     def _ready(self, events: int) -> None:
         if events & WRITE:
@@ -98,7 +100,7 @@ class GdbListener:
     def _gone(self) -> None:
         if self._session is not None:
             self._session.detach()
-            self._owner.publish("debugger-detached")
+            self._running.events.publish("debugger-detached")
         self._hang_up()
 
     def _hang_up(self) -> None:

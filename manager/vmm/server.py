@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The owner's end of the control socket. No client can block the machine or harm it."""
+"""The machine's end of the control socket. No client can block the machine or harm it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from manager.client.protocol import (
 )
 from manager.errors import HostError, VmmgrError
 from manager.version import __version__
+from manager.vmm.events import Events
 
 CLIENT_LIMIT = 32
 """Connections at a time; one more is turned away."""
@@ -38,10 +39,10 @@ PROBE = 1.0
 FAREWELL = 1.0
 """Seconds for which the last answers are still sent when the owner ends."""
 
-Execute = Callable[["Session", Request], dict[str, Any]]
+Execute = Callable[["ClientSession", Request], dict[str, Any]]
 
 
-class Session:
+class ClientSession:
     """One connected client."""
 
     def __init__(self, server: ControlServer, connection: socket.socket, pid: int) -> None:
@@ -49,8 +50,6 @@ class Session:
         self.connection = connection
         self.pid = pid
         """The client's process."""
-        self.subscribed = False
-        """Whether it hears events."""
         self.on_gone: Callable[[], None] | None = None
         """Called once, when the connection has ended."""
         self.on_drained: Callable[[], None] | None = None
@@ -58,6 +57,7 @@ class Session:
         self._received = bytearray()
         self._unsent = bytearray()
         self._closing = False
+        self._events: Events | None = None
 
     @property
     def has_unsent(self) -> bool:
@@ -87,6 +87,17 @@ class Session:
         self._unsent += line
         self.flush()
         return True
+
+    def subscribe(self, events: Events) -> None:
+        """Hear events until the connection ends."""
+        self._events = events
+        events.subscribe(self.offer)
+
+    def unsubscribe(self) -> None:
+        """Hear no more events."""
+        if self._events is not None:
+            self._events.unsubscribe(self.offer)
+            self._events = None
 
     def flush(self) -> None:
         """Write as much as the socket takes."""
@@ -143,12 +154,11 @@ class ControlServer:
         self._machine = machine
         self._selector = selector
         self._execute = execute
-        self._sessions: set[Session] = set()
-        self._published = 0
+        self._sessions: set[ClientSession] = set()
         self._listener = _listen(path)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
-    def answer(self, session: Session, line: bytes) -> bytes:
+    def answer(self, session: ClientSession, line: bytes) -> bytes:
         """The answer to one line. Whatever goes wrong with it is the client's to hear."""
         try:
             request = parse_request(line)
@@ -168,20 +178,7 @@ class ControlServer:
         except Exception as error:  # a fault of ours in one command must not end the machine
             return failure(request.id, "failure", f"internal error: {error!r}")
 
-    @property
-    def listeners(self) -> int:
-        """How many clients hear events."""
-        return sum(session.subscribed for session in self._sessions)
-
-    def publish(self, event: str, moment: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Tell every client that subscribed; `seq` shows one that is too slow what it missed."""
-        self._published += 1
-        line = encode({"event": event, "seq": self._published, **moment, "data": data})
-        for session in tuple(self._sessions):
-            if session.subscribed:
-                session.offer(line)
-
-    def watch(self, session: Session) -> None:
+    def watch(self, session: ClientSession) -> None:
         """Wait for what the session waits for."""
         if session not in self._sessions:
             return
@@ -190,12 +187,13 @@ class ControlServer:
             events |= selectors.EVENT_WRITE
         self._selector.modify(session.connection, events, session.ready)
 
-    def drop(self, session: Session) -> None:
+    def drop(self, session: ClientSession) -> None:
         """End a connection."""
         if session in self._sessions:
             self._sessions.remove(session)
             self._selector.unregister(session.connection)
             session.connection.close()
+            session.unsubscribe()
             if session.on_gone is not None:
                 session.on_gone()
 
@@ -220,7 +218,7 @@ class ControlServer:
             connection.close()
             return
         connection.setblocking(False)
-        session = Session(self, connection, _peer(connection)[0])
+        session = ClientSession(self, connection, _peer(connection)[0])
         self._sessions.add(session)
         self._selector.register(connection, selectors.EVENT_READ, session.ready)
         greeting = {

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from manager.machine.machine import Machine
     from manager.vmm.connections import SerialConnections
-    from manager.vmm.keeper import Keeper
+    from manager.vmm.events import Events
+    from manager.vmm.recorder import RunRecorder
 
 Kind = Literal["backend", "log", "trace", "recording", "checkpoints"]
 
@@ -31,21 +32,24 @@ class Failure:
 
 
 class Sinks:
-    """Remembers the first failure of each place, for the status and for the end of `run`."""
+    """Tells of the first failure of each place; remembered for the status and the end of `run`."""
 
-    def __init__(self, connections: SerialConnections) -> None:
+    def __init__(
+        self, connections: SerialConnections, events: Events, say: Callable[[str], None]
+    ) -> None:
         self._connections = connections
+        self._events = events
+        self._say = say
         self._failures: dict[tuple[Kind, str | None], Failure] = {}
 
-    def look(self, machine: Machine, keeper: Keeper | None) -> list[Failure]:
-        """The places that failed since the last look."""
-        new = []
-        for failure in self._failing(machine, keeper):
+    def look(self, machine: Machine, recorder: RunRecorder | None) -> None:
+        """Tell of the places that failed since the last look."""
+        for failure in self._failing(machine, recorder):
             key = failure.sink, failure.port
             if key not in self._failures:
                 self._failures[key] = failure
-                new.append(failure)
-        return new
+                self._say(f"output is lost: {failure}")
+                self._events.publish("sink-failed", **asdict(failure))
 
     @property
     def failures(self) -> list[Failure]:
@@ -56,7 +60,7 @@ class Sinks:
         """The same for a status."""
         return [asdict(failure) for failure in self._failures.values()]
 
-    def _failing(self, machine: Machine, keeper: Keeper | None) -> Iterator[Failure]:
+    def _failing(self, machine: Machine, recorder: RunRecorder | None) -> Iterator[Failure]:
         for id, port in self._connections.by_id.items():
             if port.host is not None and port.host.fault:
                 what = port.host.describe().partition(", ")[0]
@@ -65,8 +69,8 @@ class Sinks:
                 yield Failure("log", id, f"the log of {id}", port.log_fault)
         if machine.trace.fault:
             yield Failure("trace", None, "the trace", machine.trace.fault)
-        if keeper is not None:
-            if keeper.recording_fault:
-                yield Failure("recording", None, "the recording", keeper.recording_fault)
-            if keeper.timeline is not None and keeper.timeline.fault:
-                yield Failure("checkpoints", None, "the checkpoints", keeper.timeline.fault)
+        if recorder is not None:
+            if recorder.recording_fault:
+                yield Failure("recording", None, "the recording", recorder.recording_fault)
+            if recorder.checkpoints_fault:
+                yield Failure("checkpoints", None, "the checkpoints", recorder.checkpoints_fault)

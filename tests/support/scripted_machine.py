@@ -18,8 +18,10 @@ from manager.bus.record import NEVER, Record, moment, octets
 from manager.cli.main import main
 from manager.devices import host
 from manager.devices.uart import IsaUartNode
+from manager.graph.identity import to_plain
 from manager.graph.nodes import Graph, ImageBoot, Ready
 from manager.machine.boot_images import BootImages
+from manager.machine.disks import Disks
 from manager.machine.ended import Ended
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.machine.trace import Trace
@@ -63,13 +65,14 @@ class FakeMachine:
         self.resets = 0
         self.trace = Trace(graph, self.now)
         self.images = BootImages({})
+        self.disks = Disks({}, {})
 
     @classmethod
-    def power_on(cls, graph: Graph) -> FakeMachine:
+    def power_on(cls, graph: Graph, disks: Disks | None = None) -> FakeMachine:
         return cls(graph)
 
     @classmethod
-    def restore(cls, graph: Graph, snapshot: Snapshot) -> FakeMachine:
+    def restore(cls, graph: Graph, snapshot: Snapshot, disks: Disks | None = None) -> FakeMachine:
         if cls.restore_error is not None:
             raise cls.restore_error
         state = snapshot.record("cpu.0", FakeState)
@@ -153,7 +156,7 @@ class FakeMachine:
             identity_hash="0" * 64,
             full_hash="1" * 64,
             identity={},
-            config={},
+            config=to_plain(self.graph),
             records={
                 "cpu.0": FakeState(self.now(), bytearray(self.line)),
                 **{id: port.save() for id, port in self.ports.items()},

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "replay": {"cbor", "machine", "snapshot", "graph", "config", "bus", "errors", "version"},
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"config", "devices", "graph", "errors"},
-    "state": {"cbor", "replay", "machine", "snapshot", "graph", "errors", "version"},
+    "state": {"cbor", "replay", "machine", "snapshot", "storage", "graph", "errors", "version"},
     "client": {"backends", "errors"},
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "snapshot"}
     | {"config", "graph", "bus", "errors", "version"},

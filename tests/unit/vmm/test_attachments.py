@@ -15,11 +15,13 @@ import pytest
 from manager.errors import HostError, WrongStateError
 from manager.vmm import server as server_module
 from manager.vmm.attachments import Attachments
+from manager.vmm.background import Reporter
 from manager.vmm.connections import INPUT_LIMIT, PENDING_LIMIT, SerialConnection, SerialConnections
-from manager.vmm.daemon import Reporter
+from manager.vmm.events import Events
+from manager.vmm.loop import EventLoop
 from manager.vmm.outcome import Outcome
-from manager.vmm.owner import Owner
-from manager.vmm.server import ControlServer, Session
+from manager.vmm.running import RunningMachine
+from manager.vmm.server import ClientSession, ControlServer
 
 
 class Line:
@@ -74,7 +76,7 @@ def line(tmp_path: Path):
 
 @pytest.fixture
 def attachments(connections: SerialConnections) -> Attachments:
-    return Attachments(connections, lambda event, **data: None)
+    return Attachments(connections, Events(lambda: 0))
 
 
 def say(connection: SerialConnection, data: bytes) -> None:
@@ -136,10 +138,10 @@ def test_one_connection_has_one_port(line, attachments) -> None:
 def test_send_is_refused_when_the_guest_reads_nothing(fake, graph) -> None:
     machine = fake(graph("lpc.com1"))
     connections = SerialConnections(machine.ports, "lpc.com1")
-    owner = Owner(machine, connections, selectors.DefaultSelector(), paced=False)
+    running = RunningMachine(machine, connections)
 
     with pytest.raises(HostError, match="has not read"):
-        owner.feed(None, bytes(INPUT_LIMIT + 1))
+        running.feed(None, bytes(INPUT_LIMIT + 1))
 
 
 class Broken:
@@ -171,23 +173,23 @@ def test_a_backend_that_fails_is_given_up_and_the_guest_goes_on(fake, graph) -> 
     connections = SerialConnections(machine.ports, "lpc.com1")
     selector = selectors.DefaultSelector()
     connections.connect("lpc.com1", Broken(), selector)
-    owner = Owner(machine, connections, selector, paced=False)
+    loop = EventLoop(RunningMachine(machine, connections), selector, paced=False)
     machine.console.feed(b"off\n")
 
-    assert owner.run() == Outcome("ended", 0, "the guest powered off", "power-off")
+    assert loop.run() == Outcome("ended", 0, "the guest powered off", "power-off")
 
-    assert (
-        connections.find(None).describe()["backend"] == "tape, failed: [Errno 5] Input/output error"
-    )
-    owner.close()
+    described = connections.find(None).describe()
+    assert described["backend"] == "tape, failed: [Errno 5] Input/output error"
+    connections.close()
 
 
-def test_a_descriptor_that_fails_does_not_end_the_owner(fake, graph) -> None:
+def test_a_descriptor_that_fails_does_not_end_the_machine(fake, graph) -> None:
     machine = fake(graph("lpc.com1"))
     connections = SerialConnections(machine.ports, "lpc.com1")
     selector = selectors.DefaultSelector()
     said: list[str] = []
-    owner = Owner(machine, connections, selector, paced=False, say=said.append)
+    running = RunningMachine(machine, connections)
+    loop = EventLoop(running, selector, paced=False, say=said.append)
 
     def fails(_events: int) -> None:
         machine.console.feed(b"off\n")
@@ -197,7 +199,7 @@ def test_a_descriptor_that_fails_does_not_end_the_owner(fake, graph) -> None:
     os.write(writer, b"x")
     selector.register(reader, selectors.EVENT_READ, fails)
 
-    assert owner.run().kind == "ended"
+    assert loop.run().kind == "ended"
 
     assert said == ["a connection failed: [Errno 5] Input/output error"]
     for descriptor in (reader, writer):
@@ -227,5 +229,5 @@ def test_a_removed_state_directory_does_not_make_a_second_owner(tmp_path: Path) 
 
 
 def test_sessions_know_their_clients_process(line: Line) -> None:
-    assert isinstance(line.session, Session)
+    assert isinstance(line.session, ClientSession)
     assert line.session.pid == os.getpid()

@@ -17,8 +17,9 @@ from manager.vmm.connections import (
     SerialConnection,
     SerialConnections,
 )
+from manager.vmm.loop import EventLoop
 from manager.vmm.outcome import Outcome
-from manager.vmm.owner import Owner
+from manager.vmm.running import RunningMachine
 
 
 class Slow:
@@ -107,16 +108,17 @@ def test_virtual_time_stands_still_while_a_backend_is_behind(machine, slow) -> N
     connections = SerialConnections(machine.ports, "lpc.com1")
     connections.connect("lpc.com1", slow, selectors.DefaultSelector())
     slow.kept += bytes(BACKLOG_LIMIT + 1)
-    owner = Owner(machine, connections, selectors.DefaultSelector(), paced=False)
+    running = RunningMachine(machine, connections)
+    loop = EventLoop(running, selectors.DefaultSelector(), paced=False)
     seen = {}
 
     def look() -> None:
-        seen.update(owner.status())
+        seen.update(running.status())
         slow.kept.clear()
         machine.console.feed(b"off\n")
 
-    owner.at_host_time(0.05, look)
-    outcome = owner.run()
+    loop.timers.after(0.05, look)
+    outcome = loop.run()
 
     assert seen["state"] == "blocked"
     assert seen["blocked-on"] == "lpc.com1"

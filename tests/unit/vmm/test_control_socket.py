@@ -10,6 +10,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -18,24 +19,24 @@ from manager.client.protocol import LINE_LIMIT
 from manager.errors import HostError, UsageError, WrongStateError
 from manager.vmm import server as server_module
 from manager.vmm.connections import SerialConnections
+from manager.vmm.loop import EventLoop
 from manager.vmm.outcome import Outcome
-from manager.vmm.owner import Owner
+from manager.vmm.running import RunningMachine
+from manager.vmm.serving import serve_clients
 
 
 class Running:
-    """An owner in a thread of this process."""
+    """A machine that a thread of this process owns."""
 
     def __init__(self, machine, path) -> None:
         self.path = path
         self.machine = machine
         connections = SerialConnections(machine.ports, next(iter(machine.ports)))
-        self.owner = Owner(
-            machine,
-            connections,
-            selectors.DefaultSelector(),
-            paced=True,
-            socket=path,
-        )
+        self.running = RunningMachine(machine, connections)
+        self.stack = ExitStack()
+        selector = self.stack.enter_context(selectors.DefaultSelector())
+        serve_clients(self.running, path, selector, self.stack)
+        self.loop = EventLoop(self.running, selector, paced=True)
         self.heard = bytearray()
         connections.by_id["lpc.com1"].listeners.add(self.heard.extend)
         self.outcome: Outcome | None = None
@@ -44,8 +45,8 @@ class Running:
         self.thread.start()
 
     def _own(self) -> None:
-        self.outcome = self.owner.run()
-        self.owner.close()
+        with self.stack:
+            self.outcome = self.loop.run()
 
     def connect(self) -> Client:
         return Client.connect(self.path, 5.0)
@@ -219,7 +220,7 @@ def test_another_users_process_is_turned_away(running, monkeypatch) -> None:
 
 
 def test_a_fault_in_a_command_is_an_answer(running, monkeypatch) -> None:
-    monkeypatch.setattr(running.owner, "status", lambda: 1 // 0)
+    monkeypatch.setattr(running.running, "status", lambda: 1 // 0)
     with running.connect() as client:
         with pytest.raises(Exception, match="ZeroDivisionError"):
             client.execute("query-status")

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import selectors
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 
 from manager.vmm.commands import COMMANDS
 from manager.vmm.connections import SerialConnections
-from manager.vmm.owner import Owner
-from manager.vmm.server import Session
+from manager.vmm.running import RunningMachine
+from manager.vmm.server import ClientSession, ControlServer
+from manager.vmm.serving import serve_clients
 
 ENDING = {"down", "stop", "quit"}
 KNOWN = sorted(set(COMMANDS) - ENDING)
@@ -36,23 +39,25 @@ lines = st.binary(max_size=200) | requests.map(lambda request: json.dumps(reques
 
 
 @pytest.fixture
-def owner(fake, graph, tmp_path: Path):
+def running(fake, graph) -> RunningMachine:
     machine = fake(graph("lpc.com1"))
-    connections = SerialConnections(machine.ports, "lpc.com1")
-    with selectors.DefaultSelector() as selector:
-        made = Owner(machine, connections, selector, paced=True, socket=tmp_path / "s")
-        yield made
-        made.close()
+    return RunningMachine(machine, SerialConnections(machine.ports, "lpc.com1"))
+
+
+@pytest.fixture
+def server(running: RunningMachine, tmp_path: Path) -> Iterator[ControlServer]:
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        yield serve_clients(running, tmp_path / "s", selector, stack)
 
 
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(lines, max_size=5))
-def test_every_line_has_one_proper_answer(owner, sent: list[bytes]) -> None:
+def test_every_line_has_one_proper_answer(running, server, sent: list[bytes]) -> None:
     ours, theirs = socket.socketpair()
-    server = owner._server
-    session = Session(server, ours, 1)
+    session = ClientSession(server, ours, 1)
     try:
         for line in sent:
             answer = json.loads(server.answer(session, line))
@@ -62,9 +67,11 @@ def test_every_line_has_one_proper_answer(owner, sent: list[bytes]) -> None:
                 assert answer["error"].keys() == {"code", "message", "help"}
                 assert "internal error" not in answer["error"]["message"]
     finally:
+        session.unsubscribe()
         if session.on_gone is not None:
             session.on_gone()
         ours.close()
         theirs.close()
-    assert owner.attachments.describe() == []
-    assert owner.outcome is None
+    status = json.loads(server.answer(session, b'{"execute": "query-status"}'))["return"]
+    assert (status["consoles"], status["listeners"]) == ([], 0)
+    assert running.outcome is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from manager.errors import HostError
-from manager.vmm.daemon import Event, Reporter, detach, follow
+from manager.vmm.background import Event, Reporter, detach, follow
 
 pytestmark = pytest.mark.guest
 

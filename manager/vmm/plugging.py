@@ -1,28 +1,30 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Giving each port the backend that the machine file names."""
+"""Giving each port the backend that the machine file names, and gdb its way in."""
 
 from __future__ import annotations
 
 import selectors
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.backends import factory
 from manager.backends.null import NullBackend
 from manager.backends.stdio import StdioBackend
+from manager.errors import ExitCode
 from manager.vmm.outcome import Outcome
 
 if TYPE_CHECKING:
     from manager.backends.backend import Backend
     from manager.graph.nodes import Graph
     from manager.vmm.connections import SerialConnections
-    from manager.vmm.owner import Owner
+    from manager.vmm.running import RunningMachine
 
 
-def terminal(owner: Owner) -> Backend:
+def terminal(running: RunningMachine) -> Backend:
     """Standard input and output for a machine that this process owns in the foreground."""
-    return StdioBackend(on_escape=lambda: owner.finish(Outcome("down")))
+    return StdioBackend(on_escape=lambda: running.finish(Outcome("down")))
 
 
 class Detached(NullBackend):
@@ -31,19 +33,6 @@ class Detached(NullBackend):
     def describe(self) -> str:
         """What it is."""
         return "stdio, detached"
-
-
-def listen_for_gdb(
-    owner: Owner, selector: selectors.BaseSelector, say: Callable[[str], None]
-) -> None:
-    """Let gdb in where the machine file says so, and say where that is. Raises HostError."""
-    wanted = owner.machine.graph.gdb
-    if wanted is not None:
-        from manager.vmm.gdb import GdbListener
-
-        owner.gdb = GdbListener(wanted, owner, selector)
-        waits = "; the machine waits for it" if wanted.wait else ""
-        say(f"gdb can connect: target remote {owner.gdb.where}{waits}")
 
 
 def connect_backends(
@@ -66,3 +55,26 @@ def connect_backends(
         else:
             backend = factory.make(node.backend, pty_link(node.id))
         connections.connect(node.id, backend, selector)
+
+
+def let_gdb_in(
+    running: RunningMachine,
+    selector: selectors.BaseSelector,
+    say: Callable[[str], None],
+    stack: ExitStack,
+) -> None:
+    """Let gdb in where the machine file says so, and say where that is. Raises HostError."""
+    wanted = running.machine.graph.gdb
+    if wanted is None:
+        return
+    from manager.vmm.gdb import GdbListener
+
+    listener = GdbListener(wanted, running, selector)
+
+    def close() -> None:
+        outcome = running.outcome
+        listener.close(outcome.status if outcome is not None else ExitCode.FAILURE)
+
+    stack.callback(close)
+    waits = "; the machine waits for it" if wanted.wait else ""
+    say(f"gdb can connect: target remote {listener.where}{waits}")

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The record of a run while it lasts: the input log, checkpoints, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.errors import HostError, UsageError, WrongStateError
+from manager.machine.inputs import Input
+from manager.replay import recordings
+from manager.replay.digests import joined
+from manager.replay.log import Check, Start, read
+from manager.replay.recorder import Recorder, header_of
+from manager.replay.replay import seconds
+from manager.replay.timeline import Checkpoint, Rewound, Timeline, input_before
+from manager.snapshot.store import Store
+
+if TYPE_CHECKING:
+    from manager.machine.machine import Machine
+    from manager.state.paths import MachinePaths
+    from manager.vmm.connections import SerialConnections
+    from manager.vmm.outcome import Outcome
+
+GoOnWith = Callable[["Machine", Mapping[str, int]], None]
+"""Puts an earlier self of the machine in its place; how many bytes each port had sent by then."""
+
+
+class RunRecorder:
+    """Records what happens to one machine, from `begin` until one of the ends."""
+
+    def __init__(
+        self, connections: SerialConnections, paths: MachinePaths, say: Callable[[str], None]
+    ) -> None:
+        self._connections = connections
+        self._paths = paths
+        self._say = say
+        self._recorder: Recorder | None = None
+        self._timeline: Timeline | None = None
+        self._begun_with: dict[str, int] = {}
+
+    @property
+    def inputs(self) -> int | None:
+        """Pieces of input so far; None when nothing is recorded."""
+        return self._recorder.inputs if self._recorder is not None else None
+
+    @property
+    def recording_fault(self) -> str:
+        """Why the input log misses entries, if it does."""
+        return self._recorder.log.fault if self._recorder is not None else ""
+
+    @property
+    def checkpoints_fault(self) -> str:
+        """Why there are no more checkpoints, if there are none."""
+        return self._timeline.fault if self._timeline is not None else ""
+
+    # -- beginning and end ----------------------------------------------------------------
+
+    def begin(self, machine: Machine, start: Start, base: Path | None = None) -> None:
+        """Begin to record, unless the machine file says no; a host that refuses is told of.
+
+        `base` is a snapshot of the machine as it is, if there is one apart from the start.
+        """
+        settings = machine.graph.record
+        if not settings.enabled:
+            return
+        self._timeline = Timeline(Store(self._paths.snapshots), settings.rewind_ns)
+        self._timeline.clear()
+        if base is not None:
+            self._timeline.base = Checkpoint(machine.now(), "", base, self._sent())
+        try:
+            self._begun_with = dict.fromkeys(self._connections.by_id, 0)
+            log = recordings.begin(self._paths.recordings, header_of(machine, start))
+            if machine.now() > start.at:  # it was not booted, but is a warm start
+                log.add(Check(machine.now(), None, joined(machine.records())))
+            self._recorder = Recorder(machine, log)
+        except HostError as error:
+            self._say(f"not recorded: {error.message}")
+
+    def ended(self, outcome: Outcome | None) -> None:
+        """The machine is over; without an outcome by a fault of this process."""
+        if self._recorder is not None:
+            if outcome is not None:
+                self._recorder.end(outcome.kind, detail=outcome.detail)
+            else:
+                self._recorder.detach()
+            self._recorder = None
+        if self._timeline is not None and outcome is not None and outcome.kind in ("ended", "down"):
+            self._timeline.clear()
+
+    def suspended(self, path: Path) -> None:
+        """The machine was saved and is over here."""
+        if self._recorder is not None:
+            self._recorder.end("suspended", recordings.identity_of(path))
+            self._recorder = None
+
+    def saved(self, path: Path, tag: str | None) -> None:
+        """The machine was saved and goes on."""
+        if self._recorder is not None:
+            self._recorder.saved(recordings.identity_of(path), tag or "")
+
+    def between_slices(self) -> None:
+        """The machine is at rest: take a checkpoint if one is due."""
+        recorder, timeline = self._recorder, self._timeline
+        if recorder is not None and timeline is not None and timeline.due(recorder.machine):
+            timeline.take(recorder.machine, self._sent)
+            if timeline.fault:
+                self._say(f"no more checkpoints: {timeline.fault}")
+
+    def _sent(self) -> dict[str, int]:
+        self._connections.pump()
+        return {id: connection.sent for id, connection in self._connections.by_id.items()}
+
+    # -- going back -----------------------------------------------------------------------
+
+    def history(self) -> tuple[int, list[Input]] | None:
+        """When the present log begins, and the input in it; None where nothing leads back."""
+        recorder = self._recorder
+        if recorder is None or self._timeline is None or recorder.log.fault:
+            return None
+        log = read(recorder.log.path)
+        return log.header.start.at, [item for item in log.entries if isinstance(item, Input)]
+
+    def require_way_back(self) -> tuple[Recorder, Timeline]:
+        """What leads back. Raises WrongStateError."""
+        recorder, timeline = self._recorder, self._timeline
+        if recorder is None or timeline is None or recorder.log.fault:
+            raise WrongStateError(
+                "the machine's input is not recorded, so there is no way back",
+                help="`[record]` in the machine file turns it on for the next `up`",
+            )
+        return recorder, timeline
+
+    def rewind(
+        self, *, back: int | None, to: int | None, inputs: int | None, go_on_with: GoOnWith
+    ) -> Rewound:
+        """Bring the machine to an earlier virtual time: ns back, ns from power-on, or before an
+        input. It goes on from there, on a time line of its own.
+
+        Raises WrongStateError, UsageError, VmmgrError; then the machine is as it was.
+        """
+        recorder, timeline = self.require_way_back()
+        now = recorder.machine.now()
+        log = read(recorder.log.path)
+        if inputs is not None:
+            to = input_before(log.entries, now, inputs)
+        elif back is not None:
+            to = max(now - back, 0)
+        if to is None or not 0 <= to <= now:
+            raise UsageError(f"the machine is at {seconds(now)}; that is not before")
+        rewound = timeline.back_to(to, recorder.log.header, log.entries, self._begun_with)
+        recorder.end("rewound")
+        self._recorder = None
+        go_on_with(rewound.machine, rewound.sent)
+        header = header_of(
+            rewound.machine,
+            recorder.log.header.start,
+            branch_of=recorder.log.path.name,
+            branch_at=to,
+        )
+        branch = recordings.begin(self._paths.recordings, header)
+        for entry in rewound.entries:
+            branch.add(entry)
+        self._recorder = Recorder(rewound.machine, branch)
+        return rewound

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A running machine: what clients, gdb and signals may do with it, and how its time passes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from manager.errors import VmmgrError, WrongStateError
+from manager.state.disks import MachineDisks
+from manager.vmm.advice import Advice, with_advice
+from manager.vmm.events import Events
+from manager.vmm.holds import Holds
+from manager.vmm.outcome import Kind, Outcome
+from manager.vmm.sinks import Sinks
+
+if TYPE_CHECKING:
+    from manager.machine.expectation import Expectation
+    from manager.machine.inputs import Input
+    from manager.machine.machine import Machine
+    from manager.state.directory import MachineDirectory
+    from manager.vmm.connections import SerialConnections
+    from manager.vmm.recorder import RunRecorder
+
+OnTerm = Literal["down", "suspend"]
+"""What SIGTERM does."""
+
+
+class RunningMachine:
+    """A machine with its ports connected, until its end.
+
+    Without a `directory` it keeps no state, without a `recorder` there is no way back.
+    """
+
+    def __init__(  # noqa: PLR0913  the parts of a running machine, each handed in once
+        self,
+        machine: Machine,
+        connections: SerialConnections,
+        *,
+        paused: bool = False,
+        on_term: OnTerm = "down",
+        directory: MachineDirectory | None = None,
+        recorder: RunRecorder | None = None,
+        say: Callable[[str], None] = lambda text: None,
+        advise: Callable[[str], None] | None = None,
+    ) -> None:
+        self.connections = connections
+        self.events = Events(self.now)
+        self.sinks = Sinks(connections, self.events, say)
+        self._advice = Advice(self.events, advise or say)
+        self.holds = Holds(connections, self.events, say, paused=paused)
+        self.holds.watch_disks(machine)
+        self._machine = machine
+        self._directory = directory
+        self._recorder = recorder
+        self._on_term = on_term
+        self._started = time.monotonic()
+        self._ready: bool | None = None
+        self._outcome: Outcome | None = None
+        self._expectations: list[Expectation] = []
+        self._postponed: list[Callable[[], None]] = []
+
+    @property
+    def machine(self) -> Machine:
+        """The machine as it is now; another one after `rewind`."""
+        return self._machine
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended, or will at the next chance; None while it goes on."""
+        return self._outcome and replace(self._outcome, resets=self._machine.resets)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing came from outside since the start; false where that is not recorded."""
+        inputs = self._recorder.inputs if self._recorder is not None else None
+        return inputs == 0 and self._machine.inputs.last_at is None
+
+    def status(self) -> dict[str, Any]:
+        """What the machine is doing, as `query-status` answers it. Times are in ns and s."""
+        return {
+            "name": self._machine.graph.name,
+            "state": self.holds.state,
+            "blocked-on": self.connections.blocked(),
+            "pid": os.getpid(),
+            "virtual-time": self.now(),
+            "resets": self._machine.resets,
+            "uptime": round(time.monotonic() - self._started, 3),
+            "clock": self._machine.graph.clock_mode,
+            "ready": self._ready,
+            "ports": with_advice(self.connections.describe(), self._machine),
+            "failed-sinks": self.sinks.describe(),
+            "disks": self._machine.disks.describe(),
+        }
+
+    # -- its states ---------------------------------------------------------------------------
+
+    def suspend(self) -> dict[str, Any]:
+        """Save the machine and end; a failure leaves it running. Raises VmmgrError."""
+        self.refuse_if_ending()
+        if self._directory is None:
+            raise WrongStateError(
+                "this machine keeps no state", help="start it with `vmmgr up` to suspend it"
+            )
+        self.connections.pump()
+        began = time.monotonic()
+        try:
+            saved = self._directory.suspend(self._machine)
+        except VmmgrError as error:
+            self.events.publish("suspend-failed", message=error.message)
+            raise
+        seconds = time.monotonic() - began
+        if self._recorder is not None:
+            self._recorder.suspended(saved.path)
+        self.finish(Outcome("suspended", detail=str(saved.path)))
+        result = {"snapshot": str(saved.path), "size": saved.size, "seconds": round(seconds, 6)}
+        self.events.publish("suspended", **result)
+        return result
+
+    def save_snapshot(self, tag: str | None) -> dict[str, Any]:
+        """Take a snapshot and run on. Raises VmmgrError."""
+        self.refuse_if_ending()
+        if self._directory is None:
+            raise WrongStateError("this machine keeps no state")
+        self.connections.pump()
+        began = time.monotonic()
+        path = self._directory.save_snapshot(self._machine, tag)
+        if self._recorder is not None:
+            self._recorder.saved(path, tag)
+        seconds = time.monotonic() - began
+        self.events.publish("snapshot-saved", snapshot=str(path), tag=tag)
+        return {"snapshot": str(path), "tag": tag, "seconds": round(seconds, 6)}
+
+    def rewind(self, *, back: int | None, to: int | None, inputs: int | None) -> dict[str, Any]:
+        """Go back in virtual time; see RunRecorder.rewind. Raises VmmgrError."""
+        self.refuse_if_ending()
+        if self._recorder is None:
+            raise WrongStateError("this machine keeps no state")
+        self._recorder.require_way_back()
+        if self._is_waited_for():
+            raise WrongStateError("the machine is not ready yet", help="wait until it is")
+        began, before = time.monotonic(), self.now()
+        self.connections.pump()
+        rewound = self._recorder.rewind(back=back, to=to, inputs=inputs, go_on_with=self._replace)
+        result = {
+            "from": before,
+            "virtual-time": self.now(),
+            "replayed": rewound.replayed,
+            "seconds": round(time.monotonic() - began, 6),
+        }
+        self.events.publish("rewound", **result)
+        return result
+
+    def _replace(self, machine: Machine, sent: Mapping[str, int]) -> None:
+        """Go on with `machine`, an earlier self, whose ports had sent `sent` bytes by then."""
+        before, self._machine = self._machine, machine
+        self.connections.rewind(machine.ports, sent)
+        if self._directory is not None:
+            MachineDisks(self._directory.paths).adopt(machine.graph, machine.disks)
+        self.holds.watch_disks(machine)
+        before.close()
+        del before
+        gc.collect()  # its RAM and its engine are in cycles
+
+    def history(self) -> tuple[int, list[Input]] | None:
+        """When the record of this run begins, and all input since; None without a way back."""
+        if self._recorder is None or self._is_waited_for():
+            return None
+        return self._recorder.history()
+
+    # -- its end ------------------------------------------------------------------------------
+
+    def finish(self, outcome: Outcome) -> None:
+        """End at the next chance; the first reason given counts."""
+        if self._outcome is None:
+            self._outcome = outcome
+            self._machine.stop()
+
+    def power_off(self) -> None:
+        """Pull the plug: the machine is over."""
+        self.refuse_if_ending()
+        self.finish(Outcome("down"))
+
+    def quit(self) -> None:
+        """End the process and leave the last suspended state as it is."""
+        self.refuse_if_ending()
+        self.finish(Outcome("quit"))
+
+    def stop_as_told(self) -> None:
+        """What SIGTERM does. Raises VmmgrError when the machine cannot be saved."""
+        if self._on_term == "suspend" and self._directory is not None:
+            self.suspend()
+        else:
+            self.power_off()
+
+    def refuse_if_ending(self) -> None:
+        """Raise WrongStateError when the machine is about to end."""
+        if self._outcome is not None:
+            raise WrongStateError("the machine is ending")
+
+    def wind_up(self) -> None:
+        """The machine ran to its end: pass on the last it sent, and tell of what was lost."""
+        self.connections.pump()
+        self._machine.trace.close()
+        self.sinks.look(self._machine, self._recorder)
+
+    def close(self) -> None:
+        """Let go of the host."""
+        self.connections.close()
+        self._machine.close()
+        self.sinks.look(self._machine, self._recorder)
+
+    # -- what comes from outside --------------------------------------------------------------
+
+    def press_power_button(self) -> None:
+        """Press the machine's power button."""
+        self.refuse_if_ending()
+        self._machine.inputs.post("power-button")
+
+    def feed(self, port: str | None, data: bytes) -> str:
+        """Send `data` to a port, the console unless named; returns the port's id."""
+        self.refuse_if_ending()
+        connection = self.connections.find(port)
+        connection.offer(data)
+        return connection.port.id
+
+    def send_break(self, port: str) -> str:
+        """Send a break to a port; returns its id."""
+        self.refuse_if_ending()
+        id = self.connections.find(port).port.id
+        self._machine.inputs.post("break", id)
+        self.events.publish("break", port=id)
+        return id
+
+    # -- waiting for what it prints -----------------------------------------------------------
+
+    def begin_to_wait(self, expectation: Expectation) -> None:
+        """Start it. Until it has its verdict no way leads back: this machine's clock has it."""
+        self._expectations.append(expectation)
+        expectation.start()
+
+    def _is_waited_for(self) -> bool:
+        return any(expectation.is_waiting for expectation in self._expectations)
+
+    def got_ready(self, detail: str) -> None:
+        """What was waited for has come: the line `detail`."""
+        self._ready = True
+        self.events.publish("ready", detail=detail)
+
+    def did_not_get_ready(self, status: int, detail: str) -> None:
+        """It has not; `status` is the exit code that says why."""
+        self._ready = False
+        self.events.publish("unready", status=int(status), detail=detail)
+
+    # -- how its time passes ------------------------------------------------------------------
+
+    def now(self) -> int:
+        """Virtual time in ns."""
+        return self._machine.now()
+
+    def idle_until(self) -> int | None:
+        """None: busy; else the deadline that the halted CPU waits for, or NEVER."""
+        return self._machine.idle_until()
+
+    def hold(self, held: bool) -> None:
+        """Let virtual time stand still for a debugger, or go on if nothing else holds it."""
+        self.holds.debug(held)
+
+    def when_still(self, action: Callable[[], None]) -> None:
+        """Call `action` soon, between two slices; for what cannot be done inside the run."""
+        self._postponed.append(action)
+        self._machine.stop()
+
+    def run_to(self, until: int) -> None:
+        """Let time pass until then, or until it is another's turn."""
+        before = self._machine.resets
+        ended = self._machine.run(until, yielding=True)
+        self.connections.arrived()
+        if self._machine.resets != before:
+            self.events.publish("reset", resets=self._machine.resets)
+        if ended is not None and self._outcome is None:
+            kind: Kind = "fault" if ended.is_fault else "ended"
+            self._outcome = Outcome(kind, ended.status, ended.detail, ended.reason)
+
+    def rest(self) -> None:
+        """Between two slices: pass on what was sent, and do what needs a machine at rest."""
+        self.connections.pump()
+        if self._outcome is None:
+            postponed, self._postponed = self._postponed, []
+            for action in postponed:
+                action()
+            if self._recorder is not None:
+                self._recorder.between_slices()
+        self.sinks.look(self._machine, self._recorder)
+        self._advice.look(self._machine)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A running machine's control socket, with all that clients can ask of it."""
+
+from __future__ import annotations
+
+import selectors
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from manager.vmm.attachments import Attachments
+from manager.vmm.commands import execute
+from manager.vmm.running import RunningMachine
+from manager.vmm.server import ControlServer
+
+
+def serve_clients(
+    running: RunningMachine, path: Path, selector: selectors.BaseSelector, stack: ExitStack
+) -> ControlServer:
+    """Open the socket at `path`; when `stack` is left, clients hear of the machine's end.
+
+    Raises HostError.
+    """
+    attachments = Attachments(running.connections, running.events)
+    name = running.machine.graph.name
+    server = ControlServer(path, name, selector, partial(execute, running, attachments))
+
+    def close() -> None:
+        running.connections.pump()
+        outcome = running.outcome
+        if outcome is not None and outcome.kind != "suspended":
+            running.events.publish(
+                "ended",
+                kind=outcome.kind,
+                status=int(outcome.status),
+                detail=outcome.detail,
+                resets=outcome.resets,
+            )
+        server.close()
+
+    stack.callback(close)
+    return server
