@@ -23,19 +23,19 @@ class BackendTable(Table):
         return host.backend(self.type, options)
 
 
-class StdioBackend(BackendTable):
+class StdioTable(BackendTable):
     """The terminal or pipe that vmmgr itself runs on."""
 
     type: Literal["stdio"] = Field(description="The kind of backend.")
 
 
-class NullBackend(BackendTable):
+class NullTable(BackendTable):
     """Nothing: output is dropped (the machine's log keeps it), there is no input."""
 
     type: Literal["null"] = Field(description="The kind of backend.")
 
 
-class PtyBackend(BackendTable):
+class PtyTable(BackendTable):
     """A new pseudo-terminal."""
 
     type: Literal["pty"] = Field(description="The kind of backend.")
@@ -46,7 +46,7 @@ class PtyBackend(BackendTable):
     )
 
 
-class FileBackend(BackendTable):
+class FileTable(BackendTable):
     """A file that output is appended to; there is no input."""
 
     type: Literal["file"] = Field(description="The kind of backend.")
@@ -63,7 +63,7 @@ class _Socket(BackendTable):
         return self
 
 
-class TcpBackend(_Socket):
+class TcpTable(_Socket):
     """A TCP connection: either `listen` or `connect`."""
 
     type: Literal["tcp"] = Field(description="The kind of backend.")
@@ -75,7 +75,7 @@ class TcpBackend(_Socket):
     )
 
 
-class UnixBackend(_Socket):
+class UnixTable(_Socket):
     """A UNIX stream socket: either `listen` or `connect`."""
 
     type: Literal["unix"] = Field(description="The kind of backend.")
@@ -87,7 +87,7 @@ class UnixBackend(_Socket):
     )
 
 
-class PipeBackend(BackendTable):
+class PipeTable(BackendTable):
     """A null-modem cable to a port of another machine, or to another port of this one.
 
     Both ends name the same path; whoever comes first waits there for the other.
@@ -98,7 +98,7 @@ class PipeBackend(BackendTable):
 
 
 AnyBackend = Annotated[
-    StdioBackend | NullBackend | PtyBackend | FileBackend | TcpBackend | UnixBackend | PipeBackend,
+    StdioTable | NullTable | PtyTable | FileTable | TcpTable | UnixTable | PipeTable,
     Field(discriminator="type"),
 ]
 Backend = Annotated[
@@ -108,11 +108,11 @@ Backend = Annotated[
 """A backend that needs no options may be written as the name of its type."""
 
 BACKENDS: dict[str, type[BackendTable]] = {
-    "stdio": StdioBackend,
-    "null": NullBackend,
-    "pty": PtyBackend,
-    "file": FileBackend,
-    "tcp": TcpBackend,
-    "unix": UnixBackend,
-    "pipe": PipeBackend,
+    "stdio": StdioTable,
+    "null": NullTable,
+    "pty": PtyTable,
+    "file": FileTable,
+    "tcp": TcpTable,
+    "unix": UnixTable,
+    "pipe": PipeTable,
 }

@@ -31,7 +31,7 @@ def _stays_here(listen: str) -> bool:
     return is_socket_path(listen) or host in ("localhost", "::1") or host.startswith("127.")
 
 
-class Gdb(Table):
+class GdbTable(Table):
     """Where gdb may connect to. A debugger can do anything to the machine."""
 
     listen: Annotated[str, AfterValidator(_listen), text_like(rf"{HOST_PORT.pattern}|.*/.*")] = (
@@ -52,7 +52,7 @@ class Gdb(Table):
     )
 
     @model_validator(mode="after")
-    def _not_for_all(self) -> Gdb:
+    def _not_for_all(self) -> GdbTable:
         if not self.allow_remote and not _stays_here(self.listen):
             raise fault(
                 "VM014",

@@ -12,7 +12,7 @@ from typing import Any
 from manager.config import units
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
-from manager.config.schema import Machine
+from manager.config.schema import MachineTable
 
 DEFAULT = "default"
 _MARGIN = 48
@@ -27,12 +27,12 @@ class Line:
     path: KeyPath = ()
 
 
-def to_toml(model: Machine) -> str:
+def to_toml(model: MachineTable) -> str:
     """TOML that loads as the same model."""
     return "".join(f"{line.text}\n" for line in lines(model))
 
 
-def to_json(model: Machine) -> dict[str, Any]:
+def to_json(model: MachineTable) -> dict[str, Any]:
     """The model as JSON values: sizes in bytes, times in ns, `epoch` in seconds since 1970."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -67,7 +67,7 @@ def origin(loaded: LoadedModel, path: KeyPath) -> str:
     return f"{span.file}:{span.line}"
 
 
-def lines(model: Machine) -> Iterator[Line]:
+def lines(model: MachineTable) -> Iterator[Line]:
     """The canonical text, line by line."""
     tree = to_json(model)
     for key in ("schema", "name", "allow"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from manager.config.backends import BACKENDS
-from manager.config.schema import Machine, table_of
+from manager.config.schema import MachineTable, table_of
 from manager.devices import registry
 from manager.devices.node import DeviceNode
 
@@ -30,7 +30,7 @@ _REPLACE = {
 
 def machine_schema() -> Schema:
     """The schema as JSON values."""
-    raw = Machine.model_json_schema(by_alias=True)
+    raw = MachineTable.model_json_schema(by_alias=True)
     definitions: Schema = raw.pop("$defs")
     schema: Schema = _tidy(raw, definitions)
     del schema["required"]  # another file may have it

@@ -17,8 +17,8 @@ from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
 from manager.config.scan import KeyPath
-from manager.config.schema import Machine, device_table
-from manager.config.sections import Boot, Debug
+from manager.config.schema import MachineTable, device_table
+from manager.config.sections import BootTable, DebugTable
 from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
 from manager.config.variables import apply_overrides, expand
@@ -28,7 +28,7 @@ from manager.config.variables import apply_overrides, expand
 class LoadedModel:
     """A model, and where each part of it was written."""
 
-    model: Machine
+    model: MachineTable
     source: Path
     """The machine file, as an absolute path."""
     files: tuple[Path, ...]
@@ -82,9 +82,9 @@ def inspect(path: Path, overrides: Sequence[str] = ()) -> Reading:
     return Reading(LoadedModel(model, paths[-1], paths, layers.origins), tuple(problems))
 
 
-def _validate(tree: Tree, origins: Origins) -> tuple[Machine | None, list[Diagnostic]]:
+def _validate(tree: Tree, origins: Origins) -> tuple[MachineTable | None, list[Diagnostic]]:
     try:
-        return Machine.model_validate(tree), []
+        return MachineTable.model_validate(tree), []
     except ValidationError as error:
         details = error.errors(include_url=False)
     found = diagnose(details, tree, origins)
@@ -92,7 +92,7 @@ def _validate(tree: Tree, origins: Origins) -> tuple[Machine | None, list[Diagno
     for path in unknown_keys(details, tree):
         known = _without(known, path)
     try:
-        return Machine.model_validate(known), found
+        return MachineTable.model_validate(known), found
     except ValidationError:
         return None, found
 
@@ -108,7 +108,7 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
     """Make relative paths absolute, from the directory of the file that names each."""
     boot = tree.get("boot")
     if isinstance(boot, dict):
-        _resolve_keys(boot, Boot, ("boot",), origins)
+        _resolve_keys(boot, BootTable, ("boot",), origins)
         modules = boot.get("modules")
         if isinstance(modules, list):
             for index, module in enumerate(modules):
@@ -121,7 +121,7 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
         _resolve(gdb, "listen", origins.source(("gdb", "listen")))
     debug = tree.get("debug")
     if isinstance(debug, dict):
-        _resolve_keys(debug, Debug, ("debug",), origins)
+        _resolve_keys(debug, DebugTable, ("debug",), origins)
     disks = tree.get("disks")
     for name, table in disks.items() if isinstance(disks, dict) else ():
         if isinstance(table, dict):

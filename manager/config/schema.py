@@ -14,9 +14,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
 from manager.config.backends import BACKENDS
-from manager.config.debugger import Gdb
+from manager.config.debugger import GdbTable
 from manager.config.disks import DiskTable
-from manager.config.sections import Boot, Clock, Cpu, Debug, Memory, Ready, Record
+from manager.config.sections import (
+    BootTable,
+    ClockTable,
+    CpuTable,
+    DebugTable,
+    MemoryTable,
+    ReadyTable,
+    RecordTable,
+)
 from manager.config.table import SlotTable, Table
 from manager.config.values import LintCode, Name
 from manager.devices import registry
@@ -102,7 +110,7 @@ Slot = Annotated[Any, AfterValidator(_slot)]
 LpcTables = Annotated[dict[str, Annotated[Any, AfterValidator(_lpc)]], BeforeValidator(_with_names)]
 
 
-class Machine(Table):
+class MachineTable(Table):
     """A machine file, after `extends`, variables and `--set`."""
 
     format: Literal[1] = Field(
@@ -120,10 +128,10 @@ class Machine(Table):
         description="Warnings not to report; `vmmgr explain CODE` tells what they mean.",
         examples=[["VM101"]],
     )
-    cpu: Cpu = Field(default_factory=Cpu, description="The processors.")
-    memory: Memory = Field(default_factory=Memory, description="RAM.")
-    clock: Clock = Field(default_factory=Clock, description="Virtual time.")
-    boot: Boot = Field(description="What the machine starts with.")
+    cpu: CpuTable = Field(default_factory=CpuTable, description="The processors.")
+    memory: MemoryTable = Field(default_factory=MemoryTable, description="RAM.")
+    clock: ClockTable = Field(default_factory=ClockTable, description="Virtual time.")
+    boot: BootTable = Field(description="What the machine starts with.")
     disks: dict[str, DiskTable] = Field(
         default={},
         description="Disks by name; devices in slots name the one that they are for.",
@@ -135,21 +143,23 @@ class Machine(Table):
         examples=[{"4": {"device": "uart"}}],
     )
     lpc: LpcTables = Field(default={}, description="What sits behind the LPC bridge.")
-    ready: Ready | None = Field(default=None, description="When `up` counts as ready.")
-    record: Record = Field(default_factory=Record, description="What is recorded of a run.")
-    gdb: Gdb | None = Field(default=None, description="Where gdb may connect to.")
-    debug: Debug = Field(default_factory=Debug, description="Help for debugging a guest.")
+    ready: ReadyTable | None = Field(default=None, description="When `up` counts as ready.")
+    record: RecordTable = Field(
+        default_factory=RecordTable, description="What is recorded of a run."
+    )
+    gdb: GdbTable | None = Field(default=None, description="Where gdb may connect to.")
+    debug: DebugTable = Field(default_factory=DebugTable, description="Help for debugging a guest.")
 
 
 SECTIONS: dict[str, type[Table]] = {
-    "cpu": Cpu,
-    "memory": Memory,
-    "clock": Clock,
-    "boot": Boot,
-    "ready": Ready,
-    "record": Record,
-    "gdb": Gdb,
-    "debug": Debug,
+    "cpu": CpuTable,
+    "memory": MemoryTable,
+    "clock": ClockTable,
+    "boot": BootTable,
+    "ready": ReadyTable,
+    "record": RecordTable,
+    "gdb": GdbTable,
+    "debug": DebugTable,
 }
 
 
@@ -159,7 +169,7 @@ def table_at(tree: Any, path: tuple[str | int, ...]) -> type[BaseModel] | None:
         tree = tree[key]
     match path:
         case ():
-            return Machine
+            return MachineTable
         case (str() as section,):
             return SECTIONS.get(section)
         case ("slots" | "lpc" as section, str() as name):

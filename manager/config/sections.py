@@ -16,7 +16,7 @@ from manager.names import CPU_MODELS
 CPUS_MAX = 32
 
 
-class Cpu(Table):
+class CpuTable(Table):
     """The processors."""
 
     model: Literal[CPU_MODELS] = Field(  # type: ignore[valid-type]
@@ -40,7 +40,7 @@ class Cpu(Table):
     )
 
 
-class Memory(Table):
+class MemoryTable(Table):
     """RAM."""
 
     size: values.Memory = Field(
@@ -51,7 +51,7 @@ class Memory(Table):
     )
 
 
-class Clock(Table):
+class ClockTable(Table):
     """Virtual time."""
 
     mode: Literal["paced", "virtual"] = Field(
@@ -71,7 +71,7 @@ class Clock(Table):
 BootProtocol = Literal["linux16", "linux32", "linux64", "pvh", "multiboot", "multiboot2"]
 
 
-class Boot(Table):
+class BootTable(Table):
     """What the machine starts with: exactly one of `kernel`, `image` and `firmware`.
 
     `firmware` may come with `kernel`, `initrd` and `cmdline`: the Linux that it is to boot.
@@ -134,7 +134,7 @@ class Boot(Table):
     )
 
     @model_validator(mode="after")
-    def _one_way(self) -> Boot:
+    def _one_way(self) -> BootTable:
         given = {key: name for key, name in _BOOT_KEYS.items() if key in self.model_fields_set}
         ways = tuple(way for way in ("kernel", "image", "firmware") if way in given)
         if ways == ("kernel", "firmware"):
@@ -176,7 +176,7 @@ _FIRMWARE_KERNEL = ("kernel", "initrd", "cmdline")
 """Keys of a Linux kernel that firmware can be told to boot."""
 
 
-class Ready(Table):
+class ReadyTable(Table):
     """When `up` counts as ready."""
 
     port: str | None = Field(
@@ -207,7 +207,7 @@ class Ready(Table):
     )
 
 
-class Record(Table):
+class RecordTable(Table):
     """What is recorded of a run, for `replay` and `rewind`."""
 
     enabled: bool = Field(
@@ -223,7 +223,7 @@ class Record(Table):
     )
 
 
-class Debug(Table):
+class DebugTable(Table):
     """Help for whoever debugs a guest."""
 
     strict_io: bool = Field(

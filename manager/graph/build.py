@@ -11,7 +11,7 @@ from manager.config.diagnostics import ConfigError, Diagnostic, errors, in_order
 from manager.config.disks import DiskTable
 from manager.config.files import missing_files
 from manager.config.load import LoadedModel, inspect
-from manager.config.schema import Machine
+from manager.config.schema import MachineTable
 from manager.devices import registry
 from manager.devices.node import LPC_BUS, DeviceNode, Place
 from manager.graph import pci, rules
@@ -125,7 +125,7 @@ def assemble(loaded: LoadedModel) -> Graph:
     )
 
 
-def _lpc_devices(model: Machine, functions: Sequence[DeviceNode]) -> list[DeviceNode]:
+def _lpc_devices(model: MachineTable, functions: Sequence[DeviceNode]) -> list[DeviceNode]:
     parent = next((node.id for node in functions if node.BUS == LPC_BUS), None)
     return [
         registry.find(name).claim(table, Place(f"lpc.{name}", parent))
@@ -145,7 +145,7 @@ def _disk(name: str, table: DiskTable) -> DiskSource:
     )
 
 
-def _boot(model: Machine) -> Boot:
+def _boot(model: MachineTable) -> Boot:
     boot = model.boot
     initrd = Path(boot.initrd) if boot.initrd is not None else None
     if boot.firmware is not None:
@@ -162,7 +162,7 @@ def _boot(model: Machine) -> Boot:
     return ImageBoot(Path(boot.image), boot.load, boot.entry, boot.bits)
 
 
-def _ready(model: Machine, devices: Sequence[DeviceNode]) -> Ready | None:
+def _ready(model: MachineTable, devices: Sequence[DeviceNode]) -> Ready | None:
     ready = model.ready
     if ready is None:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from manager.config.schema import Machine
+from manager.config.schema import MachineTable
 from manager.devices import registry
 from manager.devices.claims import UNPLACED, MemoryBar, PciAddress, PortRange
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode, Place
@@ -22,7 +22,7 @@ def parse_address(name: str) -> PciAddress:
     return PciAddress(int(slot), int(function or 0))
 
 
-def functions(model: Machine) -> list[DeviceNode]:
+def functions(model: MachineTable) -> list[DeviceNode]:
     """What the devices in the slots claim, by address; nothing is wired yet."""
     names = sorted(model.slots, key=lambda name: _order(parse_address(name)))
     kinds = {name: registry.find(model.slots[name].device) for name in names}

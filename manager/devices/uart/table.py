@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from manager.config.backends import Backend, NullBackend
+from manager.config.backends import Backend, NullTable
 from manager.config.table import SlotTable, Table
 
 _BACKEND: Any = Field(
-    default_factory=lambda: NullBackend(type="null"),
+    default_factory=lambda: NullTable(type="null"),
     description="The host's side of the port.",
     examples=["stdio", {"type": "tcp", "listen": "127.0.0.1:4555"}],
 )

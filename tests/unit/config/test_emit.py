@@ -12,7 +12,7 @@ import tomli
 from manager.cli.main import main
 from manager.config.emit import origins_to_json, to_toml, with_origins
 from manager.config.load import LoadedModel, load
-from manager.config.schema import SECTIONS, Machine
+from manager.config.schema import SECTIONS, MachineTable
 from manager.graph.build import assemble
 from manager.graph.identity import full_hash, identity_hash
 
@@ -99,7 +99,7 @@ on-reset = "stop"
 def test_all_keys_are_all() -> None:
     """Whoever adds a table or a key must make sure that `config` prints it."""
     tables = tomli.loads(ALL_KEYS)
-    assert Machine.model_fields.keys() - {"format"} <= tables.keys()
+    assert MachineTable.model_fields.keys() - {"format"} <= tables.keys()
     for name, kind in SECTIONS.items():
         keys = {field.alias or key for key, field in kind.model_fields.items()}
         assert keys - tables[name].keys() <= _NOT_TOGETHER, name
