@@ -80,8 +80,7 @@ class IsaUartNode(DeviceNode):
         base, irq = COM_PORTS[place.name]
         ports = (PortRange(base, PORTS),)
         backend = table.backend.on_host()
-        facts = {"pace": table.pace, "out2": table.out2}
-        return cls(*place, ports=ports, irq=irq, backend=backend, **facts)
+        return cls(*place, ports=ports, irq=irq, backend=backend, pace=table.pace, out2=table.out2)
 
     @property
     def com_port(self) -> str:
