@@ -18,6 +18,7 @@ from manager import cbor
 from manager.bus.record import Plain
 from manager.machine.inputs import Input
 from manager.replay import digests
+from manager.storage.digest import of_disk
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -145,7 +146,7 @@ def _run(machine: Machine, leg: Leg, job: Job) -> Reached:
     if leg.look:
         found = digests.of_records(machine.records())
         states = {id: digest.hex() for id, digest in found.items()}
-        states |= {f"disk {name}": disk.digest().hex() for name, disk in machine.disks.items()}
+        states |= {f"disk {name}": of_disk(disk).hex() for name, disk in machine.disks.items()}
         ram = digests.of_ram(machine.memory)
     sent = {id: data.hex() for id, data in output.items() if data}
     return Reached(machine.now(), ended, sent, states, ram, saved)

@@ -8,40 +8,16 @@ are written afterwards keep their old slot; *back* undoes all writes since a mar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-
-from blake3 import blake3
 
 from manager.storage.base import BLOCK, SECTOR, Base
 from manager.storage.layer import Layer, pack_runs
+from manager.storage.places import Extent, Mark
 from manager.storage.write_log import WriteLog
 
-_ZERO_BLOCK = bytes(BLOCK)
 _WINDOW = 1024
 """Blocks that are read at once when much is."""
-
-
-@dataclass(slots=True)
-class Mark:
-    """A point to come back to."""
-
-    layers: tuple[Layer, ...]
-    end: int
-    """Of the log."""
-    before: dict[int, int | None] = field(default_factory=dict)
-    """Each block written since, and the slot it had: None when it was not in the log."""
-
-
-@dataclass(slots=True)
-class Extent:
-    """Consecutive blocks that lie together. `read` takes a slot and a count of blocks."""
-
-    count: int
-    slot: int
-    read: Callable[[int, int], bytes] | None
-    """None for blocks of the base, whose slot is their number."""
 
 
 class Disk:
@@ -191,22 +167,6 @@ class Disk:
             found.update(layer)
         return sorted(found)
 
-    def digest(self) -> bytes:
-        """A hash of all that differs from the base: equal content has equal digests.
-
-        Takes time by what was written, not by the size. Raises OSError.
-        """
-        state = blake3()
-        blocks = self.written_blocks()
-        at = 0
-        for piece in self.content_of(blocks):
-            for start in range(0, len(piece), BLOCK):
-                content = piece[start : start + BLOCK]
-                if content != self._base_block(blocks[at]):
-                    state.update(blocks[at].to_bytes(8, "little") + content)
-                at += 1
-        return state.digest()
-
     def content(self) -> Iterator[bytes]:
         """All of it, in pieces. Raises OSError."""
         step = _WINDOW * BLOCK
@@ -276,13 +236,6 @@ class Disk:
             if block + count in where:
                 return count
         return most
-
-    def _base_block(self, block: int) -> bytes:
-        offset = block * BLOCK
-        length = min(BLOCK, self.size - offset)
-        if self.base.is_zero(offset, length):
-            return _ZERO_BLOCK
-        return self.base.read(offset, length).ljust(BLOCK, b"\0")
 
     def _not_zero(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """(block, count) of the stretches that may have something other than zeros."""

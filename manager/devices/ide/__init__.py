@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import UNPLACED, DiskUse, IoBar, PciIdentity, PortRange
+from manager.devices.ide.registers import CHANNELS, MASTER_BAR, MASTER_LENGTH
 from manager.devices.node import DeviceNode, Place, fact
 
 if TYPE_CHECKING:
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
 
 IDENTITY = PciIdentity(0x8086, 0x7010, 0x010180, 0x1AF4, 0x1100)
 """Intel PIIX3, bus master capable; the channels stay at their old places."""
-CHANNELS = ((0x1F0, 0x3F6, 14), (0x170, 0x376, 15))
-"""Command block, control port, interrupt."""
 PLACES = ("primary-master", "primary-slave", "secondary-master", "secondary-slave")
-MASTER_BAR = 4
-MASTER_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ commands in packets.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 
 from manager.bus.blocks import SECTOR, Blocks
 from manager.bus.clock import Clock
+from manager.devices.ide import packets
 from manager.devices.ide import registers as ata
 from manager.devices.ide.drive import (
     ACCESS_TIME,
@@ -19,43 +19,18 @@ from manager.devices.ide.drive import (
     BUSY,
     DATA_IN,
     DATA_OUT,
-    MOST_SECTORS,
     BusMaster,
     Drive,
-    DriveState,
     transfer_time,
 )
 from manager.devices.ide.identify import identify_cdrom
+from manager.devices.ide.packets import DISC_SECTOR, Answers, u16, u32
+from manager.devices.ide.state import MOST_SECTORS, DriveState
 
-DISC_SECTOR = 2048
 PACKET_BYTES = 12
 _PER = DISC_SECTOR // SECTOR
 
-TEST_UNIT_READY = 0x00
-REQUEST_SENSE = 0x03
-INQUIRY = 0x12
-MODE_SENSE_6 = 0x1A
-START_STOP_UNIT = 0x1B
-PREVENT_REMOVAL = 0x1E
-READ_CAPACITY = 0x25
-READ_10 = 0x28
-SEEK_10 = 0x2B
-READ_TOC = 0x43
-GET_CONFIGURATION = 0x46
-GET_EVENT_STATUS = 0x4A
-READ_DISC_INFORMATION = 0x51
-MODE_SENSE_10 = 0x5A
-READ_12 = 0xA8
-MECHANISM_STATUS = 0xBD
 
-NO_SENSE, MEDIUM_ERROR, ILLEGAL_REQUEST, UNIT_ATTENTION = 0, 3, 5, 6
-INVALID_COMMAND = 0x2000
-OUT_OF_RANGE = 0x2100
-INVALID_FIELD = 0x2400
-WAS_RESET = 0x2900
-UNREADABLE = 0x1100
-
-LEAD_OUT = 0xAA
 _DMA = 0x01  # features register: the bus master is to move the data
 _LIMIT = 0xFFFE  # bytes of a block when the guest sets no limit, an even number
 
@@ -75,18 +50,7 @@ class CdRom(Drive):
     ) -> None:
         super().__init__(state, clock, master, changed)
         self._blocks = blocks
-        self._answers: dict[int, Callable[[bytes], bytes | None]] = {
-            REQUEST_SENSE: self._request_sense,
-            INQUIRY: self._inquiry,
-            MODE_SENSE_6: lambda packet: self._mode_sense(packet, 4, packet[4]),
-            MODE_SENSE_10: lambda packet: self._mode_sense(packet, 8, _u16(packet, 7)),
-            READ_CAPACITY: lambda _: struct.pack(">II", max(self._sectors - 1, 0), DISC_SECTOR),
-            READ_TOC: self._read_toc,
-            GET_CONFIGURATION: self._get_configuration,
-            GET_EVENT_STATUS: self._get_event_status,
-            READ_DISC_INFORMATION: self._disc_information,
-            MECHANISM_STATUS: lambda packet: bytes(8)[: _u16(packet, 8)],
-        }
+        self._answers = Answers(blocks.sectors // _PER)
 
     @property
     def _sectors(self) -> int:
@@ -150,27 +114,36 @@ class CdRom(Drive):
         state = self.state
         packet = bytes(state.packet).ljust(PACKET_BYTES, b"\0")
         operation = packet[0]
-        if state.attention and operation not in (INQUIRY, REQUEST_SENSE, GET_EVENT_STATUS):
+        if state.attention and operation not in (
+            packets.INQUIRY,
+            packets.REQUEST_SENSE,
+            packets.GET_EVENT_STATUS,
+        ):
             state.attention = False
-            self._refuse(UNIT_ATTENTION, WAS_RESET)
-        elif operation in (READ_10, READ_12):
-            count = _u16(packet, 7) if operation == READ_10 else _u32(packet, 6)
-            self._read(_u32(packet, 2), count)
-        elif operation in (TEST_UNIT_READY, START_STOP_UNIT, PREVENT_REMOVAL, SEEK_10):
+            self._refuse(packets.UNIT_ATTENTION, packets.WAS_RESET)
+        elif operation in (packets.READ_10, packets.READ_12):
+            count = u16(packet, 7) if operation == packets.READ_10 else u32(packet, 6)
+            self._read(u32(packet, 2), count)
+        elif operation in (
+            packets.TEST_UNIT_READY,
+            packets.START_STOP_UNIT,
+            packets.PREVENT_REMOVAL,
+            packets.SEEK_10,
+        ):
             self._well()
-        elif operation in self._answers:
-            answer = self._answers[operation](packet)
+        elif self._answers.knows(operation):
+            answer = self._answers.to(self.state, packet)
             if answer is None:
-                self._refuse(ILLEGAL_REQUEST, INVALID_FIELD)
+                self._refuse(packets.ILLEGAL_REQUEST, packets.INVALID_FIELD)
             else:
                 self._answer(answer)
         else:
-            self._refuse(ILLEGAL_REQUEST, INVALID_COMMAND)
+            self._refuse(packets.ILLEGAL_REQUEST, packets.INVALID_COMMAND)
 
     def _read(self, first: int, count: int) -> None:
         state = self.state
         if first + count > self._sectors or count * _PER > MOST_SECTORS:
-            self._refuse(ILLEGAL_REQUEST, OUT_OF_RANGE)
+            self._refuse(packets.ILLEGAL_REQUEST, packets.OUT_OF_RANGE)
             return
         if count == 0:
             self._well()
@@ -192,7 +165,7 @@ class CdRom(Drive):
         state = self.state
         data = self._blocks.read(state.sector, self._piece())
         if data is None:
-            self._refuse(MEDIUM_ERROR, UNREADABLE)
+            self._refuse(packets.MEDIUM_ERROR, packets.UNREADABLE)
         else:
             self._offer(data)
 
@@ -219,11 +192,11 @@ class CdRom(Drive):
         stored = data is not None and self._master.store(data)
         self._master.finish(failed=not stored)
         if data is None:
-            self._refuse(MEDIUM_ERROR, UNREADABLE)
+            self._refuse(packets.MEDIUM_ERROR, packets.UNREADABLE)
         elif stored:
             self._well()
         else:
-            self._refuse(ILLEGAL_REQUEST, INVALID_FIELD)
+            self._refuse(packets.ILLEGAL_REQUEST, packets.INVALID_FIELD)
 
     def _answer(self, data: bytes) -> None:
         """Data that is no sector's."""
@@ -242,7 +215,7 @@ class CdRom(Drive):
 
     def _well(self) -> None:
         state = self.state
-        state.sense, state.code = NO_SENSE, 0
+        state.sense, state.code = packets.NO_SENSE, 0
         self.done()
         state.count = ata.REASON_IN | ata.REASON_COMMAND
 
@@ -251,83 +224,3 @@ class CdRom(Drive):
         state.sense, state.code = sense, code
         self.fail(sense << 4 | ata.ABRT)
         state.count = ata.REASON_IN | ata.REASON_COMMAND
-
-    # -- answers --------------------------------------------------------------------------
-
-    def _request_sense(self, packet: bytes) -> bytes:
-        state = self.state
-        if state.attention:
-            state.attention = False
-            state.sense, state.code = UNIT_ATTENTION, WAS_RESET
-        answer = struct.pack(">BxBIB4xH4x", 0x70, state.sense, 0, 10, state.code)
-        return answer[: packet[4]]
-
-    def _inquiry(self, packet: bytes) -> bytes:
-        answer = struct.pack(
-            "4B4x8s16s4s", 0x05, 0x80, 0x00, 0x21, b"vmmgr   ", b"CD-ROM".ljust(16), b"1.0 "
-        )
-        answer = answer[:4] + bytes([len(answer) - 5]) + answer[5:]
-        return answer[: _u16(packet, 3)]
-
-    def _mode_sense(self, packet: bytes, header: int, length: int) -> bytes | None:
-        page = packet[2] & 0x3F
-        pages = {
-            0x01: bytes([0x01, 6, 0, 5, 0, 0, 0, 0]),  # error recovery: five retries
-            0x2A: bytes([0x2A, 18, 0, 0, 0x71, 0x60, 0x29, 0, 0x02, 0xC2, 0, 2, 0, 0, 0x02, 0xC2])
-            + bytes(4),  # capabilities: 4x speed
-        }
-        if page == 0x3F:
-            body = b"".join(pages.values())
-        elif page in pages:
-            body = pages[page]
-        else:
-            return None
-        total = header + len(body)
-        if header == 4:
-            return (bytes([total - 1, 0x01, 0, 0]) + body)[:length]
-        return (struct.pack(">HB5x", total - 2, 0x01) + body)[:length]
-
-    def _read_toc(self, packet: bytes) -> bytes | None:
-        in_minutes, first = bool(packet[1] & 2), packet[6]
-        form = packet[2] & 0x0F or packet[9] >> 6
-        if form == 1:  # sessions: there is one
-            answer = struct.pack(">HBB", 10, 1, 1) + _track(1, 0, in_minutes)
-        elif form == 0 and (first <= 1 or first == LEAD_OUT):
-            tracks = _track(1, 0, in_minutes) if first <= 1 else b""
-            tracks += _track(LEAD_OUT, self._sectors, in_minutes)
-            answer = struct.pack(">HBB", len(tracks) + 2, 1, 1) + tracks
-        else:
-            return None
-        return answer[: _u16(packet, 7)]
-
-    def _get_configuration(self, packet: bytes) -> bytes:
-        # The current profile is CD-ROM; the feature list has the profile list alone.
-        features = struct.pack(">HBBHBx", 0x0000, 0x03, 4, 0x0008, 0x01)
-        answer = struct.pack(">IxxH", len(features) + 4, 0x0008) + features
-        return answer[: _u16(packet, 7)]
-
-    def _get_event_status(self, packet: bytes) -> bytes | None:
-        if not packet[1] & 1:  # only polling
-            return None
-        answer = struct.pack(">HBBBB2x", 6, 4, 0x10, 0, 0x02)  # media: no change, present
-        return answer[: _u16(packet, 7)]
-
-    def _disc_information(self, packet: bytes) -> bytes:
-        answer = struct.pack(">HBBBBBB26x", 32, 0x0E, 1, 1, 1, 1, 0x20)
-        return answer[: _u16(packet, 7)]
-
-
-def _track(number: int, sector: int, in_minutes: bool) -> bytes:
-    place = sector
-    if in_minutes:
-        minute, rest = divmod(sector + 150, 75 * 60)
-        place = minute << 16 | rest // 75 << 8 | rest % 75
-    return struct.pack(">xBBxI", 0x14, number, place)
-
-
-def _u16(packet: bytes, at: int) -> int:
-    return packet[at] << 8 | packet[at + 1]
-
-
-def _u32(packet: bytes, at: int) -> int:
-    return _u16(packet, at) << 16 | _u16(packet, at + 2)

@@ -16,12 +16,13 @@ from manager.bus.pci import PciFunction, PciHeader, PciSlot
 from manager.bus.pci.state import PciConfigState
 from manager.bus.record import Record, nested, octets, several
 from manager.devices.device import Device
-from manager.devices.ide import CHANNELS, MASTER_BAR
 from manager.devices.ide.bus_master import LENGTH, BusMasterState, ChannelMaster
 from manager.devices.ide.cdrom import CdRom
 from manager.devices.ide.channel import Channel, ChannelState
 from manager.devices.ide.disk import AtaDisk
-from manager.devices.ide.drive import Drive, DriveState
+from manager.devices.ide.drive import Drive
+from manager.devices.ide.registers import CHANNELS, MASTER_BAR
+from manager.devices.ide.state import DriveState
 
 TIMING_FIRST, TIMING_LENGTH = 0x40, 0x10
 DECODE_ENABLED = 0x80

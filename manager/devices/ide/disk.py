@@ -17,14 +17,12 @@ from manager.devices.ide.drive import (
     BUSY,
     DATA_IN,
     DATA_OUT,
-    MAX_BUFFER,
-    MOST_MULTIPLE,
     BusMaster,
     Drive,
-    DriveState,
     transfer_time,
 )
 from manager.devices.ide.identify import geometry, identify_disk
+from manager.devices.ide.state import MAX_BUFFER, MOST_MULTIPLE, DriveState
 
 LIMIT_28 = 1 << 28
 

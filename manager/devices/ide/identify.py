@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping
 
 from manager.bus.blocks import Blocks
-from manager.devices.ide.drive import MOST_MULTIPLE, DriveState
+from manager.devices.ide.state import MOST_MULTIPLE, DriveState
 from manager.version import __version__
 
 _HEADS, _TRACK, _MOST_CYLINDERS = 16, 63, 16383

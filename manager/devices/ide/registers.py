@@ -6,6 +6,11 @@ Source: ATA/ATAPI-6 (T13/1410D), sections 7 and 8; names are the standard's.
 
 from __future__ import annotations
 
+CHANNELS = ((0x1F0, 0x3F6, 14), (0x170, 0x376, 15))
+"""Command block, control port and interrupt of each channel."""
+MASTER_BAR = 4
+MASTER_LENGTH = 16
+
 # Command block, by offset from 0x1F0 or 0x170.
 DATA = 0
 ERROR = FEATURES = 1

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import INTA, UNPLACED, DiskUse, MemoryBar, PciIdentity
 from manager.devices.node import DeviceNode, Place, fact
+from manager.devices.nvme.registers import (
+    MSIX_BAR,
+    MSIX_LENGTH,
+    REGISTERS_BAR,
+    REGISTERS_LENGTH,
+)
 
 if TYPE_CHECKING:
     from manager.devices.device import Device
@@ -16,9 +22,6 @@ if TYPE_CHECKING:
 
 IDENTITY = PciIdentity(0x1B36, 0x0010, 0x010802, 0x1AF4, 0x1100, 2)
 """The NVMe controller that QEMU made known; drivers attach to it by class."""
-REGISTERS_BAR, MSIX_BAR = 0, 4
-REGISTERS_LENGTH = 0x4000
-MSIX_LENGTH = 0x1000
 
 
 @dataclass(frozen=True, slots=True)

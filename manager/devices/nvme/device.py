@@ -18,8 +18,8 @@ from manager.bus.pci import (
 from manager.bus.pci.bars import Behind
 from manager.bus.record import Record, nested
 from manager.devices.device import Device
-from manager.devices.nvme import MSIX_BAR, REGISTERS_BAR
 from manager.devices.nvme.controller import VECTORS, Controller
+from manager.devices.nvme.registers import MSIX_BAR, REGISTERS_BAR
 from manager.devices.nvme.state import ControllerState
 
 PENDING_AT = 0x800

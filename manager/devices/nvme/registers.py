@@ -6,6 +6,10 @@ Source: NVM Express 1.3, sections 3 to 6; names are the standard's.
 
 from __future__ import annotations
 
+REGISTERS_BAR, MSIX_BAR = 0, 4
+REGISTERS_LENGTH = 0x4000
+MSIX_LENGTH = 0x1000
+
 # Controller registers, by offset in BAR 0.
 CAP = 0x00
 VS = 0x08

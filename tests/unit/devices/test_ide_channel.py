@@ -22,7 +22,8 @@ from manager.devices.ide.bus_master import ChannelMaster
 from manager.devices.ide.cdrom import CdRom
 from manager.devices.ide.channel import Channel
 from manager.devices.ide.disk import AtaDisk
-from manager.devices.ide.drive import Drive, DriveState
+from manager.devices.ide.drive import Drive
+from manager.devices.ide.state import DriveState
 from manager.storage.base import SECTOR, Zeros
 from manager.storage.blocks import DiskBlocks
 from manager.storage.disk import Disk
