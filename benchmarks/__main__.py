@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     args = _parser(modules).parse_args(argv)
     if args.list:
         for name, module in modules.items():
-            print(f"{name:14} against {', '.join(module.PEERS) or 'nobody'}")
+            print(f"{name:14} against {', '.join(module.PEERS) or 'no peer'}")
         return 0
     for name in args.names:
         if name not in modules:

@@ -43,7 +43,7 @@ def contests(
     more_is_better: bool = False,
     notes: Mapping[str, str] | None = None,
 ) -> list[Row]:
-    """Several contests whose figures come out of one attempt; not everybody is in all of them."""
+    """Several contests whose figures come out of one attempt; a contestant may be in some only."""
     figures: dict[str, list[Figures]] = {contestant: [] for contestant in contestants}
     absent: dict[str, str] = {}
     for _ in range(rounds):

@@ -204,7 +204,8 @@ def machine_file() -> str:
         lines += ["", f"### `type = {json.dumps(kind)}`", backend["description"], ""]
         lines += table({k: p for k, p in backend["properties"].items() if k != "type"})
     lines += ["", "## `[vars]`", properties["vars"]["description"]]
-    lines += ["", "## `[x-...]`", "Tables whose names begin with `x-` are your own; nobody looks."]
+    lines += ["", "## `[x-...]`"]
+    lines += ["Tables whose names begin with `x-` are your own; vmmgr does not read them."]
     return tidy(lines)
 
 

@@ -2,7 +2,7 @@
 # A reception desk: asks for names and counts the guests. It has a bug.
         .include "../serial.s"
 
-        .set NAME, 0x7e00               # eight bytes are enough for everybody
+        .set NAME, 0x7e00               # eight bytes are enough for each name
         .set COUNT, NAME + 8
 
 _start: xor     ax, ax

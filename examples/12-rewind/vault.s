@@ -33,7 +33,7 @@ digit:  call    get
         jnz     try
         mov     si, offset locked
         call    say
-ever:   call    get                     # nobody listens any more
+ever:   call    get                     # the port is not read any more
         jmp     ever
 
 open:   mov     si, offset opened

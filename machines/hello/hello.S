@@ -207,7 +207,7 @@ gate_set:
         ret
 
 /* A PC powers up with IRQ 0-7 on vectors that the CPU uses for faults: move them away. Everything
- * stays masked except the cascade, until somebody asks. */
+ * stays masked except the cascade, until a driver asks. */
 pic_init:
         movb    $ICW1_INIT_ICW4, %al
         outb    %al, $PIC1_COMMAND
@@ -388,7 +388,7 @@ greet_pci_uart:
         testb   $PCI_BAR_IO, %al
         jz      9f
         andl    $0xFFFC, %eax
-        jz      9f                              # nobody has given it an address
+        jz      9f                              # it has no address
         cmpl    $COM1, %eax
         je      9f                              # a PCI uart that poses as COM1: in use already
         movl    %eax, %ecx
@@ -840,7 +840,7 @@ on_spurious_master:
 1:      popl    %eax
         iret
 
-/* The CPU refused something: a bug of ours. There is nobody to return to. */
+/* The CPU refused something: a bug of ours. There is nothing to return to. */
 on_fault:
         movl    $com1, %ebx
         movl    $text_fault, %esi

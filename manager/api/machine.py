@@ -285,7 +285,7 @@ class Machine:
             core.close()
             core.engine.close()
             for region in core.memory.everything:
-                with suppress(BufferError):  # somebody still looks at it
+                with suppress(BufferError):  # a caller still has a view of it
                     region.memory.close()
 
     def __enter__(self) -> Machine:

@@ -21,13 +21,13 @@ Receive = Callable[[bytes], None]
 class Backend(Protocol):
     """The host's side of one serial port.
 
-    What a backend drops (output that nobody reads) is dropped aloud: the reader finds a note in
-    its place, and the machine's log has it all.
+    When a backend drops output that is not read, a note with the number of bytes takes its
+    place, and the machine's log has all of it.
     """
 
     @property
     def backlog(self) -> int:
-        """Bytes that someone is there to read and has not taken yet.
+        """Bytes that the connected reader has not taken yet.
 
         An owner that wants nothing skipped lets the guest wait while this is above HIGH_WATER.
         """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A null-modem cable between two machines: a UNIX socket that both name.
 
-Whoever comes first listens, the other one connects. When either goes away the one that is left
+The first to come listens, the other one connects. When either goes away the one that is left
 listens again, so machines can be started, suspended and resumed in any order.
 """
 

@@ -17,7 +17,7 @@ from manager.errors import HostError
 class PtyBackend:
     """A fresh pty in raw mode, with an optional symbolic link at `path` that outlives its number.
 
-    What is sent while nobody reads is kept, the last HIGH_WATER bytes of it. Programs may come
+    What is sent without a reader is kept, the last HIGH_WATER bytes of it. Programs may come
     and go. Raises HostError when the host has no pty left or the link cannot be made.
     """
 
@@ -51,7 +51,7 @@ class PtyBackend:
 
     @property
     def dropped(self) -> int:
-        """Bytes that nobody read in time."""
+        """Bytes that were not read in time."""
         return self._outbox.dropped
 
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
@@ -60,7 +60,7 @@ class PtyBackend:
         self._link.attach(selector)
 
     def write(self, data: bytes) -> None:
-        """Send to whoever has the pty open, or will."""
+        """Send to the program that has the pty open, or will open it."""
         if self._link is not None:
             self._link.write(data)
         else:

@@ -22,7 +22,7 @@ class RawTerminal:
     """While entered, the terminal at `descriptor` passes every key on as it is typed.
 
     A small process waits beside this one and puts the terminal back should this one be killed:
-    SIGKILL leaves nobody else to do it. What is no terminal is left alone.
+    After SIGKILL no other process would do it. What is no terminal is left alone.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -91,7 +91,7 @@ def _guard(terminal: int, saved: list[Any]) -> int:
         os.waitpid(child, 0)
         return writer
     try:
-        # Forked twice: nobody has to wait for it. A session of its own keeps the terminal's
+        # Forked twice: init waits for it. A session of its own keeps the terminal's
         # signals away and lets it set a terminal that is not its own.
         os.setsid()
         if os.fork() == 0:

@@ -41,7 +41,7 @@ class UnixAddress:
         return str(self.path)
 
     def listener(self) -> socket.socket:
-        """Listen, in place of a socket that nobody listens on any more. Raises HostError."""
+        """Listen, in place of a socket without a listener. Raises HostError."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         mask = os.umask(0o177)
         try:

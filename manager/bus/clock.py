@@ -59,7 +59,7 @@ class Clock:
         return timer
 
     def remove(self, timer: Timer) -> None:
-        """Forget a timer that nobody needs any more; it does not fire."""
+        """Forget a timer that is not needed any more; it does not fire."""
         timer.deadline = NEVER
         if timer in self._timers:
             self._timers.remove(timer)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interrupt lines: a level that somebody drives and somebody watches.
+"""Interrupt lines: a level with one driver and one listener.
 
 Lines have no state of their own: after a restore every device drives its line again from its
 record, and since the controller's record holds its pins, that makes no edge.

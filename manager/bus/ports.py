@@ -45,7 +45,7 @@ class PortBus:
         self._wide: dict[int, tuple[WidePorts, int, int]] = {}
         self._nested: set[int] = set()
         self.on_unclaimed: Callable[[int, bool], None] | None = None
-        """Called with (port, is_write) for an access that nobody owns."""
+        """Called with (port, is_write) for an access to a port that no device has."""
 
     def claim(self, base: int, length: int, device: BytePorts) -> None:
         """Give [base, base + length) to a byte-wide device."""

@@ -54,7 +54,7 @@ class Background:
         self._waited_for = waited_for
 
     def up(self) -> None:
-        """Report; that is all, unless somebody waits for more."""
+        """Report. Nothing else, unless a console or a script is attached."""
         self._reporter.report({"up": {}})
         if not self._waited_for:
             self._reporter.close()
@@ -84,7 +84,7 @@ class Start:
 
     launch: Launch
     log: Path
-    """What its process says when nobody listens any more."""
+    """Where its process reports when no terminal is attached."""
     verb: str
     """What to call it: "is up" or "resumed"."""
 
@@ -207,7 +207,7 @@ class _Watch:
                 _tell_error(HostError(f"{name}: {error.message}", help=error.help))
 
     def leave(self) -> None:
-        """Nobody waits any more; the machine does not mind."""
+        """The command ends; the machine goes on."""
         if not self._settled:
             name = self._start.name
             _tell(f"vmmgr: {name} goes on in the background; `vmmgr down {name}` ends it")

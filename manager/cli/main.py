@@ -72,7 +72,8 @@ def entry() -> None:
 def main(argv: Sequence[str]) -> int:
     """Carry out one command line; returns the exit code and prints errors to standard error.
 
-    Whatever is printed, whoever it comes from, is shown to a terminal and not obeyed by it.
+    Control characters in what is printed are shown, whatever its source; the terminal does not
+    obey them.
     """
     streams = sys.stdout, sys.stderr
     shown = [Shown(stream, colours=has_colour(stream)) for stream in streams]
@@ -94,7 +95,7 @@ def _carried_out(argv: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        _drop_output()  # whoever read it has enough
+        _drop_output()  # the reader has closed its end
         return ExitCode.FAILURE
     except OSError as error:
         if os.environ.get("VMMGR_DEBUG"):

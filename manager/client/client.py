@@ -44,7 +44,7 @@ class Client:
     def connect(cls, path: Path, timeout: float | None = 30.0) -> Client:
         """Connect and read the greeting; `timeout` (seconds) bounds every wait.
 
-        Raises HostError when nobody answers there, or speaks another version of the protocol.
+        Raises HostError when no machine answers there, or one with another version of the protocol.
         """
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(timeout)

@@ -361,7 +361,7 @@ class Console:
                     self._log.write(data[:written])
                 data = data[written:]
         except OSError:
-            self._state.left = Left("interrupted", status=ExitCode.FAILURE)  # nobody reads
+            self._state.left = Left("interrupted", status=ExitCode.FAILURE)  # the reader is gone
 
     def _leave(self) -> None:
         if self._terminal.is_raw:

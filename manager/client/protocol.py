@@ -70,7 +70,7 @@ EVENTS: Mapping[str, str] = {
     "unready": "The machine did not get ready: status (an exit code), detail",
     "paused": "Virtual time stands still",
     "continued": "Virtual time goes on",
-    "blocked": "The guest waits for a port whose output nobody takes: port",
+    "blocked": "The guest waits for a port whose output is not read: port",
     "unblocked": "It goes on",
     "attached": "A console was attached: port, pid, writes",
     "detached": "A console was detached: port, pid",

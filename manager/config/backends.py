@@ -90,7 +90,7 @@ class UnixTable(_Socket):
 class PipeTable(BackendTable):
     """A null-modem cable to a port of another machine, or to another port of this one.
 
-    Both ends name the same path; whoever comes first waits there for the other.
+    Both ends name the same path; the first to come waits there for the other.
     """
 
     type: Literal["pipe"] = Field(description="The kind of backend.")

@@ -59,7 +59,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "VM090": "a PCI-attached COM port is deprecated",
         "VM100": "the only console is a PCI uart",
         "VM101": "memory that is not a multiple of 2 MiB",
-        "VM102": "`ready` watches a port that nobody reads",
+        "VM102": "`ready` watches a port that has no reader",
         "VM103": "the kernel's console is not there",
         "VM104": "`ready` watches another port than the kernel's console",
         "VM105": "a pattern that matches the empty string",

@@ -224,7 +224,7 @@ class RecordTable(Table):
 
 
 class DebugTable(Table):
-    """Help for whoever debugs a guest."""
+    """Help for debugging a guest."""
 
     strict_io: bool = Field(
         default=False,

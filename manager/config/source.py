@@ -140,7 +140,7 @@ def read(path: Path, blame: Span | None = None) -> tuple[Source, Tree] | Diagnos
 
 
 def _other_file(path: Path) -> str | None:
-    """What to say to somebody who gave a name, or a directory, for a machine file."""
+    """The help for a name, or a directory, given in place of a machine file."""
     if not path.name or path.suffix:
         return None
     suffixed = path.with_name(f"{path.name}.toml")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What somebody probably meant to write."""
+"""What was probably meant."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What tomli refuses, in the words of somebody who writes a machine file."""
+"""What tomli refuses, in the words of those who write machine files."""
 
 from __future__ import annotations
 

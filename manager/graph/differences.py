@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How two identities differ, said so that somebody can put it right."""
+"""How two identities differ, in the words of the machine file."""
 
 from __future__ import annotations
 

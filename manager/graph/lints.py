@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Warnings that teach: what is allowed, and yet likely not what somebody wants.
+"""Warnings: what is allowed, and yet likely a mistake.
 
 Each can be turned off with `allow` in the machine file.
 """
@@ -93,7 +93,7 @@ class _Adviser:
             place = ("ready", "port") if named else ("ready",)
             yield Diagnostic(
                 "VM102",
-                f"`ready` watches {ready.port}, but nobody else can: its backend is null",
+                f"`ready` watches {ready.port}, but you cannot: its backend is null",
                 self.origins.value_span(place),
                 (self.heading(node, "this port"),),
                 help='give it a backend such as "stdio" or "pty"',
@@ -172,7 +172,7 @@ class _Adviser:
             if not _LOOPBACK.fullmatch(listen.rpartition(":")[0]):
                 yield Diagnostic(
                     "VM108",
-                    f"{node.port_name} is open to the network: whoever connects to {listen} "
+                    f"{node.port_name} is open to the network: any client of {listen} "
                     "gets the console",
                     self.origins.value_span((*model_path(node), "backend", "listen")),
                     help="listen on 127.0.0.1, or use a unix socket",

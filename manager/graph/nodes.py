@@ -85,7 +85,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Debug:
-    """Help for whoever debugs a guest."""
+    """Help for debugging a guest."""
 
     strict_io: bool = False
     """Whether the guest's access to a port that no device has is an error. The guest can tell."""

@@ -19,7 +19,7 @@ from manager.interop.translation import Translation, comments
 from manager.names import NAME
 
 DEFAULT_MEMORY = "256M"
-"""What bhyve gives a guest when nobody says."""
+"""What bhyve gives a guest by default."""
 NOT_NEEDED = {
     "acpi_tables": "there are always ACPI tables",
     "destroy_on_poweroff": "nothing is left to destroy",
@@ -68,7 +68,7 @@ def translate(settings: Settings, lost: list[str]) -> Translation:
 class _Importer:
     def __init__(self, settings: Settings, lost: list[str]) -> None:
         self.left = settings
-        """What nobody has looked at yet."""
+        """What has not been read yet."""
         self.lost = list(lost)
         self.lines: list[str] = []
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What comes from outside, each piece at its own point in virtual time.
 
-The host can speak at any moment, but the guest only ever hears it at a deadline: input is stamped
-with a time a nanosecond ahead and delivered like a timer. Whoever delivers the same pieces at the
-same times sees the same run, which is what a replay does.
+Input arrives from the host at any moment, and reaches the guest at a deadline: it is stamped with
+a time a nanosecond ahead and delivered like a timer. The same pieces, delivered at the same times,
+give the same run, which is what a replay does.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ class Machine:
         """Let time pass until `until`, the end of the machine, stop(), or a debugger's hit.
 
         With `yielding` also until the engine comes up for air, as it does in code that the host
-        needs long for: then somebody else may have a turn.
+        needs long for: then the event loop gets a turn.
         """
         engine, clock = self.engine, self.clock
         self._stop_requested = False

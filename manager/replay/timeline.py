@@ -74,7 +74,7 @@ class Timeline:
     window: int
     checkpoints: list[Checkpoint] = field(default_factory=list)
     base: Checkpoint | None = None
-    """A state that somebody else keeps, at which this process began."""
+    """A state kept elsewhere, at which this process began."""
     abandoned: list[str] = field(default_factory=list)
     """Tags of checkpoints on other branches, and of forks."""
     fault: str = ""

@@ -42,7 +42,7 @@ Advance = Callable[[int], None]
 
 
 def unwatched(count: int) -> None:
-    """Nobody wants to know how far the work is."""
+    """Progress is not reported."""
 
 
 def root_hash(length: int, segment: int, hashes: bytes) -> bytes:

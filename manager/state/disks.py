@@ -2,9 +2,9 @@
 """A machine's disks between its runs, and while it runs.
 
 What they hold is a snapshot without RAM, the head, and a log of what was written since, which
-survives a process that is killed. Whoever makes a snapshot of the running machine makes it the head
-as well, before the log is emptied: what the log holds is in the new head already, so at every
-instant head and log together are what the guest has written.
+survives a process that is killed. A snapshot of the running machine becomes the head as well,
+before the log is emptied: what the log holds is in the new head already, so at every instant head
+and log together are what the guest has written.
 """
 
 from __future__ import annotations

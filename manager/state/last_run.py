@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""machine.json: what is known of a machine's last run, for whoever comes next."""
+"""machine.json: what is known of a machine's last run."""
 
 from __future__ import annotations
 

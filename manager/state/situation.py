@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a machine is doing, as anyone finds out who looks at its directory."""
+"""What a machine is doing, as its directory shows."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Disk:
         self._log.truncate(mark.end)
 
     def forget(self, mark: Mark) -> None:
-        """No one comes back to this one; the others stay."""
+        """Drop this one; the others stay."""
         at = self._marks.index(mark)
         if at > 0:
             before = self._marks[at - 1].before

@@ -68,7 +68,7 @@ class Attachments:
     ) -> dict[str, Any]:
         """Connect a client to a port; the answer has the last `replay` bytes of its output.
 
-        In mode "write" the client may type if nobody else does, in mode "take" anyway. Raises
+        In mode "write" the client may type if no other does, in mode "take" anyway. Raises
         UsageError when there is no such port, WrongStateError when the client is attached already.
         """
         if session in self._by_session:

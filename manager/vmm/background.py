@@ -29,7 +29,7 @@ Event = dict[str, Any]
 
 
 class Reporter:
-    """The background's end. Once nobody listens, reports go nowhere.
+    """The background's end. Once the command is gone, reports are dropped.
 
     A command that does not read keeps the machine from nothing: output is left out, and anything
     else waits PATIENCE seconds before the listener counts as gone.

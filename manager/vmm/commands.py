@@ -253,7 +253,7 @@ COMMANDS: Mapping[str, Command] = {
         {"port": Argument(str, "com1..com4 or a device id; default: the attached port")},
     ),
     "attach": Command(
-        "Hear what a serial port sends, and be its writer if nobody is",
+        "Hear what a serial port sends, and be its writer if it has none",
         _attach,
         {
             "port": _PORT,

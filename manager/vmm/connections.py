@@ -124,7 +124,7 @@ class SerialConnection:
             self._log.drop(undone)
 
     def show(self, data: bytes) -> None:
-        """Show whoever watches what the guest did not send; the log does not get it."""
+        """Show to listeners what the guest did not send; the log does not get it."""
         self.listeners.begun()
         self.listeners.heard(data)
         self.with_host(lambda host: host.write(data))
@@ -215,7 +215,7 @@ class SerialConnections:
         backend.attach(selector, receive)
 
     def rewind(self, ports: Mapping[str, SerialPort], sent: Mapping[str, int]) -> None:
-        """Go on with the ports of an earlier machine; whoever watches is told and shown the line.
+        """Go on with the ports of an earlier machine; listeners are told and shown the line.
 
         `sent` is how many bytes each had sent by then.
         """

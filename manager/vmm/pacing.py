@@ -69,7 +69,7 @@ class Virtual:
         return None
 
     def resume(self) -> None:
-        """Nothing to do: virtual time follows nobody."""
+        """Nothing to do: virtual time follows no clock."""
 
 
 class Paced:

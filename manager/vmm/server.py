@@ -232,7 +232,7 @@ class ControlServer:
 def _listen(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Whoever calls this holds the machine's lock, so a socket that is there should be dead.
+        # The caller holds the machine's lock, so a socket that is there should be dead.
         _refuse_living(path)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)

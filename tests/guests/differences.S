@@ -70,7 +70,7 @@ main:
         try     1f
         fdivp
         fwait
-1:      uncaught "no FERR: without CR0.NE an x87 error is nobody's"
+1:      uncaught "no FERR: without CR0.NE an x87 error is lost"
         fninit
         jmp     finish
 

@@ -267,7 +267,7 @@ main:
         config_write UART_SLOT, 0x10, 0xd000
         inb     0xd000+SCRATCH
         movzx   ebx, al
-        check   ebx, 0xff, "I/O space disabled: nobody answers"
+        check   ebx, 0xff, "I/O space disabled: nothing answers"
 
 /* ---- the uart in loopback: FIFO trigger and THRE ---- */
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Guests that nobody here wrote: packages of Debian's, downloaded once and unpacked, not installed.
+"""Guests of others: packages of Debian's, downloaded once and unpacked, not installed.
 
 They are kept in .cache/debian/. Where there is no apt, or it cannot reach its archive, tests that
 want one skip and say why.

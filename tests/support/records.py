@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Finding every record type and every device class, without a list that somebody must keep."""
+"""Finding every record type and every device class, without a list to maintain."""
 
 from __future__ import annotations
 

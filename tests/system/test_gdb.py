@@ -156,7 +156,7 @@ def test_symbols_steps_and_watchpoints_of_a_64_bit_program(
     assert machine.end()[0] != 0
 
 
-def test_debugged_run_ends_as_if_nobody_had_looked(
+def test_debugged_run_ends_as_without_a_debugger(
     run: Callable[..., Run], gdb: Gdb, program: Path
 ) -> None:
     machine = run(program.with_name("program.toml"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the README promises to somebody who has just cloned the project."""
+"""What the README promises for a fresh clone."""
 
 from __future__ import annotations
 

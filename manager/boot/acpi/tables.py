@@ -78,7 +78,7 @@ def xsdt(addresses: Sequence[int]) -> bytes:
 
 
 def facs() -> bytes:
-    """The control structure for sleeping and the global lock, which nobody takes here."""
+    """The control structure for sleeping and the global lock, which firmware here never takes."""
     start = struct.pack("<4sIIIIIQB", b"FACS", FACS_LENGTH, 0, 0, 0, 0, 0, FACS_VERSION)
     return start.ljust(FACS_LENGTH, b"\0")
 

@@ -34,7 +34,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "port", metavar="PORT", nargs="?", help="com1..com4 or a device id [the console]"
     )
     parser.add_argument("--read-only", action="store_true", help="only look")
-    parser.add_argument("--take", action="store_true", help="type even if somebody else does")
+    parser.add_argument("--take", action="store_true", help="type even if another console does")
     parser.add_argument(
         "--follow",
         action="store_true",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The debug console of the Bochs tradition: SeaBIOS and OVMF write what they do to port 402h.
 
-Reading gives E9h, by which firmware knows that somebody listens.
+Reading gives E9h, by which firmware knows that the port is there.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 """The MC146818 real-time clock and CMOS memory of a PC, at ports 70h and 71h.
 
 The time is a calendar second and the virtual moment at which it began; nothing ticks. Flags of
-register C are worked out when somebody looks, and a timer is armed only for an interrupt that is
+register C are worked out when they are read, and a timer is armed only for an interrupt that is
 enabled and not already pending. Sources: Motorola MC146818A datasheet; for the memory-size bytes,
 what SeaBIOS reads. The host's clock is never read.
 """

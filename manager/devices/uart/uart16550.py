@@ -86,7 +86,7 @@ class Uart16550State(Record):
 class Uart16550(Device[Uart16550State]):
     """A uart that any bus can carry: `read`, `write`, and a line that is its INTR pin.
 
-    `channel` is the other end of the wire; whoever fills it calls `input_ready`.
+    `channel` is the other end of the cable; its owner calls `input_ready` when it has input.
     """
 
     STATE = Uart16550State

@@ -200,7 +200,7 @@ def test_file_in_the_place_of_a_unix_socket_is_left_alone(tmp_path: Path):
 def test_what_a_client_said_before_it_left_reaches_the_guest(owner, tmp_path):
     backend = ListeningBackend(UnixAddress(tmp_path / "socket"))
     owner.adopt(backend)
-    backend.write(b"the last output, which nobody takes")
+    backend.write(b"the last output, which is not read")
 
     with client_of(backend) as client:
         client.sendall(b"last words")
@@ -209,4 +209,4 @@ def test_what_a_client_said_before_it_left_reaches_the_guest(owner, tmp_path):
     owner.settle()
     with client_of(backend) as client:  # and the place is free again
         owner.settle()
-        assert client.recv(100) == b"the last output, which nobody takes"
+        assert client.recv(100) == b"the last output, which is not read"

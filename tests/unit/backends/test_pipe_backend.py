@@ -39,7 +39,7 @@ def ends(owner, tmp_path: Path) -> Ends:
     return Ends(owner, tmp_path / "cable")
 
 
-def test_whoever_comes_first_waits_for_the_other(ends) -> None:
+def test_first_end_waits_for_the_other(ends) -> None:
     first, heard_first = ends.plug()
     assert "waiting" in first.describe()
     second, heard_second = ends.plug()
@@ -103,7 +103,7 @@ def test_a_cable_has_two_ends(ends) -> None:
         end.close()
 
 
-def test_output_for_nobody_is_bounded_and_counted(ends) -> None:
+def test_output_without_a_reader_is_bounded_and_counted(ends) -> None:
     alone, _ = ends.plug()
 
     alone.write(bytes(HIGH_WATER + 10))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A name server that does not answer keeps nobody waiting."""
+"""A name server that does not answer blocks nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The I/O space: dispatch, widths, and what nobody owns."""
+"""The I/O space: dispatch, widths, and ports without a device."""
 
 from __future__ import annotations
 

@@ -354,7 +354,7 @@ def test_events_are_told_to_others_than_the_cause(running) -> None:
 
 
 def has_listeners(paths: MachinePaths) -> bool:
-    """Whether somebody listens to events by now."""
+    """Whether a client listens to events by now."""
     from manager.cli.clients import connect
 
     with connect(look(paths)) as client:

@@ -379,7 +379,7 @@ def test_code_written_through_a_non_executable_alias_is_seen() -> None:
     assert guest.said == [1, 3, 2, 4]
 
 
-def test_nobody_answers_in_a_hole() -> None:
+def test_hole_reads_as_all_ones() -> None:
     guest = Guest(
         """
         mov eax, 0xd0000000

@@ -142,7 +142,7 @@ def test_breakpoint_is_reported_with_its_kind(gdb: Gdb) -> None:
     assert gdb.ask(b"p8") == (0x7C04).to_bytes(4, "little").hex().encode()
 
 
-def test_removed_breakpoint_stops_nobody(gdb: Gdb) -> None:
+def test_removed_breakpoint_does_not_stop(gdb: Gdb) -> None:
     gdb.ask(b"Z0,7c02,1")
     gdb.ask(b"z0,7c02,1")
     gdb.ask(b"c")

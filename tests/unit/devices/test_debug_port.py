@@ -25,7 +25,7 @@ def test_what_is_written_is_heard() -> None:
     assert heard.bytes == b"SeaBIOS\n"
 
 
-def test_reading_shows_that_somebody_listens() -> None:
+def test_reading_shows_that_the_port_is_there() -> None:
     assert DebugPort(Heard()).read_port(0) == 0xE9
 
 

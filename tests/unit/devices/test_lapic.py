@@ -387,7 +387,7 @@ def test_interrupt_to_oneself(board: Board, destination: int, command: int) -> N
     [(0, 0xC0000), (1, 0), (0x04, 0x800)],
     ids=["others", "other id", "other logical"],
 )
-def test_interrupt_to_others_reaches_nobody(board: Board, destination: int, command: int) -> None:
+def test_interrupt_to_others_is_not_delivered(board: Board, destination: int, command: int) -> None:
     board.write(LDR, 0x02000000)
     board.write(ICR_HIGH, destination << 24)
     board.write(ICR_LOW, command | 0x77)

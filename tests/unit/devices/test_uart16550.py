@@ -315,7 +315,7 @@ def test_a_time_out_that_passed_before_the_interrupt_was_enabled_shows_then(benc
     assert bench.cause() == reg.IIR_TIMEOUT
 
 
-def test_no_deadline_is_set_when_nobody_would_be_interrupted(bench: Bench) -> None:
+def test_no_deadline_is_set_when_no_interrupt_would_follow(bench: Bench) -> None:
     bench.write(reg.FCR, TRIGGER_8)
     bench.host_sends(b"a")
     disabled = bench.clock.next_deadline()

@@ -65,7 +65,7 @@ def test_only_what_was_asked_for_is_traced_and_time_is_the_same(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("access", "words"), [("out 0x99, al", "OUT to"), ("in al, 0x99", "IN from")]
 )
-def test_strict_io_ends_the_machine_at_a_port_that_nobody_has(
+def test_strict_io_ends_the_machine_at_a_port_without_a_device(
     tmp_path: Path, access: str, words: str
 ) -> None:
     machine = build(tmp_path, f"{access}\n1: jmp 1b", extra="[debug]\nstrict-io = true\n")

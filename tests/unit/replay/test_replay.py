@@ -220,7 +220,7 @@ def test_log_has_a_limit(hello: Graph, tmp_path: Path) -> None:
     assert log.end is None
 
 
-def test_check_covers_output_that_nobody_has_collected_yet(recorded: Recorded) -> None:
+def test_check_covers_output_that_was_not_collected_yet(recorded: Recorded) -> None:
     recorded.run(300 * MILLISECOND)
     recorded.type("u\r")
     recorded.run(305 * MILLISECOND)  # which arms the check

@@ -120,7 +120,7 @@ def restored(source: Board, seen: Seen) -> Board:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_nobody_can_tell_that_a_board_was_restored(seed: int) -> None:
+def test_restored_board_behaves_like_the_original(seed: int) -> None:
     before, after = Seen(), Seen()
     source = board(before)
     Driver(source, seed).drive(STEPS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A snapshot as one file: there and back, and whatever else somebody may send."""
+"""A snapshot as one file: there and back, and hostile files."""
 
 from __future__ import annotations
 

@@ -79,9 +79,7 @@ def test_without_a_runtime_directory_the_socket_is_with_the_state(monkeypatch, t
 
 
 @pytest.mark.parametrize("runtime", ["/proc", "/etc/passwd", "/proc/no-such-directory"])
-def test_a_runtime_directory_of_somebody_else_is_passed_over(
-    monkeypatch, tmp_path, runtime
-) -> None:
+def test_a_runtime_directory_of_another_user_is_passed_over(monkeypatch, tmp_path, runtime) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
 
     assert MachinePaths.of("demo", tmp_path).socket() == tmp_path / "demo" / "control.sock"

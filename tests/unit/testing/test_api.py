@@ -121,7 +121,7 @@ def test_fail_on_ends_whatever_wait_there_is(machine: Machine, console: Console)
         machine.run_for("100ms")
 
 
-def test_fail_on_watches_ports_that_nobody_waits_for(machine: Machine) -> None:
+def test_fail_on_watches_ports_without_a_wait(machine: Machine) -> None:
     machine.console("slots.4").fail_on("Hello")
 
     with pytest.raises(FailOnError, match=r"slots\.4"):

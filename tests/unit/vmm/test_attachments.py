@@ -206,7 +206,7 @@ def test_a_descriptor_that_fails_does_not_end_the_machine(fake, graph) -> None:
         os.close(descriptor)
 
 
-def test_a_starting_command_that_does_not_read_keeps_nobody_waiting() -> None:
+def test_a_starting_command_that_does_not_read_blocks_nothing() -> None:
     reader, writer = os.pipe()
     reporter = Reporter(writer)
 

@@ -197,7 +197,7 @@ def test_a_client_that_reads_no_answers_is_dropped(running, monkeypatch) -> None
         assert client.execute("query-status")["state"] == "running"
 
 
-def test_a_client_that_vanishes_in_the_middle_of_a_line_harms_nobody(running) -> None:
+def test_a_client_that_vanishes_in_the_middle_of_a_line_harms_no_other(running) -> None:
     connection = running.raw()
     connection.sendall(b'{"execute": "do')
     connection.close()

@@ -417,7 +417,7 @@ def test_a_resumed_machine_is_not_waited_for_as_if_it_booted(demo, machine_file,
     assert capsys.readouterr().err.endswith("demo resumed\n")
 
 
-def test_run_ends_when_nobody_reads_its_output(machine_file) -> None:
+def test_run_ends_when_its_output_has_no_reader(machine_file) -> None:
     reader, writer = os.pipe()
     child = os.fork()
     if not child:

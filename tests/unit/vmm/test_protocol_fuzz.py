@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whatever a client sends, it gets an answer that says what was wrong, and nobody is harmed."""
+"""Whatever a client sends, it gets an answer that says what was wrong; no other is harmed."""
 
 from __future__ import annotations
 

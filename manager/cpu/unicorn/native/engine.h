@@ -14,7 +14,7 @@
 /* Why engine_run() came back. */
 enum stop {
     STOP_DEADLINE = 0, /* virtual time reached the deadline */
-    STOP_KICK,         /* somebody asked */
+    STOP_KICK,         /* a stop was requested */
     STOP_HALT,         /* HLT */
     STOP_SHUTDOWN,     /* triple fault */
     STOP_FAULT,        /* Unicorn gave up; `error` says why */

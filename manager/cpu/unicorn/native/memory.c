@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What answers at a physical address: RAM, ROM, a device, or nobody. */
+/* What answers at a physical address: RAM, ROM, a device, or nothing. */
 #include <stdlib.h>
 #include <string.h>
 

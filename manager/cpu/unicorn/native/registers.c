@@ -35,7 +35,7 @@ enum {
  * models are of (Intel SDM vol. 4, AMD's BIOS and kernel developer's guides), and that do nothing
  * here.
  */
-enum keeper { NOBODY, ZERO, UNICORN, MTRRS, PLATFORM };
+enum keeper { NONE, ZERO, UNICORN, MTRRS, PLATFORM };
 
 static const struct msr_range {
     uint32_t first, last;
@@ -88,12 +88,12 @@ static uint32_t features(void *env, int word)
 static enum keeper keeper_of(void *env, uint32_t number)
 {
     enum { MTRR = 1 << 12 };
-    enum keeper keeper = NOBODY;
+    enum keeper keeper = NONE;
     for (size_t i = 0; i < sizeof(msr_ranges) / sizeof(*msr_ranges); i++)
         if (number - msr_ranges[i].first <= msr_ranges[i].last - msr_ranges[i].first)
             keeper = msr_ranges[i].keeper;
     if (keeper == MTRRS)
-        return features(env, FEAT_1_EDX) & MTRR ? UNICORN : NOBODY;
+        return features(env, FEAT_1_EDX) & MTRR ? UNICORN : NONE;
     return keeper;
 }
 
@@ -178,7 +178,7 @@ static bool valid_msr(void *env, uint32_t number, uint64_t value)
     }
 }
 
-/* Whoever traces hears of every access, before one that is refused becomes #GP. */
+/* A trace gets every access, before one that is refused becomes #GP. */
 static void tell(uint32_t number, uint64_t value, bool written, bool refused)
 {
     struct engine *e = running_engine; /* NULL while selfcheck.c writes MSRs by the API */
@@ -198,7 +198,7 @@ EXPORT void helper_rdmsr_x86_64(void *env)
         value = ask1(running_engine, CALL_READ_MSR, number);
     } else if (number == MSR_TSC) {
         value = running_engine->now / TICKS_PER_NS;
-    } else if (keeper == NOBODY) {
+    } else if (keeper == NONE) {
         tell(number, 0, false, true);
         unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
     }
@@ -213,7 +213,7 @@ EXPORT void helper_wrmsr_x86_64(void *env)
     uint64_t value = (uint32_t)*reg(env, R_RAX) | *reg(env, R_RDX) << 32;
     enum keeper keeper = keeper_of(env, number);
     /* The TSC cannot be set: it is virtual time. */
-    bool refused = !valid_msr(env, number, value) || (keeper == NOBODY && number != MSR_TSC);
+    bool refused = !valid_msr(env, number, value) || (keeper == NONE && number != MSR_TSC);
     tell(number, value, true, refused);
     if (refused)
         unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
