@@ -56,7 +56,7 @@ class Backend(Protocol):
         """What it is and where, for people: `pty /dev/pts/3`."""
 
     def close(self) -> None:
-        """Let go of everything, and put a terminal back as it was. May be called again."""
+        """Close all descriptors, and restore a terminal. May be called again."""
 
 
 HIGH_WATER = 65536

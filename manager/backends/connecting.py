@@ -44,7 +44,7 @@ class ConnectingBackend(SingleLink):
     def poll(self) -> None:
         """Connect again when it is time."""
         if self._link is not None and not self._link.reading:
-            self._lost()  # a server that has closed its side will not open it again
+            self._lost()  # a half-closed connection stays so
         if self._socket is None and self._now() >= self._next_attempt:
             self._dial()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is left of a backend that the host took away."""
+"""What takes the place of a backend that failed."""
 
 from __future__ import annotations
 

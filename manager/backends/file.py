@@ -64,5 +64,5 @@ class FileBackend:
             descriptor, self._descriptor = self._descriptor, -1
             try:
                 os.close(descriptor)
-            except OSError as error:  # a network's file system may only know it now
+            except OSError as error:  # a network file system may report it only now
                 self.fault = str(error.strerror)

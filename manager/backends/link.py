@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A descriptor that both sides talk through: a pty's master or a connected socket."""
+"""A descriptor that is read and written: a pty's master or a connected socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READ_SIZE = 4096
 class Link:
     """Queued output and watched input on one non-blocking descriptor, which the caller owns.
 
-    `broken` is called once, when the other side is found to be gone. One that takes no more output
+    `broken` is called once, when the other side has closed. One that takes no more output
     may have sent something before it went: that is read first.
     """
 

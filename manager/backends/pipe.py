@@ -58,7 +58,7 @@ class PipeBackend(SingleLink):
             self._lost()
         alone = self._link is None and self._listener is None
         if alone and self._now() >= self._next_attempt:
-            with suppress(HostError):  # something is in the way; it may go again
+            with suppress(HostError):  # a file is in the way; it may be removed
                 self._seek()
 
     def describe(self) -> str:
@@ -67,7 +67,7 @@ class PipeBackend(SingleLink):
         return f"pipe {self._address} ({state})"
 
     def close(self) -> None:
-        """Give the other end the rest, then let go."""
+        """Send the other end the rest, then close."""
         if self._link is not None and self._peer is not None:
             self._link.outbox.drain(self._peer.fileno(), PATIENCE)
         self._selector = None
@@ -136,7 +136,7 @@ class PipeBackend(SingleLink):
 
 @contextmanager
 def _alone_at(directory: Path) -> Iterator[None]:
-    """Keep the other end from looking at the same moment. Raises BlockingIOError when it does."""
+    """Lock out the other end. Raises BlockingIOError when it does."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -52,7 +52,7 @@ class StdioBackend:
         self._writing = True
         self._lost = 0
         self.fault = ""
-        """Why standard output does not have everything."""
+        """Why standard output is incomplete."""
 
     @property
     def backlog(self) -> int:
@@ -72,7 +72,7 @@ class StdioBackend:
         self._output = Watch(selector, self._writer, self._write_ready)
         self._terminal.enter()
         if self._terminal.is_raw:
-            atexit.register(self.close)  # whatever happens, the user gets a usable shell back
+            atexit.register(self.close)  # the user gets a usable shell back in any case
         self._input = Watch(selector, self._stdin, self._read_ready)
         try:
             self._input.want(READ)
@@ -144,7 +144,7 @@ class StdioBackend:
             return
         try:
             self._outbox.flush(self._writer)
-        except OSError as error:  # a reader that went, a full disk; the log goes on
+        except OSError as error:  # a closed pipe, a full disk; the log goes on
             self._writing = False
             self._give_up(str(error.strerror))
         if self._output is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A terminal in raw mode, put back whatever becomes of the process that took it over."""
+"""A terminal in raw mode, restored even if this process is killed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any, NoReturn
 HIGHEST = 4096
 """Descriptors below this one are closed in the process that waits."""
 STOPS = 16
-"""How often a process in the background stops before it takes the terminal all the same; one that
-no shell looks after cannot stop at all."""
+"""How often a process in the background stops before it takes the terminal all the same; one
+without a job-control shell cannot stop at all."""
 
 
 class RawTerminal:
     """While entered, the terminal at `descriptor` passes every key on as it is typed.
 
-    A small process waits beside this one and puts the terminal back should this one be killed:
-    After SIGKILL no other process would do it. What is no terminal is left alone.
+    A small process waits beside this one and restores the terminal if this one is killed. What is
+    no terminal is left alone.
     """
 
     def __init__(self, descriptor: int) -> None:

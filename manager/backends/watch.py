@@ -40,11 +40,11 @@ class Watch:
         elif events:
             self._selector.modify(self._descriptor, events, self._call)
         else:
-            with suppress(KeyError):  # the owner has already given up on a broken descriptor
+            with suppress(KeyError):  # the owner has already dropped a broken descriptor
                 self._selector.unregister(self._descriptor)
         self._events = events
 
     def _call(self, events: int) -> None:
-        # One round of the selector may report an event that an earlier callback made void.
+        # An earlier callback of the same round may have made this event void.
         if wanted := events & self._events:
             self._callback(wanted)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Telling the user how a machine comes up: in the foreground, or from the background."""
+"""Reporting to the user how a machine comes up: in the foreground, or from the background."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Foreground:
 
 
 class Background:
-    """Everything goes to the command that started the machine, until it has heard enough."""
+    """Everything goes to the command that started the machine, until that closes its end."""
 
     def __init__(self, reporter: Reporter, *, waited_for: bool) -> None:
         self._reporter = reporter
@@ -146,7 +146,7 @@ def on_terminal(start: Start, escape: int | None) -> int:
 
 
 def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
-    """Start machines and tell how they come up; returns the first exit code that is not 0.
+    """Start machines and report how they come up; returns the first exit code that is not 0.
 
     The console of a single one is shown while it is waited for; several get a line each.
     """

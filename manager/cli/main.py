@@ -65,7 +65,7 @@ def entry() -> None:
     """The `vmmgr` command."""
     _prepare_standard_streams()
     status = main(sys.argv[1:])
-    gc.freeze()  # the process ends sooner when nothing is collected any more
+    gc.freeze()  # the process ends sooner without a last collection
     sys.exit(status)
 
 

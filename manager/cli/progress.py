@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One line that tells how far long work is: on a terminal, and only when it takes a while."""
+"""One line of progress of long work: on a terminal, and only when it takes a while."""
 
 from __future__ import annotations
 

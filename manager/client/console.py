@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A user's end of a console: a terminal or pipes on one side, a control socket on the other."""
+"""The user's end of a console: a terminal or pipes on one side, a control socket on the other."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class Console:
         try:
             id = self._client.request(command, **arguments)
         except HungUpError:
-            return None  # what the machine said last is still to be heard
+            return None  # the machine's last output is still to be read
         self._state.commands[id] = command
         return id
 

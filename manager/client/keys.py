@@ -36,7 +36,7 @@ class Typed:
 
 
 class Keys:
-    """Tells what the guest gets from what the user wants of the console.
+    """Separates what is for the guest from commands to the console.
 
     `escape` detaches wherever it is typed; `~` counts at the start of a line only, and `~~` there
     sends one `~`. With `escape` None every byte goes to the guest.

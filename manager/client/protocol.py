@@ -4,8 +4,8 @@
 The owner greets with {"vmmgr": {...}}. A request is {"id", "execute", "arguments"}; its answer is
 {"id", "return"} or {"id", "error": {"code", "message", "help"}}. `id` is any JSON value and comes
 back as it was; `code` is the name of an exit code ("wrong-state"), or "bad-request" or
-"unknown-command". A client that subscribed or attached also hears {"event", "data"}, between
-answers. docs/control-protocol.md is the whole story.
+"unknown-command". A client that subscribed or attached also gets {"event", "data"}, between
+answers. The full description is docs/control-protocol.md.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ EVENTS: Mapping[str, str] = {
     "ended": "The machine is over and its process ends: kind, status (an exit code), detail, "
     "resets",
 }
-"""What `subscribe` lets a client hear, with the members of `data`."""
+"""The events that `subscribe` sends, with the members of `data`."""
 ATTACHED_EVENTS: Mapping[str, str] = {
     "output": "The port sent something: port, base64",
     "skipped": "Output that the client was too slow for was left out: port, bytes",
@@ -139,7 +139,7 @@ def code_of(error: VmmgrError) -> str:
 
 
 def error_from(code: Any, message: Any, help: Any) -> VmmgrError:
-    """The error that an answer or a report speaks of, with its exit code."""
+    """The error in an answer or a report, with its exit code."""
     by_code = {code_of_class(kind): kind for kind in _ERRORS}
     kind = UsageError if code in _MISUSES else by_code.get(str(code), VmmgrError)
     return kind(str(message), help=None if help is None else str(help))

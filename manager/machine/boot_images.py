@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the files were that a machine was booted from, told by digests of their content."""
+"""The files that a machine was booted from, by digests of their content."""
 
 from __future__ import annotations
 

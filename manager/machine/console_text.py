@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a person would read of a serial port's output: text without control sequences.
+"""A serial port's output as readable text, without control sequences.
 
 Bytes are UTF-8 (wrong ones become U+FFFD), ECMA-48 escape sequences are dropped, and carriage
 returns before a line feed go, so that `^` and `$` of a pattern mean what they look like. How the

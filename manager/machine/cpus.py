@@ -57,7 +57,7 @@ class Cpus:
             self._events.pop(0)()
 
     def deaf(self) -> bool:
-        """None of the CPUs that were started would hear an interrupt."""
+        """No CPU that was started can take an interrupt."""
         return not any(cpu.interrupts_enabled for cpu in self._engine.cpus if not cpu.waiting)
 
     def _later(self, event: Callable[[], None]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The ways in which a machine can be over for good."""
+"""The ways in which a machine ends."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Inputs:
         self._queue: deque[Input] = deque()
         self._timer = clock.timer(self._due)
         self.on_input: Callable[[Input], None] | None = None
-        """Told of every piece as it is stamped: the recorder."""
+        """Called with each piece as it is stamped, by the recorder."""
 
     def post(self, kind: str, port: str = "", data: bytes = b"") -> None:
         """Stamp a piece of input and send it on its way."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How interrupts travel: device pin -> 8259 pair and I/O APIC -> local APIC -> CPU.
+"""The way of an interrupt: device pin -> 8259 pair and I/O APIC -> local APIC -> CPU.
 
 Every ISA interrupt reaches both controllers; the guest programs the one it wants and masks the
 other. The timer's IRQ 0 is pin 2 of the I/O APIC, as on every PC, and PIRQ A-H have pins 16-23

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How the output of a serial port is waited for and heard, by any number of listeners."""
+"""The output of a serial port, for any number of listeners."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Listeners:
             self._begun.append((heard, begun))
 
     def remove(self, heard: Heard) -> None:
-        """Call that one no more; no matter if it was not there."""
+        """Remove a listener, if it is there."""
         if heard in self._heard:
             self._heard.remove(heard)
             self._begun = [entry for entry in self._begun if entry[0] != heard]

@@ -35,7 +35,7 @@ from manager.snapshot.read import Snapshot
 FIRST_BIOS_CALL = 0x10
 """Interrupts below are exceptions and the 8259's."""
 RESET_TIME = 1_000_000
-"""ns for which a reset holds the machine, PCI's shortest; so one that resets for ever gets on."""
+"""ns for which a reset holds the machine, PCI's shortest; time passes even in a reset loop."""
 
 
 class Machine:
@@ -81,7 +81,7 @@ class Machine:
         self._stop_requested = False
         self._ended: Ended | None = None
         self.on_hit: Callable[[Hit, int], None] | None = None
-        """Told of what a debugger asked the engine to stop for; run() has returned by then."""
+        """Called with what a debugger asked the engine to stop for, after run() has returned."""
         self._cpus = Cpus(engine)
         self._board = Board(
             graph,
@@ -194,8 +194,8 @@ class Machine:
     def run(self, until: int, *, yielding: bool = False) -> Ended | None:
         """Let time pass until `until`, the end of the machine, stop(), or a debugger's hit.
 
-        With `yielding` also until the engine comes up for air, as it does in code that the host
-        needs long for: then the event loop gets a turn.
+        With `yielding` it also returns when the engine yields, in code that takes the host long, so
+        that the event loop gets a turn.
         """
         engine, clock = self.engine, self.clock
         self._stop_requested = False
@@ -212,7 +212,7 @@ class Machine:
                 engine.advance(deadline)
             else:
                 stop = engine.run(deadline)
-                # What falls due while a reset holds the machine comes before a turn of others.
+                # What falls due while a reset holds the machine comes before the event loop's turn.
                 yields = yielding and stop is Stop.KICK and self._reset_wanted is None
                 if not self._note(stop) or yields:
                     break

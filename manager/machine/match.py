@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Does a snapshot fit a machine file? Asked before anything is restored."""
+"""Whether a snapshot fits a machine file, checked before anything is restored."""
 
 from __future__ import annotations
 

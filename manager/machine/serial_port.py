@@ -15,7 +15,7 @@ from manager.bus.record import Record, octets
 from manager.machine.listeners import Listeners
 
 PENDING_LIMIT = 1 << 20
-"""Who feeds a port stops reading its source when this much is waiting."""
+"""When this much is waiting, the source of a port's input is no longer read."""
 RECORD_LIMIT = 16 * PENDING_LIMIT
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A record of what a guest does to its ports, interrupts, PCI functions and APIC registers.
 
-One line an event, with its virtual time: what an OS author looks at when nothing prints. Tracing
-only watches; the guest cannot tell.
+One line an event, with its virtual time: what an OS author needs when nothing prints. The guest
+cannot tell whether it is traced.
 """
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What follows from a machine that behaves the same every time: record, replay, prove, rewind."""
+"""What deterministic machines make possible: record, replay, verify, rewind, bisect."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Writing the input log of a running machine, and now and then what a replay must find."""
+"""Writing the input log of a running machine, with checks that a replay compares."""
 
 from __future__ import annotations
 

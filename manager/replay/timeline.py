@@ -82,7 +82,7 @@ class Timeline:
     _next_at: int | None = None
     _next_work: int = 0
     _rested_at: float = 0.0
-    """The host's time: a machine that skips idle time would do nothing but save itself."""
+    """The host's time: a machine that skips idle time would spend its time on saving itself."""
 
     def clear(self) -> None:
         """Forget the checkpoints of an earlier process."""
@@ -92,7 +92,7 @@ class Timeline:
                     self.store.discard(tag)
 
     def due(self, machine: Machine) -> bool:
-        """Whether it is time for a checkpoint; the first one is not to slow the start."""
+        """Whether a checkpoint is due; the first one waits, so as not to slow the start."""
         if not self.window or self.fault:
             return False
         now, work = machine.now(), _work(machine)
@@ -121,7 +121,7 @@ class Timeline:
         self._rested_at = now + min(REST * (now - began), LONGEST_REST)
 
     def _thin(self, now: int) -> None:
-        """Let go of what is too old, too close together or too much."""
+        """Remove checkpoints that are too old, too close together or too many."""
         kept: list[Checkpoint] = []
         distance = 0
         for number, item in enumerate(reversed(self.checkpoints)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Proving that suspends, resumes and slices leave a run as it is, or finding where they do not.
+"""Proving that suspends, resumes and slices do not change a run, or finding where they do.
 
 Three kinds of runs of one machine are compared. The whole one goes from power-on to the end in a
 single slice. The sliced one stops at each of the random points and goes on. The chains are
@@ -167,7 +167,7 @@ class Verification:
             if not reached.same_state(reference[cut]):
                 with self._first:
                     if self._stop.is_set():
-                        return None  # another chain is looking into its own already
+                        return None  # another chain looks for its own difference already
                     self._stop.set()
                 side = _Side(starts[-2] if len(starts) > 1 else "")
                 what = f"undisturbed, and suspended at {before} ns and {cut} ns ({leg.mode})"

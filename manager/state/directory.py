@@ -96,7 +96,7 @@ class MachineDirectory:
 
     def stopped(self) -> None:
         """The machine ended in order: there is nothing to go back to."""
-        # The phase goes first: should this process die here, a state is left over, not lost.
+        # The phase first: if this process dies here, a state is left over, not lost.
         self.set_stopped()
         discard_saved(self.paths)
 

@@ -69,7 +69,7 @@ class MachinePaths:
 
     @property
     def owner_log(self) -> Path:
-        """What the owner says when no terminal listens."""
+        """Where the owner reports when no terminal is attached."""
         return self.directory / "owner.log"
 
     @property

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Advice:
-    """Tells of each port once; the status has it for as long as it holds."""
+    """Reports each port once; the status shows it for as long as it holds."""
 
     def __init__(self, events: Events, say: Callable[[str], None]) -> None:
         self._events = events
@@ -20,7 +20,7 @@ class Advice:
         self._told: set[str] = set()
 
     def look(self, machine: Machine) -> None:
-        """Tell of the ports that have come to need it."""
+        """Report the ports that need it since the last call."""
         for port, text in machine.advice().items():
             if port not in self._told:
                 self._told.add(port)

@@ -42,7 +42,7 @@ class Attachment:
                 self.dropped += len(part)
 
     def drained(self) -> None:
-        """The client has caught up: tell it what it missed."""
+        """The client has caught up: report how much it missed."""
         self._tell_skipped()
 
     def _tell_skipped(self) -> bool:

@@ -23,7 +23,7 @@ OUTPUT_PIECE = 512
 """Bytes of output in one report: encoded, they fit in what a pipe takes at once."""
 
 K = TypeVar("K")
-"""What tells one machine's reports from another's."""
+"""Which machine a report is of."""
 Event = dict[str, Any]
 """One report: {"up"}, {"output"}, {"ready"}, {"unready"} or {"error"}."""
 
@@ -31,7 +31,7 @@ Event = dict[str, Any]
 class Reporter:
     """The background's end. Once the command is gone, reports are dropped.
 
-    A command that does not read keeps the machine from nothing: output is left out, and anything
+    A command that does not read does not block the machine: output is left out, and anything
     else waits PATIENCE seconds before the listener counts as gone.
     """
 

@@ -38,7 +38,7 @@ def own(launch: Launch, audience: Audience) -> Outcome:
     Raises WrongStateError when another process owns it, SnapshotMismatchError and
     SnapshotCorruptError when it cannot be restored, HostError; then it is as it was before.
     """
-    with ExitStack() as stack:  # what a step has begun is ended in the opposite order
+    with ExitStack() as stack:  # steps are undone in the opposite order
         directory = stack.enter_context(MachineDirectory.take(MachinePaths.of(launch.graph.name)))
         source = _open_machine(launch, directory, stack)
         selector = stack.enter_context(selectors.DefaultSelector())

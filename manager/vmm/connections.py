@@ -47,7 +47,7 @@ class SerialConnection:
         self.listeners = Listeners()
         """Who is shown the output, over a rewind too."""
         self.ring = Scrollback()
-        """The last output, for those who come late."""
+        """The last output, for consoles that attach later."""
         self.sent = 0
         """Bytes that the guest sent since this process owns the machine."""
         self._in_flight = 0
@@ -82,7 +82,7 @@ class SerialConnection:
         self.feed(data)
 
     def arrived(self) -> None:
-        """Told that virtual time has passed, so that what was fed is at the port."""
+        """Virtual time has passed: what was fed is at the port."""
         self._in_flight = 0
 
     def take_output(self) -> None:
@@ -145,7 +145,7 @@ class SerialConnection:
             self.unplug(str(error))
 
     def unplug(self, fault: str) -> None:
-        """Give the backend up, for a reason that the status shows."""
+        """Drop the backend, for a reason that the status shows."""
         assert self.host is not None
         broken, self.host = self.host, FailedBackend(self.host.describe(), fault)
         with suppress(OSError, HostError):  # it is given up already

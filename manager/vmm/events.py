@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What happens to a running machine, told to all who subscribed."""
+"""Events of a running machine, sent to all subscribers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Events:
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell this one, too, from now on; once, however often it subscribes."""
+        """Add a subscriber; one that is there already is not added again."""
         if subscriber not in self._subscribers:
             self._subscribers.append(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Tell that one no more; no matter if it was not told."""
+        """Remove a subscriber, if it is there."""
         if subscriber in self._subscribers:
             self._subscribers.remove(subscriber)
 
@@ -36,7 +36,7 @@ class Events:
         return len(self._subscribers)
 
     def publish(self, event: str, **data: Any) -> None:
-        """Tell of an event; its `seq` shows a subscriber that is too slow what it missed."""
+        """Send an event; by its `seq` a slow subscriber sees what it missed."""
         self._published += 1
         if not self._subscribers:
             return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class GdbListener:
-    """Listens in the event loop's selector. Raises HostError when the address is not to be had."""
+    """Listens in the event loop's selector. Raises HostError when the address cannot be used."""
 
     def __init__(
         self, wanted: Gdb, running: RunningMachine, selector: selectors.BaseSelector

@@ -59,7 +59,7 @@ class Holds:
             self._events.publish("paused")
 
     def unpause(self) -> None:
-        """The user wants it to go on. Raises HostError while a disk's writes find no room."""
+        """Resume at the user's request. Raises HostError while a disk's writes find no room."""
         if waiting := self._disks.waiting:
             name, fault = next(iter(waiting.items()))
             raise HostError(
@@ -70,11 +70,11 @@ class Holds:
             self._events.publish("continued")
 
     def debug(self, held: bool) -> None:
-        """The debugger wants time to stand still, or not."""
+        """Hold or release virtual time for the debugger."""
         self._debugged = held
 
     def look(self) -> bool:
-        """Whether time stands still; tells of ports that have got too far behind, or caught up."""
+        """Whether time is held; reports ports that fall too far behind, or catch up."""
         blocked = self._connections.blocked()
         if blocked != self._blocked:
             event = "blocked" if blocked else "unblocked"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How a machine is to be brought up, and who hears how it goes."""
+"""How a machine is to be brought up, and where its progress is reported."""
 
 from __future__ import annotations
 

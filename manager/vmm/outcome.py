@@ -25,7 +25,7 @@ class Outcome:
     resets: int = 0
     """How often the machine was reset since its power-on."""
     lost: tuple[str, ...] = ()
-    """What does not have all that was written to it, a line each."""
+    """Each sink that lost output, a line each."""
 
     def closing(self, text: str) -> str:
         """The line that tells how it ended, with the resets counted."""

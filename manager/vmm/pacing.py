@@ -15,7 +15,7 @@ from manager.bus.record import NEVER
 SLICE = 5_000_000
 """Virtual ns for which a busy machine runs before its process looks at the host again."""
 GRAIN = 1_000_000
-"""Virtual ns that a paced machine falls behind before it runs on: not each microsecond anew."""
+"""Virtual ns that a paced machine falls behind before it runs on, so as not to wake too often."""
 
 
 class Timed(Protocol):
@@ -41,7 +41,7 @@ class Pace(Protocol):
         """Where virtual time should be when something comes from the host, if not where it is."""
 
     def resume(self) -> None:
-        """Told that the machine goes on after it was kept from running."""
+        """The machine goes on after it was held."""
 
 
 class Virtual:

@@ -25,7 +25,7 @@ NO_LIMIT = 1e9
 """Seconds; longer than any wait."""
 
 IsReady = Callable[[str], None]
-"""Told, inside the machine's run, of the line that was waited for."""
+"""Called inside the machine's run with the line that was waited for."""
 
 
 def expect(
@@ -62,7 +62,7 @@ def await_ready(
     then: IsReady | None = None,
     is_vital: bool = False,
 ) -> None:
-    """Begin to wait, and tell the audience what the port sends and how it turns out.
+    """Begin to wait, and report to the audience what the port sends and the verdict.
 
     A machine for which it `is_vital` ends when it does not get ready.
     """

@@ -58,7 +58,7 @@ class RunRecorder:
     # -- beginning and end ----------------------------------------------------------------
 
     def begin(self, machine: Machine, start: Start, base: Path | None = None) -> None:
-        """Begin to record, unless the machine file says no; a host that refuses is told of.
+        """Begin to record, unless the machine file says no; a failure of the host is reported.
 
         `base` is a snapshot of the machine as it is, if there is one apart from the start.
         """

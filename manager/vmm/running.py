@@ -203,7 +203,7 @@ class RunningMachine:
             raise WrongStateError("the machine is ending")
 
     def wind_up(self) -> None:
-        """The machine ran to its end: pass on the last it sent, and tell of what was lost."""
+        """The machine ran to its end: pass on its last output, and report what was lost."""
         self.connections.pump()
         self._machine.trace.close()
         self.sinks.look(self._machine, self._recorder)
@@ -276,7 +276,7 @@ class RunningMachine:
         self._machine.stop()
 
     def run_to(self, until: int) -> None:
-        """Let time pass until then, or until it is another's turn."""
+        """Run until then, or until the event loop is due."""
         before = self._machine.resets
         ended = self._machine.run(until, yielding=True)
         self.connections.arrived()

@@ -159,7 +159,7 @@ class ControlServer:
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def answer(self, session: ClientSession, line: bytes) -> bytes:
-        """The answer to one line. Whatever goes wrong with it is the client's to hear."""
+        """The answer to one line; every error becomes an error answer."""
         try:
             request = parse_request(line)
         except BadRequestError as error:

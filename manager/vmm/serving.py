@@ -17,7 +17,7 @@ from manager.vmm.server import ControlServer
 def serve_clients(
     running: RunningMachine, path: Path, selector: selectors.BaseSelector, stack: ExitStack
 ) -> ControlServer:
-    """Open the socket at `path`; when `stack` is left, clients hear of the machine's end.
+    """Open the socket at `path`; when `stack` is left, clients get the event of the machine's end.
 
     Raises HostError.
     """

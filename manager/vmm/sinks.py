@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The places that a running machine writes to, and what became of those that the host refused."""
+"""The places that a running machine writes to, and which of them failed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Failure:
 
 
 class Sinks:
-    """Tells of the first failure of each place; remembered for the status and the end of `run`."""
+    """Reports the first failure of each sink, and keeps it for the status and the end of `run`."""
 
     def __init__(
         self, connections: SerialConnections, events: Events, say: Callable[[str], None]
@@ -43,7 +43,7 @@ class Sinks:
         self._failures: dict[tuple[Kind, str | None], Failure] = {}
 
     def look(self, machine: Machine, recorder: RunRecorder | None) -> None:
-        """Tell of the places that failed since the last look."""
+        """Report the sinks that failed since the last call."""
         for failure in self._failing(machine, recorder):
             key = failure.sink, failure.port
             if key not in self._failures:

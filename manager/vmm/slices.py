@@ -8,7 +8,7 @@ from manager.vmm.running import RunningMachine
 
 
 class Slices:
-    """Asked by the event loop how long it may sleep, then told to go on."""
+    """The event loop asks it how long to sleep, and then lets it run."""
 
     def __init__(self, running: RunningMachine, *, paced: bool) -> None:
         self._running = running

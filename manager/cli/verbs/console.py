@@ -98,6 +98,6 @@ def _await_running(situation: Situation) -> None:
 
 
 def _status(left: Left) -> int:
-    """A machine that ended as it should is no failure of the console's."""
+    """A machine that ended in order is no failure of the console."""
     faults = (ExitCode.GUEST_FAULT, ExitCode.FAILURE, ExitCode.INTERRUPTED)
     return left.status if left.kind != "ended" or left.status in faults else ExitCode.OK

@@ -163,7 +163,7 @@ def _say_running(situation: Situation, graph: Graph, fresh: bool) -> None:
 
 
 def _say_what_changed(situation: Situation, graph: Graph) -> None:
-    """Tell of a machine file, or a kernel, that is no longer what the machine was made of."""
+    """Warn when the machine file, or a kernel, has changed since the machine was booted."""
     from manager.cli.clients import connect
     from manager.cli.graphs import changed_since
 
