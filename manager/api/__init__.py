@@ -8,7 +8,6 @@ side of every port.
 """
 
 from manager.api.console import Console
-from manager.api.definition import Definition, load
 from manager.api.durations import Duration
 from manager.api.errors import (
     ExpectationError,
@@ -16,8 +15,8 @@ from manager.api.errors import (
     MachineEndedError,
     OutOfBudgetError,
 )
-from manager.api.machine import Machine
-from manager.api.snapshot import Snapshot
+from manager.api.loading import load
+from manager.api.machine import Definition, Machine, Snapshot
 from manager.text.pattern import Match
 
 __all__ = [

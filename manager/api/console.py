@@ -23,7 +23,7 @@ from manager.text.pattern import Match, PatternError, any_of, compile_pattern
 from manager.text.search import Search
 
 if TYPE_CHECKING:
-    from manager.api.machine import Machine
+    from manager.api.runner import Runner
     from manager.machine.serial_port import SerialPort
     from manager.text.pattern import Pattern as Compiled
 
@@ -43,17 +43,17 @@ class Console:
         "_expectation",
         "_fail_on",
         "_failures",
-        "_machine",
         "_port",
         "_prompt",
         "_raw",
+        "_runner",
         "_text",
         "newline",
     )
 
-    def __init__(self, machine: Machine, port: SerialPort, prompt: str | None) -> None:
+    def __init__(self, runner: Runner, port: SerialPort, prompt: str | None) -> None:
         """Use `Machine.console`."""
-        self._machine = machine
+        self._runner = runner
         self._port = port
         self._prompt = prompt or ANY_PROMPT
         self._text = ConsoleText()
@@ -63,6 +63,7 @@ class Console:
         self._failures: Search | None = None
         self._expectation: Expectation | None = None
         port.listeners.add(self._heard)
+        runner.guards.append(self)
         self.newline = "\n"
         """What `send_line` ends a line with."""
 
@@ -150,10 +151,8 @@ class Console:
         self._raise_if_found(compiled, pattern)
         if during:
             search = Search(compiled, self._cursor)
-            self._machine.run_until(
-                lambda: search.look(self.text, self._text.start) is not None,
-                timeout=during,
-                _must=False,
+            self._runner.run_until(
+                lambda: search.look(self.text, self._text.start) is not None, during, every="1ms"
             )
             self._raise_if_found(compiled, pattern)
 
@@ -164,16 +163,16 @@ class Console:
         """
         __tracebackhide__ = True
         needed = nanoseconds(quiet)
-        state = [len(self.raw), self._machine.time]
+        state = [len(self.raw), self._runner.time]
 
         def is_quiet() -> bool:
-            length, now = len(self.raw), self._machine.time
+            length, now = len(self.raw), self._runner.time
             if length != state[0]:
                 state[:] = [length, now]
             return now - state[1] >= needed
 
         try:
-            self._machine.run_until(is_quiet, timeout=timeout)
+            self._runner.require(is_quiet, timeout)
         except OutOfBudgetError:
             raise OutOfBudgetError(
                 f"{self.port}: never quiet for {quiet} within {timeout} of guest time",
@@ -199,7 +198,7 @@ class Console:
         __tracebackhide__ = True
         budget = nanoseconds(timeout)
         expectation = self._begin([Until(compiled)], budget)
-        ended = self._machine._wait(self, expectation)
+        ended = self._runner.wait(self, expectation)
         verdict = expectation.verdict
         if verdict is not None and verdict.outcome == "matched":
             assert expectation.match is not None
@@ -215,17 +214,21 @@ class Console:
             )
         spent = f"{format_duration(budget)} of guest time"
         if verdict is None:
-            spent = f"{self._machine.wall_guard:g} s of the host's time"
+            spent = f"{self._runner.wall_guard:g} s of the host's time"
         raise OutOfBudgetError(f"{self.port}: {shown!r} did not come within {spent}", found)
 
+    def begin_watch(self) -> Expectation:
+        """Look for what `fail_on` asked for until `end_watch`."""
+        return self._begin([])
+
     def _begin(self, steps: list[Until], budget: int | None = None) -> Expectation:
-        """An expectation on this port, started. The machine calls `_end` when it has run."""
-        machine = self._machine
+        """An expectation on this port, started. The runner calls `end_watch` when it has run."""
+        runner = self._runner
         self._expectation = expectation = Expectation(
-            machine.core.clock,
+            runner.core.clock,
             self._port,
             steps,
-            finished=lambda verdict: machine.core.stop(),
+            finished=lambda verdict: runner.core.stop(),
             fail_on=self._failures,
             budget=budget,
             console=self._text,
@@ -235,13 +238,15 @@ class Console:
         expectation.search_soon()
         return expectation
 
-    def _end(self) -> None:
+    def end_watch(self) -> None:
         """The wait is over, one way or another."""
         expectation = self._expectation
         assert expectation is not None
         expectation.cancel()
 
-    def _guarded(self) -> bool:
+    @property
+    def is_guarded(self) -> bool:
+        """Whether there is anything to look for."""
         return self._failures is not None
 
     def failure(self) -> FailOnError:
@@ -275,7 +280,7 @@ class Console:
             self._text.forget()
 
     def __repr__(self) -> str:
-        return f"<Console {self.port} of {self._machine.name}>"
+        return f"<Console {self.port} of {self._runner.name}>"
 
 
 def _compiled(pattern: Pattern) -> Compiled:

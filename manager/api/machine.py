@@ -1,39 +1,92 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A PC inside this process. It runs while one of the methods below is waiting, and never else."""
+"""What a machine file declares, the PC made of it, and the PC written down: each makes the others.
+
+A machine runs while one of its methods waits, and never else.
+"""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from manager.api import report
 from manager.api.console import BUDGET, Console
-from manager.api.durations import Duration, nanoseconds
-from manager.api.errors import MachineEndedError, OutOfBudgetError
-from manager.bus.record import NEVER, to_plain
-from manager.errors import UsageError
+from manager.api.durations import Duration
+from manager.api.inside import Inside
+from manager.errors import SnapshotCorruptError, UsageError
 
 if TYPE_CHECKING:
-    from manager.api.definition import Definition
-    from manager.api.snapshot import Snapshot
-    from manager.machine.ended import Ended
-    from manager.machine.expectation import Expectation
+    from manager.graph.nodes import Graph
     from manager.machine.machine import Machine as Core
-SLICE = 10_000_000
-"""Virtual ns between two looks at the host's clock; the guest cannot tell."""
-WALL_GUARD = 60.0
+    from manager.snapshot.read import Snapshot as Stored
 
 
-def _never() -> bool:
-    return False
+class Definition:
+    """What a machine file declares. Machines are made of it, as many as you like."""
+
+    __slots__ = ("_graph",)
+
+    def __init__(self, graph: Graph) -> None:
+        """Use `load`."""
+        self._graph = graph
+
+    @property
+    def name(self) -> str:
+        """The machine's name."""
+        return self._graph.name
+
+    @property
+    def path(self) -> Path:
+        """The machine file, as an absolute path."""
+        return self._graph.source
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes of RAM."""
+        return self._graph.memory_size
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """What the serial ports are called: "com1", "slots.4"."""
+        return tuple(node.port_name for node in self._graph.serial_ports())
+
+    @property
+    def identity(self) -> str:
+        """The hash of all that the guest can see: a snapshot fits when its own is equal."""
+        from manager.graph.identity import identity_hash
+
+        return identity_hash(self._graph)
+
+    @property
+    def graph(self) -> Graph:
+        """The device graph. Not covered by the promise of docs/python-api.md."""
+        return self._graph
+
+    def boot(self) -> Machine:
+        """A new machine, about to execute its first instruction. Raises VmmgrError."""
+        from manager.machine.machine import Machine as Core
+
+        return Machine(self, Core.power_on(self._graph))
+
+    def resume(self, snapshot: Snapshot | str | os.PathLike[str]) -> Machine:
+        """A machine that goes on where the snapshot was taken; the snapshot stays as it is.
+
+        Raises SnapshotMismatchError when it is another machine's, SnapshotCorruptError.
+        """
+        from manager.machine.machine import Machine as Core
+        from manager.machine.match import check_images
+
+        opened = snapshot if isinstance(snapshot, Snapshot) else Snapshot.open(snapshot)
+        check_images(self._graph, opened.stored)
+        return Machine(self, Core.restore(self._graph, opened.stored))
+
+    def __repr__(self) -> str:
+        return f"<Definition {self.name} from {self.path}>"
 
 
-class Machine:
+class Machine(Inside):
     """A machine that `Definition.boot`, `Definition.resume` or `Snapshot.resume` has made.
 
     It is a context manager that closes itself.
@@ -42,24 +95,8 @@ class Machine:
     def __init__(self, definition: Definition, core: Core) -> None:
         self.definition = definition
         """The machine file that it was made of."""
-        self._core: Core | None = core
-        self.wall_guard = WALL_GUARD
-        """Seconds of the host's time that one wait may take, whatever its budget of guest time."""
+        super().__init__(core)
         self._consoles: dict[str, Console] = {}
-        self._ended: Ended | None = None
-        self._failed: Callable[[], bool] = _never
-
-    @property
-    def core(self) -> Core:
-        """What runs. Not covered by the promise of docs/python-api.md."""
-        if self._core is None:
-            raise UsageError(f"the machine {self.name} is closed")
-        return self._core
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._core is None
 
     @property
     def name(self) -> str:
@@ -67,21 +104,22 @@ class Machine:
         return self.definition.name
 
     @property
-    def time(self) -> int:
-        """Virtual time since power-on in ns."""
-        return self.core.now()
-
-    @property
     def ended(self) -> str | None:
         """Why the machine is over, as one line; None while it is not."""
-        return None if self._ended is None else self._ended.detail
+        ended = self._runner.ended
+        return None if ended is None else ended.detail
 
     @property
     def exit_status(self) -> int | None:
         """The exit status that `vmmgr run` would end with, once the machine is over."""
-        return None if self._ended is None else int(self._ended.status)
+        ended = self._runner.ended
+        return None if ended is None else int(ended.status)
 
     # -- ports ----------------------------------------------------------------------------
+
+    def send_break(self, port: str | None = None) -> None:
+        """Send a break to a serial port."""
+        self.core.inputs.post("break", self.console(port).port)
 
     def console(self, port: str | None = None) -> Console:
         """The port called that ("com1", "lpc.com1", "slots.4"), always the same object.
@@ -95,7 +133,8 @@ class Machine:
         ids = [node.id for node in graph.serial_ports()]
         id = resolve_port(ids, port, console_of(graph))
         if id not in self._consoles:
-            self._consoles[id] = Console(self, self.core.ports[id], self._prompt(id))
+            connected = self.core.ports[id]
+            self._consoles[id] = Console(self._runner, connected, self._prompt(id))
         return self._consoles[id]
 
     @property
@@ -119,8 +158,7 @@ class Machine:
         Raises FailOnError, and OutOfBudgetError when it takes longer than the wall guard.
         """
         __tracebackhide__ = True
-        end = self.time + nanoseconds(duration)
-        self._watched(None, lambda: self._advance(lambda: False, end))
+        self._runner.run_for(duration)
 
     def run_until(
         self,
@@ -128,31 +166,13 @@ class Machine:
         timeout: Duration = BUDGET,
         *,
         every: Duration = "1ms",
-        _must: bool = True,
     ) -> None:
         """Run until `condition()`, asked each `every` of guest time, is true.
 
         Raises OutOfBudgetError, FailOnError, MachineEndedError.
         """
         __tracebackhide__ = True
-        step, end = nanoseconds(every), self.time + nanoseconds(timeout)
-        if step == 0:
-            raise UsageError("a condition cannot be asked all the time: `every` is 0")
-        met = bool(condition())
-        limit = time.monotonic() + self.wall_guard
-
-        def run() -> None:
-            nonlocal met
-            while not met and self.time < end and self._ended is None:
-                self._advance(lambda: False, min(end, self.time + step), limit)
-                met = bool(condition())
-
-        self._watched(None, run)
-        if met or not _must:
-            return
-        if self._ended is not None:
-            raise MachineEndedError(f"the machine ended before the condition was met: {self.ended}")
-        raise OutOfBudgetError(f"the condition was not met within {timeout} of guest time")
+        self._runner.require(condition, timeout, every)
 
     def wait_ready(self) -> None:
         """Run until the machine is ready as `[ready]` of its machine file says.
@@ -172,98 +192,6 @@ class Machine:
             console.fail_on(ready.fail_on)
         console.expect(ready.wait_for, timeout=ready.timeout_ns / 1e9)
 
-    def _wait(self, console: Console, expectation: Expectation) -> Ended | None:
-        """Run until the expectation on that console has its verdict."""
-        __tracebackhide__ = True
-
-        def run() -> None:
-            try:
-                self._advance(lambda: expectation.verdict is not None, NEVER, patient=True)
-                if self._ended is not None:
-                    expectation.look()
-            finally:
-                console._end()
-
-        self._watched(console, run)
-        return self._ended
-
-    def _watched(self, waiting: Console | None, run: Callable[[], None]) -> None:
-        """Run, with the `fail_on` of every console that is not waited for on watch."""
-        __tracebackhide__ = True
-        guarded = [
-            item for item in self._consoles.values() if item._guarded() and item is not waiting
-        ]
-        watches = [(item, item._begin([])) for item in guarded]
-        self._failed = lambda: any(watch.verdict is not None for _, watch in watches)
-        try:
-            run()
-            for _, watch in watches:
-                watch.look()
-        finally:
-            self._failed = _never
-            for item in guarded:
-                item._end()
-        for item, watch in watches:
-            if watch.verdict is not None:
-                raise item.failure()
-
-    def _advance(
-        self,
-        done: Callable[[], bool],
-        end: int,
-        limit: float | None = None,
-        *,
-        patient: bool = False,
-    ) -> None:
-        """Run until `done` or `end`. `patient`: who asked speaks up about the wall guard."""
-        __tracebackhide__ = True
-        if limit is None:
-            limit = time.monotonic() + self.wall_guard
-        while not done() and not self._failed() and self.time < end and self._ended is None:
-            self._ended = self.core.run(min(end, self.time + SLICE))
-            if time.monotonic() > limit and not done():
-                if patient:
-                    return
-                raise OutOfBudgetError(
-                    f"{self.name}: {self.wall_guard:g} s of the host's time are used up"
-                )
-
-    # -- what is inside -------------------------------------------------------------------
-
-    def press_power_button(self) -> None:
-        """Press the power button; what follows is up to the guest."""
-        self.core.inputs.post("power-button")
-
-    def send_break(self, port: str | None = None) -> None:
-        """Send a break to a serial port."""
-        self.core.inputs.post("break", self.console(port).port)
-
-    @property
-    def registers(self) -> dict[str, int]:
-        """The CPU's registers by their lower-case names: "rax", "rip", "cs", "cr3"."""
-        return report.registers(self.core.cpu.read_state())
-
-    def read_memory(self, address: int, length: int) -> bytes:
-        """Guest-physical RAM. Raises UsageError where there is none."""
-        try:
-            return self.core.memory.read(address, length)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-
-    def write_memory(self, address: int, data: bytes) -> None:
-        """Change guest-physical RAM, code included. Raises UsageError where there is none."""
-        try:
-            self.core.memory.write(address, data)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        self.core.engine.invalidate(address, address + len(data))
-
-    @property
-    def devices(self) -> dict[str, dict[str, Any]]:
-        """The state of every device by id, the CPU and the time among them: named fields."""
-        states = {id: to_plain(record) for id, record in self.core.records().items()}
-        return {id: state for id, state in states.items() if isinstance(state, dict)}
-
     # -- for good -------------------------------------------------------------------------
 
     def snapshot(self, path: str | os.PathLike[str]) -> Snapshot:
@@ -271,7 +199,6 @@ class Machine:
 
         Raises HostError, for instance when there is something at `path`.
         """
-        from manager.api.snapshot import Snapshot
         from manager.snapshot.write import write_snapshot
 
         directory = Path(path)
@@ -280,13 +207,7 @@ class Machine:
 
     def close(self) -> None:
         """Let go of the host's resources; nothing can be asked of the machine any more."""
-        if self._core is not None:
-            core, self._core = self._core, None
-            core.close()
-            core.engine.close()
-            for region in core.memory.everything:
-                with suppress(BufferError):  # a caller still has a view of it
-                    region.memory.close()
+        self._runner.close()
 
     def __enter__(self) -> Machine:
         return self
@@ -301,3 +222,71 @@ class Machine:
 
     def __repr__(self) -> str:
         return f"<Machine {self.name}, {'closed' if self.closed else f'at {self.time} ns'}>"
+
+
+class Snapshot:
+    """A snapshot's directory, opened: its state is checked, its RAM is only mapped when needed."""
+
+    __slots__ = ("_stored",)
+
+    def __init__(self, stored: Stored) -> None:
+        """Use `Snapshot.open`."""
+        self._stored = stored
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Snapshot:
+        """Open the snapshot in directory `path`. Raises SnapshotCorruptError."""
+        from manager.snapshot.read import open_snapshot
+
+        return cls(open_snapshot(Path(path)))
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        return self._stored.directory
+
+    @property
+    def machine(self) -> str:
+        """The name of the machine that it is of."""
+        return self._stored.header.machine
+
+    @property
+    def time(self) -> int:
+        """When it was taken: ns of virtual time."""
+        return self._stored.header.virtual_time
+
+    @property
+    def identity(self) -> str:
+        """The hash of all that the guest can see of its machine."""
+        return self._stored.header.identity_hash
+
+    @property
+    def devices(self) -> dict[str, str]:
+        """Device id -> type of its state, the CPU among them."""
+        return self._stored.devices
+
+    @property
+    def stored(self) -> Stored:
+        """What was read. Not covered by the promise of docs/python-api.md."""
+        return self._stored
+
+    def device(self, id: str) -> dict[str, Any]:
+        """The state of one device: named fields. Raises KeyError."""
+        return dict(self._stored.states[id].fields)
+
+    def verify(self) -> None:
+        """Check every byte of it, RAM included. Raises SnapshotCorruptError."""
+        self._stored.verify_ram()
+
+    def resume(self) -> Machine:
+        """The machine, with the machine file as it was when the snapshot was taken."""
+        from manager.graph.plain import GraphFormatError, from_plain
+
+        try:
+            graph = from_plain(self._stored.manifest.config)
+        except GraphFormatError as error:
+            raise SnapshotCorruptError(f"{self.path}: its configuration: {error}") from None
+        return Definition(graph).resume(self)
+
+    def __repr__(self) -> str:
+        return f"<Snapshot of {self.machine} at {self.time} ns in {self.path}>"

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A machine from within: its time, registers, memory, devices, the power button."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from manager.api import report
+from manager.api.runner import Runner
+from manager.bus.record import to_plain
+from manager.errors import UsageError
+
+if TYPE_CHECKING:
+    from manager.machine.machine import Machine as Core
+
+
+class Inside:
+    """What Machine offers of this."""
+
+    def __init__(self, core: Core) -> None:
+        self._runner = Runner(core)
+
+    @property
+    def core(self) -> Core:
+        """What runs. Not covered by the promise of docs/python-api.md."""
+        return self._runner.core
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._runner.closed
+
+    @property
+    def wall_guard(self) -> float:
+        """Seconds of the host's time that one wait may take, whatever its budget of guest time."""
+        return self._runner.wall_guard
+
+    @wall_guard.setter
+    def wall_guard(self, seconds: float) -> None:
+        self._runner.wall_guard = seconds
+
+    @property
+    def time(self) -> int:
+        """Virtual time since power-on in ns."""
+        return self._runner.time
+
+    def press_power_button(self) -> None:
+        """Press the power button; what follows is up to the guest."""
+        self.core.inputs.post("power-button")
+
+    @property
+    def registers(self) -> dict[str, int]:
+        """The CPU's registers by their lower-case names: "rax", "rip", "cs", "cr3"."""
+        return report.registers(self.core.cpu.read_state())
+
+    def read_memory(self, address: int, length: int) -> bytes:
+        """Guest-physical RAM. Raises UsageError where there is none."""
+        try:
+            return self.core.memory.read(address, length)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Change guest-physical RAM, code included. Raises UsageError where there is none."""
+        try:
+            self.core.memory.write(address, data)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        self.core.engine.invalidate(address, address + len(data))
+
+    @property
+    def devices(self) -> dict[str, dict[str, Any]]:
+        """The state of every device by id, the CPU and the time among them: named fields."""
+        states = {id: to_plain(record) for id, record in self.core.records().items()}
+        return {id: state for id, state in states.items() if isinstance(state, dict)}
