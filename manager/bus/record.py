@@ -10,7 +10,7 @@ then checks every field. Nothing here knows how a snapshot is laid out on disk.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -120,6 +120,32 @@ def spec_of(item: Field[Any]) -> Spec:
     """The Spec of a dataclass field of a record."""
     spec: Spec = item.metadata[_META]
     return spec
+
+
+def parts(kind: type[Record]) -> Iterator[type[Record]]:
+    """A record type and those of the records in it."""
+    yield kind
+    for item in fields(kind):
+        inner = spec_of(item).item
+        if inner is not None:
+            yield from parts(inner)
+
+
+def unfit(kind: type) -> str:
+    """Why a class cannot be a record type; empty if it can."""
+    if not issubclass(kind, Record):
+        return f"{kind.__name__} is no Record"
+    if "__dataclass_fields__" not in vars(kind):
+        return f"{kind.__name__} has no @dataclass(slots=True) above it"
+    if not kind.TYPE:
+        return f"{kind.__name__} has no TYPE"
+    for item in fields(kind):
+        if _META not in item.metadata:
+            return f"{kind.__name__}.{item.name} does not say what it may hold: uint(), flag(), ..."
+        inner = spec_of(item).item
+        if inner is not None and (wrong := unfit(inner)):
+            return wrong
+    return ""
 
 
 def clone(record: R) -> R:

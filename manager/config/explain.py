@@ -14,7 +14,7 @@ from importlib.resources import files
 
 _BLOCK = re.compile(
     r"^(?P<kind>Wrong|Right|With|The lock file is that of)(?:,? (?:with )?`(?P<detail>[^`]+)`)?:\n"
-    r"(?:```toml\n(?P<text>.*?)```\n)?",
+    r"(?:```(?:toml|python)\n(?P<text>.*?)```\n)?",
     re.MULTILINE | re.DOTALL,
 )
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from manager.config import in_python
 from manager.config.backends import BACKENDS
 from manager.config.diagnostics import Diagnostic
 from manager.config.scan import KeyPath
-from manager.config.schema import table_at
+from manager.config.schema import bare, table_at
 from manager.config.sections import BOOT_HELP
 from manager.config.source import Origins, Tree
 from manager.config.suggest import did_you_mean
@@ -78,10 +79,13 @@ def _tags(path: KeyPath) -> Sequence[str]:
 
 
 def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -> Diagnostic:
-    kind, found = item["type"], item["input"]
+    kind, found = item["type"], bare(item["input"])
     context: dict[str, Any] = item.get("ctx", {})
     value = origins.value_span(path)
     name = ".".join(map(str, path))
+    if kind == "VM029":
+        named = origins.value_span((*path, "device"), "named here")
+        return in_python.diagnostic(context["there"], context["help"], named)
     if kind.startswith("VM"):
         spans = [origins.key_span((*path, key)) for key in context["at"]] or [value]
         primary, *others = spans

@@ -22,6 +22,7 @@ from manager.config.sections import BootTable, DebugTable
 from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
 from manager.config.variables import apply_overrides, expand
+from manager.devices import own
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,9 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
         tables = tree.get(section)
         for name, table in tables.items() if isinstance(tables, dict) else ():
             if isinstance(table, dict):
+                device = table.get("device")
+                if isinstance(device, str) and own.is_own(device):
+                    _resolve(table, "device", origins.source((section, name, "device")))
                 _resolve_keys(table, device_table(section, name, table), (section, name), origins)
 
 

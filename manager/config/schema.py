@@ -7,11 +7,13 @@ tables of devices are those of their kinds (manager.devices.registry).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticKnownError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from manager.config.backends import BACKENDS
 from manager.config.debugger import GdbTable
@@ -25,11 +27,12 @@ from manager.config.sections import (
     ReadyTable,
     RecordTable,
 )
-from manager.config.table import SlotTable, Table
+from manager.config.table import DeviceTable, SlotTable, Table
 from manager.config.values import LintCode, Name
-from manager.devices import registry
+from manager.devices import own, registry
 from manager.devices.node import DeviceNode
 
+_LPC_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _NOT_A_TABLE = PydanticKnownError("dict_type")
 
 
@@ -50,27 +53,60 @@ def _with_names(tables: Any) -> Any:
     }
 
 
+def bare(value: Any) -> Any:
+    """What stands in the file, of what was on its way to a kind."""
+    return value.table if isinstance(value, _Named) else value
+
+
 def _slot(table: Any) -> Any:
     """A table of [slots], checked by the kind that its `device` names."""
     if not isinstance(table, dict):
         raise _NOT_A_TABLE
     if "device" not in table:
         raise PydanticKnownError("union_tag_not_found", {"discriminator": "device"})
-    kind = slot_kind(table["device"])
-    if kind is None:
-        tag = {"discriminator": "device", "tag": str(table["device"]), "expected_tags": ""}
-        raise PydanticKnownError("union_tag_invalid", tag)
-    return table_of(kind).model_validate(table)
+    return _validate(slot_kind, table["device"], table)
 
 
 def _lpc(entry: Any) -> Any:
     """A table of [lpc], checked by the kind that its name stands for."""
     if not isinstance(entry, _Named):
         raise _NOT_A_TABLE
+    if "device" in entry.table and _LPC_NAME.fullmatch(entry.name):
+        return _validate(own_lpc_kind, entry.table["device"], entry.table)
     kind = lpc_kind(entry.name)
     if kind is None:
         raise PydanticKnownError("extra_forbidden")
     return table_of(kind).model_validate(entry.table)
+
+
+def _validate(
+    find: Callable[[object], type[DeviceNode] | None], device: object, table: dict[str, Any]
+) -> Any:
+    """`table`, checked by the kind that its `device` names.
+
+    Whatever a kind that is not vmmgr's raises is an error that points into its file.
+    """
+    try:
+        kind = find(device)
+        if kind is None:
+            tag = {"discriminator": "device", "tag": str(device), "expected_tags": ""}
+            raise PydanticKnownError("union_tag_invalid", tag)
+        return table_of(kind).model_validate(table)
+    except (PydanticKnownError, ValidationError):
+        raise
+    except own.KindError as error:
+        raise _in_file(error.fault, error.help) from None
+    except Exception as error:
+        there = own.blame(error)
+        if there is None:
+            raise
+        raise _in_file(there, own.DOCUMENTATION) from None
+
+
+def _in_file(there: own.Fault, help: str) -> PydanticCustomError:
+    """VM029, with the place in the Python file in its context."""
+    context = {"message": there.message, "help": help, "at": (), "there": there}
+    return PydanticCustomError("VM029", "{message}", context)
 
 
 def slot_kind(device: object) -> type[DeviceNode] | None:
@@ -83,6 +119,12 @@ def lpc_kind(name: str) -> type[DeviceNode] | None:
     return _kind(name, "lpc")
 
 
+def own_lpc_kind(device: object) -> type[DeviceNode] | None:
+    """The kind that the `device` of an [lpc] table names: only one that is not vmmgr's."""
+    kind = _kind(device, "lpc")
+    return kind if kind is not None and kind.CODE else None
+
+
 def _kind(name: object, section: str) -> type[DeviceNode] | None:
     if not isinstance(name, str):
         return None
@@ -91,19 +133,28 @@ def _kind(name: object, section: str) -> type[DeviceNode] | None:
     except registry.UnknownKindError:
         return None
     # "pci-uart" is a kind, but machine files say "uart".
-    known = section == kind.SECTION and name in (kind.NAMES or (kind.TYPE,))
-    return kind if known else None
+    known = bool(kind.CODE) or name in (kind.NAMES or (kind.TYPE,))
+    return kind if known and section == kind.SECTION else None
 
 
 def table_of(kind: type[DeviceNode]) -> type[BaseModel]:
     """The model of a kind's table."""
-    return kind.table() or (SlotTable if kind.SECTION == "slots" else Table)
+    if kind.SECTION == "slots":
+        return kind.table() or SlotTable
+    return kind.table() or (DeviceTable if kind.CODE else Table)
 
 
 def device_table(section: str, name: str, table: Any) -> type[BaseModel] | None:
     """The model of `table`, which is [slots.NAME] or [lpc.NAME], if there is such a device."""
-    kind = slot_kind(table.get("device")) if section == "slots" else lpc_kind(name)
-    return table_of(kind) if kind is not None else None
+    device = table.get("device")
+    try:
+        if section == "slots":
+            kind = slot_kind(device)
+        else:
+            kind = own_lpc_kind(device) if device is not None else lpc_kind(name)
+        return table_of(kind) if kind is not None else None
+    except Exception:  # in a file that is not ours: the check of the table tells of it
+        return None
 
 
 Slot = Annotated[Any, AfterValidator(_slot)]

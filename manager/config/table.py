@@ -19,7 +19,11 @@ class Table(BaseModel):
     )
 
 
-class SlotTable(Table):
-    """The table of a device on PCI bus 0."""
+class DeviceTable(Table):
+    """A table that names its device: that of a slot, and of a kind that is not vmmgr's own."""
 
     device: str = Field(description="What sits in the slot.")
+
+
+class SlotTable(DeviceTable):
+    """The table of a device on PCI bus 0."""

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Generic, TypeVar
 
-from manager.bus.record import Record, clone
+from manager.bus.record import Record, clone, unfit
 
 S = TypeVar("S", bound=Record)
 Takes = Mapping[str, Callable[[bytes], None]]
@@ -25,8 +25,12 @@ class Device(Generic[S]):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not inspect.isabstract(cls) and not hasattr(cls, "STATE"):
-            raise TypeError(f"{cls.__name__} has no state record")
+        if inspect.isabstract(cls):
+            return
+        if not hasattr(cls, "STATE"):
+            raise TypeError(f"{cls.__name__} has no state record: STATE = ...")
+        if wrong := unfit(cls.STATE):
+            raise TypeError(wrong)
 
     def reset(self) -> None:
         """Take the state of a power-on reset, dropping the interrupt line and timers."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a device has on the host: the other end of a serial port. The guest cannot see any of it."""
+"""What a device has on the host, such as the other end of a serial port.
+
+The guest cannot see any of it, and it is no part of the machine's identity.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,17 @@ from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class HostResource:
+    """Something on the host. Paths in its fields are absolute."""
+
+    @property
+    def exclusive(self) -> str:
+        """What only one device at a time can have: a file, an address; empty if there is none."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend(HostResource):
     """The host's side of a serial port. Each kind is a class of its own, below."""
 
     TYPE: ClassVar[str]
@@ -28,7 +41,7 @@ class Backend:
 
     @property
     def exclusive(self) -> str:
-        """What only one port at a time can have: a file, an address; empty if there is none."""
+        """A file or an address."""
         return self.options.get("path") or self.options.get("listen") or ""
 
 

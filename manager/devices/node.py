@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from manager.devices.claims import Claims, PciAddress
+from manager.devices.host import HostResource
 
 if TYPE_CHECKING:
     from manager.devices.device import Device
     from manager.devices.services import Services
 
-_FACT = "vmmgr.fact"
+_FACT, _ON_HOST = "vmmgr.fact", "vmmgr.on-host"
 PCI_BUS, LPC_BUS = "PCI bus 0", "LPC bus"
 
 
@@ -46,6 +48,15 @@ def fact(default: Any = MISSING) -> Any:
     return field(default=default, kw_only=True, metadata={_FACT: True})
 
 
+def on_host(default: Any = None) -> Any:
+    """A field of a kind of its own about the host's side, which the guest cannot see.
+
+    It is a value of a frozen dataclass (a HostResource, if there can be conflicts), text or a
+    number, and never part of the machine's identity.
+    """
+    return field(default=default, kw_only=True, metadata={_ON_HOST: True})
+
+
 class DeviceNode(Claims):
     """One device: where it sits, what it claims. Subclasses are device kinds.
 
@@ -64,6 +75,10 @@ class DeviceNode(Claims):
     """What messages call a part of the board, such as "the timer"."""
     BUS: ClassVar[str] = ""
     """The bus that it is the bridge to: PCI_BUS or LPC_BUS."""
+    FILE: ClassVar[Path | None] = None
+    """The file of a kind that a machine file names by its file; set when it is loaded."""
+    CODE: ClassVar[str] = ""
+    """The hash of the file of a kind that is not vmmgr's, which is part of the identity."""
 
     @classmethod
     def table(cls) -> type[Any] | None:
@@ -92,10 +107,24 @@ class DeviceNode(Claims):
         """One line on a saved state, for `snapshot show`; empty when there is nothing to add."""
         return ""
 
+    def keys(self) -> dict[str, Any]:
+        """The keys of its table that make this node, but for `device` and `backend`.
+
+        Those that have the name of a fact, and its disks; a kind that has others says so.
+        """
+        own = self.properties.keys() - {"multifunction", "code"}
+        facts = {name.replace("_", "-"): self.properties[name] for name in sorted(own)}
+        return facts | {use.key: use.name for use in self.disks}
+
     @property
     def type(self) -> str:
         """The kind's name."""
         return self.TYPE
+
+    @property
+    def file(self) -> Path | None:
+        """The Python file that the kind is in, if a machine file names it by that."""
+        return self.FILE
 
     @property
     def port_name(self) -> str:
@@ -112,12 +141,27 @@ class DeviceNode(Claims):
                 found[item.name] = value
         if self.multifunction:
             found["multifunction"] = True
+        if self.CODE:
+            found["code"] = self.CODE
         return found
 
     @property
     def com_port(self) -> str | None:
         """The COM port (com1..com4) that a guest finds at its ports, if it is one."""
         return None
+
+    @property
+    def host_side(self) -> dict[str, Any]:
+        """The fields of the kind's own about the host, by name, without those at their default."""
+        own = (item for item in fields(self) if _ON_HOST in item.metadata)
+        found = {item.name: (getattr(self, item.name), item.default) for item in own}
+        return {name: value for name, (value, default) in found.items() if value != default}
+
+    @property
+    def host_resources(self) -> dict[str, HostResource]:
+        """All that the device has on the host, by the name of its field."""
+        every = {"backend": self.backend, **self.host_side}
+        return {name: item for name, item in every.items() if isinstance(item, HostResource)}
 
     @property
     def pirq_routing(self) -> tuple[int, ...]:

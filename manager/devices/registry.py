@@ -3,6 +3,7 @@
 
 The kind "virtio-blk" is the module manager.devices.virtio_blk: a file, or a folder whose __init__
 declares it. No list has to be kept; SHARED names those that live in a folder of another name.
+Kinds of other packages, and of files that a machine file names, are found here too.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 
+from manager.devices import own
 from manager.devices.node import DeviceNode
 
 PACKAGE = "manager.devices"
+ENTRY_POINTS = "vmmgr.devices"
+"""Where installed packages declare kinds: NAME = "package.module:Class"."""
 SHARED = {
     "isa-uart": "uart",
     "pci-uart": "uart",
@@ -35,14 +39,31 @@ class UnknownKindError(LookupError):
     """There is no device kind of that name."""
 
 
-@cache
 def find(name: str) -> type[DeviceNode]:
-    """The kind of that TYPE, or that machine files call so. Raises UnknownKindError."""
+    """The kind of that TYPE, or that machine files call so; "/path/file.py:Class" is a user's own.
+
+    Raises UnknownKindError, and own.KindError for what should be a kind and is none.
+    """
+    return own.load(name) if own.is_own(name) else _installed(name)
+
+
+@cache
+def _installed(name: str) -> type[DeviceNode]:
+    """A kind that ships, or that an installed package has."""
     module = _module(name)
     for kind in _declared(module) if module is not None else ():
         if name == kind.TYPE or name in kind.NAMES:
             return kind
+    from importlib.metadata import entry_points  # which takes its time
+
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        return own.adopt(point)
     raise UnknownKindError(name)
+
+
+def forget() -> None:
+    """Look again for what installed packages have, when it is next asked for."""
+    _installed.cache_clear()
 
 
 def names(section: str) -> dict[str, type[DeviceNode]]:

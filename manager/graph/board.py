@@ -35,7 +35,7 @@ of 0.1 are the same as they were, and their snapshots go on; and they leave thei
 device of the graph that claims them."""
 
 PIRQ_NAMES = "ABCD"
-BAR_FLOOR = 0xC000
+BAR_FLOOR, PORTS_END = 0xC000, 0x10000
 """I/O BARs are placed from here up, above all ports of the ISA age."""
 MEMORY_FLOOR, MEMORY_END = 0xE000_0000, 0xFEC0_0000
 """Memory BARs are placed from here up, and end below the I/O APIC."""

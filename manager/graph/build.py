@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from manager.config import in_python
 from manager.config.diagnostics import ConfigError, Diagnostic, errors, in_order
 from manager.config.disks import DiskTable
 from manager.config.files import missing_files
-from manager.config.load import LoadedModel, inspect
+from manager.config.load import LoadedModel, Reading, inspect
 from manager.config.schema import MachineTable
-from manager.devices import registry
+from manager.devices import own
 from manager.devices.node import LPC_BUS, DeviceNode, Place
 from manager.graph import pci, rules
 from manager.graph.board import BOARD, other_cpus, parts
+from manager.graph.claimed import claimed
 from manager.graph.firmware import with_firmware_parts
 from manager.graph.lints import lint
 from manager.graph.nodes import (
@@ -56,19 +58,31 @@ def check(path: Path, overrides: Sequence[str] = (), *, require_files: bool = Tr
     reading = inspect(path, overrides)
     if reading.loaded is None:
         return Checked(None, None, in_order(reading.diagnostics))
-    graph = assemble(reading.loaded)
-    found = [*reading.diagnostics, *rules.check(reading.loaded, graph)]
+    try:
+        return _judge(reading, reading.loaded, require_files)
+    except ConfigError as error:
+        return Checked(None, reading.loaded, in_order(error.diagnostics))
+    except Exception as error:
+        fault = own.blame(error)
+        if fault is None:
+            raise
+        found = in_python.diagnostic(fault, own.DOCUMENTATION)
+        return Checked(None, reading.loaded, (found,))
+
+
+def _judge(reading: Reading, loaded: LoadedModel, require_files: bool) -> Checked:
+    graph = assemble(loaded)
+    found = [*reading.diagnostics, *rules.check(loaded, graph)]
     if require_files:
         blamed = {item.primary for item in found}
-        found += [item for item in missing_files(reading.loaded) if item.primary not in blamed]
+        found += [item for item in missing_files(loaded) if item.primary not in blamed]
     wrong = errors(found)
     if wrong:
-        return Checked(None, reading.loaded, in_order(wrong))
+        return Checked(None, loaded, in_order(wrong))
     # Advice only once there is nothing else to put right.
-    warnings = [*found, *lint(reading.loaded, graph)]
-    allowed = reading.loaded.model.allow
-    advice = in_order(item for item in warnings if item.code not in allowed)
-    return Checked(graph, reading.loaded, advice)
+    warnings = [*found, *lint(loaded, graph)]
+    advice = in_order(item for item in warnings if item.code not in loaded.model.allow)
+    return Checked(graph, loaded, advice)
 
 
 def load_graph(
@@ -92,11 +106,14 @@ def load_graph(
 
 
 def assemble(loaded: LoadedModel) -> Graph:
-    """The graph as the model has it, before anything is judged."""
+    """The graph as the model has it, before anything is judged.
+
+    Raises ConfigError for a device of the user's own that cannot claim anything.
+    """
     model = loaded.model
     board = (*parts(BOARD), *other_cpus(model.cpu.count))
-    functions = pci.functions(model)
-    lpc = _lpc_devices(model, functions)
+    functions = pci.functions(loaded)
+    lpc = _lpc_devices(loaded, functions)
     devices = (*board, *pci.wired(functions, (*board, *lpc)), *lpc)
     if model.boot.firmware is not None:
         devices = with_firmware_parts(devices)
@@ -125,11 +142,11 @@ def assemble(loaded: LoadedModel) -> Graph:
     )
 
 
-def _lpc_devices(model: MachineTable, functions: Sequence[DeviceNode]) -> list[DeviceNode]:
+def _lpc_devices(loaded: LoadedModel, functions: Sequence[DeviceNode]) -> list[DeviceNode]:
     parent = next((node.id for node in functions if node.BUS == LPC_BUS), None)
     return [
-        registry.find(name).claim(table, Place(f"lpc.{name}", parent))
-        for name, table in model.lpc.items()
+        claimed(loaded, getattr(table, "device", name), table, Place(f"lpc.{name}", parent))
+        for name, table in loaded.model.lpc.items()
     ]
 
 

@@ -14,7 +14,15 @@ from manager.config.units import show_size
 from manager.devices.node import DeviceNode
 from manager.devices.registry import short_name
 from manager.graph.nodes import Graph
-from manager.graph.table import NOTHING, all_ports, backend, interrupt, show_ports
+from manager.graph.table import (
+    NOTHING,
+    all_memory,
+    all_ports,
+    backend,
+    interrupt,
+    show_memory,
+    show_ports,
+)
 
 
 @dataclass(slots=True)
@@ -60,7 +68,7 @@ def _device(node: DeviceNode) -> Item:
     name = f"slot {place}: {kind}" if on_pci else place if place == kind else f"{place}: {kind}"
     facts = [f"{node.pci.vendor:04x}:{node.pci.device:04x}"] if node.pci is not None else []
     facts += [show_ports(ports) for ports in all_ports(node)]
-    facts += [f"{region.base:#x}-{region.end - 1:#x}" for region in node.memory]
+    facts += [show_memory(place) for place in (*node.memory, *all_memory(node))]
     if (line := interrupt(node)) != NOTHING:
         facts.append(line)
     facts += [

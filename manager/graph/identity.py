@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from manager import cbor
 from manager.config.modules import join_module, split_module
@@ -143,8 +143,11 @@ def full_hash(graph: Graph) -> str:
 
     Paths count from the directory of the machine file, so that a project may be moved.
     """
-    plain = to_plain(_relative(graph))
+    plain: dict[str, Any] = dict(to_plain(_relative(graph)))
     del plain["source"]
+    for node, device in zip(graph.devices, plain["devices"], strict=True):
+        if node.file is not None:
+            device["file"] = str(_near(node.file, graph.source.parent))
     return _hash(plain)
 
 
@@ -173,9 +176,10 @@ def _boot_near(boot: Boot, here: Path) -> Boot:
 
 
 def _device_near(node: DeviceNode, here: Path) -> DeviceNode:
-    if node.backend is None:
-        return node
-    return replace(node, backend=_paths_near(node.backend, here))
+    near: dict[str, Any] = {
+        name: _paths_near(resource, here) for name, resource in node.host_resources.items()
+    }
+    return replace(node, **near) if near else node
 
 
 def _paths_near(part: Part, here: Path) -> Part:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from manager.config.schema import MachineTable
+from manager.config.load import LoadedModel
 from manager.devices import registry
-from manager.devices.claims import UNPLACED, MemoryBar, PciAddress, PortRange
+from manager.devices.claims import UNPLACED, IoBar, MemoryBar, PciAddress, Range
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode, Place
-from manager.graph.board import BAR_FLOOR, MEMORY_END, MEMORY_FLOOR, pirq_of
+from manager.graph.board import BAR_FLOOR, MEMORY_END, MEMORY_FLOOR, PORTS_END, pirq_of
+from manager.graph.claimed import claimed
 
 
 def parse_address(name: str) -> PciAddress:
@@ -22,8 +23,9 @@ def parse_address(name: str) -> PciAddress:
     return PciAddress(int(slot), int(function or 0))
 
 
-def functions(model: MachineTable) -> list[DeviceNode]:
+def functions(loaded: LoadedModel) -> list[DeviceNode]:
     """What the devices in the slots claim, by address; nothing is wired yet."""
+    model = loaded.model
     names = sorted(model.slots, key=lambda name: _order(parse_address(name)))
     kinds = {name: registry.find(model.slots[name].device) for name in names}
     bridge = next((f"slots.{name}" for name in names if kinds[name].BUS == PCI_BUS), None)
@@ -31,49 +33,53 @@ def functions(model: MachineTable) -> list[DeviceNode]:
     for name, kind in kinds.items():
         parent = bridge if kind.BUS != PCI_BUS else None
         place = Place(f"slots.{name}", parent, parse_address(name))
-        nodes.append(kind.claim(model.slots[name], place))
+        nodes.append(claimed(loaded, model.slots[name].device, model.slots[name], place))
     return nodes
 
 
 def wired(nodes: Sequence[DeviceNode], others: Iterable[DeviceNode]) -> list[DeviceNode]:
     """The functions with places for their BARs, off the fixed ports of all, and with interrupts."""
     taken = [ports for node in (*nodes, *others) for ports in node.ports]
+    fixed = [place for node in (*nodes, *others) for place in node.memory]
     router = next((node for node in nodes if node.BUS == LPC_BUS), None)
     slots = [node.address.slot for node in nodes if node.address is not None]
-    free = BAR_FLOOR
-    memory = MEMORY_FLOOR
+    io = _Places(BAR_FLOOR, PORTS_END, taken)
+    memory = _Places(MEMORY_FLOOR, MEMORY_END, fixed)  # below 4 GiB, where every guest looks
     found = []
     for node in nodes:
         assert node.address is not None
-        bars = []
-        for bar in node.bars:
-            base = bar.base
-            if base == UNPLACED:
-                base = _place(free, bar.length, taken)
-                free = base + bar.length
-            bars.append(replace(bar, base=base))
-        memory_bars, memory = _placed(node.memory_bars, memory)
-        several = slots.count(node.address.slot) > 1
-        placed = replace(node, bars=tuple(bars), memory_bars=memory_bars, multifunction=several)
+        placed = replace(
+            node,
+            bars=tuple(replace(bar, base=io.place(bar)) for bar in node.bars),
+            memory_bars=tuple(replace(bar, base=memory.place(bar)) for bar in node.memory_bars),
+            multifunction=slots.count(node.address.slot) > 1,
+        )
         found.append(_routed(placed, node.address, router))
     return found
 
 
-def _placed(bars: Iterable[MemoryBar], free: int) -> tuple[tuple[MemoryBar, ...], int]:
-    """Memory BARs with places from `free` up, and what is free then.
+class _Places:
+    """Places for BARs, from `free` up to `end` and off what is taken."""
 
-    All go below 4 GiB, where every guest looks. One for which there is no room stays without a
-    place, as firmware would leave it.
-    """
-    found = []
-    for bar in bars:
-        base = -(-free // bar.length) * bar.length
-        if bar.base == UNPLACED and base + bar.length <= MEMORY_END:
-            found.append(replace(bar, base=base))
-            free = base + bar.length
-        else:
-            found.append(bar)
-    return tuple(found), free
+    def __init__(self, free: int, end: int, taken: Sequence[Range]) -> None:
+        self._free = free
+        self._end = end
+        self._taken = taken
+
+    def place(self, bar: IoBar | MemoryBar) -> int:
+        """The base of a BAR: its own, or else the lowest free one, a multiple of its length.
+
+        One for which there is no room stays without a place, as firmware would leave it.
+        """
+        if bar.base != UNPLACED:
+            return bar.base
+        base = -(-self._free // bar.length) * bar.length
+        while any(base < other.end and other.base < base + bar.length for other in self._taken):
+            base += bar.length
+        if base + bar.length > self._end:
+            return UNPLACED
+        self._free = base + bar.length
+        return base
 
 
 def _routed(node: DeviceNode, address: PciAddress, router: DeviceNode | None) -> DeviceNode:
@@ -86,11 +92,3 @@ def _routed(node: DeviceNode, address: PciAddress, router: DeviceNode | None) ->
 
 def _order(address: PciAddress) -> tuple[int, int]:
     return address.slot, address.function
-
-
-def _place(free: int, length: int, taken: Sequence[PortRange]) -> int:
-    """The lowest free base from `free` up, which is a multiple of `length`."""
-    base = -(-free // length) * length
-    while any(base < other.end and other.base < base + length for other in taken):
-        base += length
-    return base

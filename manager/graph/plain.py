@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from manager.devices import host, registry
+from manager.devices import host, own, registry
 from manager.devices.node import DeviceNode, facts_of
 from manager.graph.nodes import Graph
 
@@ -59,6 +59,10 @@ def _device_plain(node: DeviceNode) -> Plain:
         newer["memory_bars"] = plain_value(node.memory_bars)
     if node.disks:
         newer["disks"] = plain_value(node.disks)
+    if node.host_side:
+        newer["host"] = plain_value(node.host_side)
+    if node.file is not None:
+        newer["file"] = str(node.file)
     return {
         "id": node.id,
         "type": node.type,
@@ -121,22 +125,43 @@ def _build(kind: Any, plain: Any, where: str) -> Any:
 
 def _device(plain: Any, where: str) -> DeviceNode:
     claims = dict(_named(plain, where))
-    type = claims.pop("type", None)
-    properties = claims.pop("properties", {})
-    try:
-        kind = registry.find(str(type))
-    except registry.UnknownKindError:
-        raise GraphFormatError(f"{where}.type: there is no device of the kind {type!r}") from None
+    type, file = str(claims.pop("type", None)), claims.pop("file", None)
+    properties, host_side = claims.pop("properties", {}), claims.pop("host", {})
     if not isinstance(properties, dict):
         raise GraphFormatError(f"{where}.properties: expected named values")
     base = _dataclass(DeviceNode, claims, where)
-    facts = _facts(kind, properties, f"{where}.properties")
-    return kind(**{item.name: getattr(base, item.name) for item in fields(DeviceNode)} | facts)
+    values = {item.name: getattr(base, item.name) for item in fields(DeviceNode)}
+    kind = _kind(type, file, properties.get("code", ""))
+    if isinstance(kind, str):
+        path = Path(file) if isinstance(file, str) else None
+        return own.LostNode(
+            **values, lost_type=type, lost_properties=properties, lost_file=path, why=kind
+        )
+    values |= _facts(kind, properties, f"{where}.properties")
+    hints = get_type_hints(kind) if host_side else {}
+    for name, value in _named(host_side, f"{where}.host").items():
+        if name not in hints:
+            raise GraphFormatError(f"{where}.host: field {name} is unknown")
+        values[name] = _build(hints[name], value, f"{where}.host.{name}")
+    return kind(**values)
+
+
+def _kind(type: str, file: object, code: object) -> type[DeviceNode] | str:
+    """The kind of a device, or why there is none; `file` is where one of the user's own was."""
+    name = type if file is None else f"{file}:{type.rpartition(':')[2]}"
+    try:
+        kind = registry.find(name)
+    except registry.UnknownKindError:
+        return f"there is no device of the kind {type}"
+    except own.KindError as error:
+        return str(error)
+    return kind if code == kind.CODE else f"{type} is not what it was when this was stored"
 
 
 def _facts(kind: type[DeviceNode], properties: dict[str, Any], where: str) -> dict[str, Any]:
     """The facts that are a kind's own."""
     known = facts_of(kind)
+    properties = {name: value for name, value in properties.items() if name != "code"}
     for name, value in properties.items():
         if name not in known:
             raise GraphFormatError(f"{where}: field {name} is unknown")

@@ -12,19 +12,23 @@ from manager.config.scan import KeyPath
 from manager.config.suggest import did_you_mean
 from manager.config.units import show_size
 from manager.devices.claims import PortRange
+from manager.devices.host import Backend, Stdio
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
-from manager.graph.memory_map import is_ram
+from manager.graph.memory_map import is_ram, memory_map
 from manager.graph.nodes import Graph, ImageBoot
-from manager.graph.table import show_ports
+from manager.graph.possible import impossible
+from manager.graph.table import all_ports, show_ports
 
 
 def check(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
     """Every error about the graph, in no particular order."""
     judge = _Judge(loaded, graph)
     return [
+        *judge.claims(),
         *judge.bridges(),
         *judge.functions(),
         *judge.ports(),
+        *judge.memory(),
         *judge.interrupts(),
         *judge.endpoints(),
         *judge.disks(),
@@ -56,6 +60,12 @@ class _Judge:
         path = (*model_path(node), key)
         known = path in self.origins.places
         return self.origins.value_span(path, label) if known else self.table(node, label)
+
+    def claims(self) -> Iterator[Diagnostic]:
+        for node in (*self.pci, *self.lpc):
+            for fault in impossible(node):
+                place = self.key(node, "device")
+                yield Diagnostic("VM055", f"{node.id}: {fault}", place, help="correct its claim()")
 
     def bridges(self) -> Iterator[Diagnostic]:
         hosts = [node for node in self.pci if node.BUS == PCI_BUS]
@@ -110,13 +120,12 @@ class _Judge:
         for node in self.graph.devices:
             if node in hosts[1:]:
                 continue  # a second host bridge is an error of its own
-            claims += [(ports, node) for ports in node.ports]
+            claims += [(ports, node) for ports in all_ports(node)]
             claims += [
                 (ports, node)
                 for ports in node.nested_ports
                 if not any(outer.base <= ports.base and ports.end <= outer.end for outer in around)
             ]
-            claims += [(PortRange(bar.base, bar.length), node) for bar in node.bars]
         claims.sort(key=lambda claim: (claim[0].base, claim[0].end))
         for (ports, node), (others, other) in pairwise(claims):
             if others.base < ports.end:
@@ -138,47 +147,76 @@ class _Judge:
         spans = [
             self.key(node, "legacy" if node in legacy else "port", show_ports(claim))
             for node, claim in ((one, ports), (two, others))
-            if not node.id.startswith("board.")
+            if _is_placed(node)
         ]
         names = " and ".join(_called(node) for node in (one, two))
         message = f"port {at.base:#x} is claimed by {names}"
         return Diagnostic("VM050", message, spans[0], tuple(spans[1:]), help="move one of them")
 
+    def memory(self) -> Iterator[Diagnostic]:
+        """Overlaps between neighbours, RAM among them."""
+        for one, two in pairwise(memory_map(self.graph)):
+            if one.end <= two.base:
+                continue
+            owners = [self.graph.device(region.owner) for region in (one, two)]
+            spans = [self.table(node) for node in owners if node is not None and _is_placed(node)]
+            if not spans:
+                continue  # a ROM that is too large: the boot says so
+            names = " and ".join(
+                _called(node) if node is not None else region.kind
+                for node, region in zip(owners, (one, two), strict=True)
+            )
+            message = f"address {two.base:#x} is claimed by {names}"
+            yield Diagnostic("VM052", message, spans[0], tuple(spans[1:]), "move one of them")
+
     def interrupts(self) -> Iterator[Diagnostic]:
         """ISA lines are edge-triggered and PCI pins are level-triggered: one line cannot be both.
 
-        COM ports that share a line are fine, as on any PC: OUT2 says which one drives it.
+        COM ports that share a line are fine, as on any PC: OUT2 says which one drives it. The
+        board's interrupts are the board's alone.
         """
-        for node in self.pci:
-            for other in self.lpc:
-                if node.com_port is None or other.irq != node.irq:
+        edge = "edge-triggered, from the LPC bridge"
+        for number, node in enumerate(self.lpc):
+            if node.irq is None:
+                continue
+            rivals = [other for other in self.graph.devices if other.irq == node.irq]
+            for other in rivals:
+                if other in self.pci and other.com_port and other.com_port != node.com_port:
+                    yield Diagnostic(
+                        "VM051",
+                        f"{other.id} and {node.id} cannot share IRQ {node.irq}",
+                        self.key(other, "legacy", "level-triggered, from a PCI pin"),
+                        (self.table(node, edge),),
+                        help="remove `legacy`; the PCI uart then gets an interrupt of its own",
+                    )
                     continue
-                if node.com_port == other.com_port:
-                    continue  # the clash of ports says it already
-                yield Diagnostic(
-                    "VM051",
-                    f"{node.id} and {other.id} cannot share IRQ {node.irq}",
-                    self.key(node, "legacy", "level-triggered, from a PCI pin"),
-                    (self.table(other, "edge-triggered, from the LPC bridge"),),
-                    help="remove `legacy`; the PCI uart then gets an interrupt of its own",
-                )
+                shared = node.com_port and other.com_port
+                if not shared and other not in self.lpc[: number + 1]:
+                    yield Diagnostic(
+                        "VM051",
+                        f"{node.id} and {_called(other)} cannot share IRQ {node.irq}",
+                        self.table(node, edge),
+                        (self.table(other),) if _is_placed(other) else (),
+                        help=f"give {node.id} another interrupt",
+                    )
 
     def endpoints(self) -> Iterator[Diagnostic]:
-        """Two ports on one terminal, file or listening address."""
-        users: dict[tuple[str, ...], list[DeviceNode]] = {}
-        for node in self.graph.serial_ports():
-            assert node.backend is not None
-            if end := node.backend.exclusive:
-                users.setdefault((node.backend.type, end), []).append(node)
-        for (kind, end), nodes in users.items():
-            if len(nodes) > 1:
-                first, *others = nodes
+        """Two devices on one terminal, file or listening address."""
+        users: dict[tuple[type, str], list[tuple[DeviceNode, str]]] = {}
+        for node in self.graph.devices:
+            for key, resource in node.host_resources.items():
+                if resource.exclusive:
+                    users.setdefault((type(resource), resource.exclusive), []).append((node, key))
+        for (kind, end), places in users.items():
+            if len(places) > 1:
+                first, *others = places
+                what = "port" if issubclass(kind, Backend) else "device"
                 yield Diagnostic(
-                    "VM060" if kind == "stdio" else "VM061",
-                    f"{len(nodes)} ports use {end}",
-                    self.key(first, "backend", "here ..."),
-                    tuple(self.key(node, "backend", "... and here") for node in others),
-                    help="give each port a backend of its own",
+                    "VM060" if kind is Stdio else "VM061",
+                    f"{len(places)} {what}s use {end}",
+                    self.key(*first, "here ..."),
+                    tuple(self.key(*place, "... and here") for place in others),
+                    help=f"give each {what} a {first[1]} of its own",
                 )
 
     def disks(self) -> Iterator[Diagnostic]:
@@ -231,6 +269,11 @@ class _Judge:
             message = f'the machine has no serial port "{self.ready_port}"'
             span = self.origins.value_span(("ready", "port"))
         yield Diagnostic("VM062", message, span, help=did_you_mean(ready.port, names))
+
+
+def _is_placed(node: DeviceNode) -> bool:
+    """Whether the machine file has a table for it."""
+    return not node.id.startswith("board.")
 
 
 def _called(node: DeviceNode) -> str:

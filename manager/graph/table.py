@@ -32,7 +32,8 @@ def show_ports(ports: PortRange) -> str:
 
 def all_ports(node: DeviceNode) -> list[PortRange]:
     """The ports that a device has at power-on, fixed and movable."""
-    return [*node.ports, *(PortRange(bar.base, bar.length) for bar in node.bars)]
+    placed = (bar for bar in node.bars if bar.base != UNPLACED)
+    return [*node.ports, *(PortRange(bar.base, bar.length) for bar in placed)]
 
 
 def all_memory(node: DeviceNode) -> list[MemoryRange]:

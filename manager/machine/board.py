@@ -15,6 +15,8 @@ from manager.bus.messages import NMI, decode
 from manager.bus.mmio import MemoryBus
 from manager.bus.pci import PciBus
 from manager.bus.ports import PortBus
+from manager.bus.record import parts
+from manager.devices import own
 from manager.devices.device import Device, Takes
 from manager.devices.lapic.device import CpuPins
 from manager.devices.node import DeviceNode
@@ -108,10 +110,33 @@ class Board:
         self.tacit = frozenset(node.id for node in tacit)
         """Ids of parts that older versions' machines did not have."""
         for node in (*sorted(graph.devices, key=_build_rank), *tacit):
-            device = node.build(Services(node, self._backplane))
+            device = self._build(node)
             self.devices[node.id] = device
             self._register(node.id, device.takes())
         self._program_as_firmware()
+
+    def _build(self, node: DeviceNode) -> Device[Any]:
+        """A node's device. Raises OwnDeviceError for one of the user's own that cannot be built."""
+        services = Services(node, self._backplane)
+        if not node.CODE:
+            return node.build(services)
+        with own.reported(node.id):
+            device = node.build(services)
+        wrong = self._unfit(device)
+        if wrong:
+            fault = own.definition(type(node), TypeError(wrong))
+            raise own.OwnDeviceError(f"{node.id}: {fault}", help=own.DOCUMENTATION)
+        return device
+
+    def _unfit(self, device: object) -> str:
+        """Why what a kind has built is no device whose state could be saved; empty if it is one."""
+        if not isinstance(device, Device):
+            return "build() is to return a Device"
+        known = {kind.TYPE: kind for other in self.devices.values() for kind in parts(other.STATE)}
+        for kind in parts(device.STATE):
+            if known.get(kind.TYPE, kind) is not kind:
+                return f"another record than {kind.__name__} has the TYPE {kind.TYPE!r} already"
+        return ""
 
     @property
     def pci(self) -> PciBus:

@@ -17,6 +17,7 @@ EndReason = Literal[
     "engine",
     "no-bios",
     "strict-io",
+    "device",
 ]
 
 

@@ -15,6 +15,7 @@ from manager.bus.ports import PortBus
 from manager.bus.record import Record
 from manager.cpu.engine import Cpu, Hit, PcEngine, Stop
 from manager.cpu.state import CpuState
+from manager.devices import own
 from manager.devices.rom import Rom, RomState
 from manager.errors import ExitCode
 from manager.graph.nodes import FirmwareBoot, Graph
@@ -157,7 +158,8 @@ class Machine:
         disks = disks if disks is not None else open_disks(graph, snapshot)
         images = BootImages(snapshot.images)
         machine = cls(graph, engine or engines.make(graph), memory, rom, disks, images)
-        state.load(snapshot, machine.engine, machine._board)
+        with own.reported(f"the state of {graph.name}"):
+            state.load(snapshot, machine.engine, machine._board)
         return machine
 
     @property
@@ -195,8 +197,19 @@ class Machine:
         """Let time pass until `until`, the end of the machine, stop(), or a debugger's hit.
 
         With `yielding` it also returns when the engine yields, in code that takes the host long, so
-        that the event loop gets a turn.
+        that the event loop gets a turn. An exception in a device of the user's own ends
+        the machine.
         """
+        try:
+            return self._run(until, yielding)
+        except Exception as error:
+            fault = own.blame(error)
+            if fault is None:
+                raise
+            self._end("device", ExitCode.GUEST_FAULT, f"a device of your own failed: {fault}")
+            return self._ended
+
+    def _run(self, until: int, yielding: bool) -> Ended | None:
         engine, clock = self.engine, self.clock
         self._stop_requested = False
         if engine.in_block and not self._note(engine.run(engine.now())):
@@ -372,7 +385,7 @@ class Machine:
 
         Without it the rest would be charged twice after a restore, or be missing in a replay.
         """
-        if self.engine.in_block:
+        if self.engine.in_block and self._ended is None:
             with self.engine.undebugged():
                 self._note(self.engine.run(self.engine.now()))
 
@@ -384,7 +397,8 @@ class Machine:
         """
         if not as_it_is:
             self._finish_block()
-        return state.save(self.engine, self._rom, self._board)
+        with own.reported(f"the state of {self.graph.name}"):
+            return state.save(self.engine, self._rom, self._board)
 
     def close(self) -> None:
         """Let go of the host's resources."""

@@ -70,15 +70,14 @@ def _path(node: DeviceNode) -> str:
 
 def _device(node: DeviceNode) -> dict[str, Any]:
     keys: dict[str, Any] = {}
-    if node.id.startswith("slots."):
+    if node.file is not None:
+        keys["device"] = f"{node.file}:{node.type.rpartition(':')[2]}"
+    elif node.id.startswith("slots.") or node.CODE:
         keys["device"] = short_name(node.type)
     if node.backend is not None:
         options = {"type": node.backend.type, **node.backend.options}
         keys["backend"] = options if node.backend.options else node.backend.type
-    if node.type in ("debug-exit", "debug-port") and node.ports:
-        keys["port"] = node.ports[0].base
-    named = {key: node.properties.get(key) for key in ("pace", "out2", "legacy")}
-    return keys | {key: value for key, value in named.items() if isinstance(value, str)}
+    return keys | node.keys()
 
 
 def _table(path: str, keys: Mapping[str, Any]) -> Iterator[str]:

@@ -35,6 +35,10 @@ class DebugExitNode(DeviceNode):
         """One port."""
         return cls(*place, ports=(PortRange(table.port, 1),))
 
+    def keys(self) -> dict[str, Any]:
+        """The port."""
+        return {"port": self.ports[0].base}
+
     def build(self, board: Services) -> Device[Any]:
         """The port, with the machine's end in its hand."""
         from manager.devices.debug_exit.device import DebugExit

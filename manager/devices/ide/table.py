@@ -15,7 +15,9 @@ class Drive(Table):
 
     disk: str = Field(description="The disk, by its name in `[disks]`.", examples=["cd"])
     type: Literal["disk", "cdrom"] = Field(
-        default="disk", description="Whether it is a hard disk or a CD-ROM drive."
+        default="disk",
+        description="Whether it is a hard disk or a CD-ROM drive.",
+        examples=["cdrom"],
     )
 
 

@@ -45,6 +45,10 @@ class LpcNode(DeviceNode):
         a, b, c, d = ROUTED_BY_FIRMWARE
         return replace(self, pirq_a=a, pirq_b=b, pirq_c=c, pirq_d=d)
 
+    def keys(self) -> dict[str, Any]:
+        """None: the routing is the board's."""
+        return {}
+
     @property
     def pirq_routing(self) -> tuple[int, ...]:
         """PIRQ A to D."""

@@ -146,6 +146,10 @@ class PciUartNode(DeviceNode):
             backend=backend,
         )
 
+    def keys(self) -> dict[str, Any]:
+        """Pace and legacy; the fixed interrupt comes with the latter."""
+        return {"pace": self.properties.get("pace"), "legacy": self.legacy}
+
     @property
     def com_port(self) -> str | None:
         """The one whose place it has."""

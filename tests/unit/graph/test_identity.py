@@ -206,7 +206,6 @@ def spoil(plain: Any, path: tuple[Any, ...], value: Any) -> Any:
         (("devices", 10, "properties"), [1], r"devices\[10\].properties: expected named"),
         (("devices", 10, "properties"), {"a": 1}, r"devices\[10\].properties: field a is unknown"),
         (("devices", 10, "properties"), {"pace": 1.5}, r"devices\[10\].properties.pace: expected"),
-        (("devices", 10, "type"), "urt", r"devices\[10\].type: there is no device of the kind"),
         (("devices", 10, "backend"), {"type": "tcp"}, r"devices\[10\].backend: no backend"),
     ],
 )

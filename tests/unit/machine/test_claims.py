@@ -10,6 +10,7 @@ from support.whole_board import EVERYTHING, board
 
 from manager.devices.claims import EXPANSION_ROM, MemoryRange, PortRange
 from manager.devices.node import DeviceNode
+from manager.graph.board import tacit_parts
 from manager.graph.build import load_graph
 from manager.graph.nodes import FirmwareBoot, Graph
 
@@ -41,10 +42,11 @@ def registers_of(node: DeviceNode, graph: Graph) -> list[MemoryRange]:
 def check(graph: Graph) -> None:
     built = board(graph=graph)
 
-    expected = set().union(*(ports_of(node, graph) for node in graph.devices))
+    nodes = (*graph.devices, *tacit_parts(graph.devices))
+    expected = set().union(*(ports_of(node, graph) for node in nodes))
     assert sorted(map(hex, built.io.claimed() ^ expected)) == []
     mapped = [(base, length) for base, length, _ in built.addresses.registers()]
-    registers = [place for node in graph.devices for place in registers_of(node, graph)]
+    registers = [place for node in nodes for place in registers_of(node, graph)]
     assert mapped == sorted((place.base, place.length) for place in registers)
     functions = {node.address: node.pci for node in graph.devices if node.address is not None}
     found = {
@@ -58,7 +60,7 @@ def check(graph: Graph) -> None:
         for at, pci in functions.items()
         if pci is not None
     }
-    assert built.devices.keys() == {node.id for node in graph.devices}
+    assert built.devices.keys() == {node.id for node in nodes}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "text": set(),
     "version": set(),
     "bus": {"errors"},
-    "devices": {"bus"},
+    "devices": {"bus", "errors"},
     "config": {"devices", "errors"},
     "graph": {"cbor", "config", "devices", "errors", "bus"},  # bus: plain values, where RAM lies
     "kinds": {"devices", "config", "bus", "storage", "errors", "version"},

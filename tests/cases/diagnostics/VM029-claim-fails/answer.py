@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: BSD-2-Clause
+from manager.devices.claims import PortRange
+from manager.devices.node import DeviceNode
+
+
+class AnswerNode(DeviceNode):
+    SECTION = "lpc"
+
+    @classmethod
+    def claim(cls, table, place):
+        return cls(*place, ports=(PortRange(table.port, 1),))

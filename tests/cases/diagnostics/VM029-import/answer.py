@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSD-2-Clause
+from manager.devices.node import DeviceNode
+from no_such_package import anything

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: BSD-2-Clause
+from manager.devices.node import DeviceNode
+
+
+class AnswerNode(DeviceNode)
+    SECTION = "lpc"
