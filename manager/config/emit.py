@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,8 @@ from manager.config import units
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
 from manager.config.schema import MachineTable
+from manager.errors import UsageError
+from manager.text.quoting import UnquotableError, quoted
 
 DEFAULT = "default"
 _MARGIN = 48
@@ -41,7 +42,7 @@ def with_origins(loaded: LoadedModel) -> str:
     """The same TOML; a comment on each line says where the value came from."""
     text = ""
     for line in lines(loaded.model):
-        comment = f"  # {origin(loaded, line.path)}" if line.path else ""
+        comment = f"  # {quoted(origin(loaded, line.path), 'comment')}" if line.path else ""
         text += f"{line.text:<{_MARGIN if comment else 0}}{comment}\n"
     return text
 
@@ -109,7 +110,7 @@ def _table(path: KeyPath, table: dict[str, Any]) -> Iterator[Line]:
 
 
 def _key(name: str) -> str:
-    return name if name.replace("-", "").isalnum() else _text(name)
+    return quoted(name, "toml-key")
 
 
 def _value(value: Any) -> str:
@@ -129,6 +130,7 @@ def _value(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    """A TOML basic string; JSON's escapes are among TOML's, but TOML wants DEL escaped too."""
-    escaped = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return escaped.replace("${", "$${")
+    try:
+        return quoted(value, "toml")
+    except UnquotableError as error:
+        raise UsageError(f"{value!r} cannot be written: {error}") from None

@@ -23,6 +23,7 @@ from manager.graph.table import (
     show_memory,
     show_ports,
 )
+from manager.text.shown import shown
 
 
 @dataclass(slots=True)
@@ -136,7 +137,8 @@ def _mark(id: str) -> str:
 
 
 def _html(text: str) -> str:
-    """Text inside a Mermaid label."""
+    """Text inside a Mermaid label, which ends with its line."""
+    text = shown(text)
     for char, entity in (("&", "&amp;"), ('"', "&quot;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(char, entity)
     return text

@@ -36,7 +36,8 @@ NAMED = {"m": "memory.size", "K": "keyboard.layout", "U": "uuid", "r": "restore"
 WITH_ARGUMENT = frozenset("cGklops") | NAMED.keys()
 
 _OLD_STYLE = re.compile(r"\d+(?::\d+){0,2},.+")
-_SLOT = re.compile(r"(?:(?:(\d+):)?(\d+):(\d+)|(\d+))")
+_NUMBER = "([0-9]{1,5})"
+_SLOT = re.compile(rf"(?:(?:{_NUMBER}:)?{_NUMBER}:{_NUMBER}|{_NUMBER})")
 
 
 def parse_argv(words: list[str], read: Callable[[Path], str] = Path.read_text) -> Settings:

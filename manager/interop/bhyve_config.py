@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from manager.errors import UsageError
+from manager.text.quoting import quoted
 
 Settings = dict[str, str]
 """Names such as "memory.size" or "pci.0.4.0.device", in the order in which they were first set."""
@@ -58,10 +59,5 @@ def _expanded(name: str, settings: Settings, depth: int) -> str:
 
 
 def to_text(settings: Settings) -> str:
-    """The lines of a configuration file."""
-    return "".join(f"{name}={escaped(value)}\n" for name, value in settings.items())
-
-
-def escaped(value: str) -> str:
-    """A value that bhyve expands to `value`."""
-    return value.replace("%", "%%")
+    """The lines of a configuration file. Raises UnquotableError."""
+    return "".join(f"{name}={quoted(value, 'setting')}\n" for name, value in settings.items())

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from manager.interop.bhyve_argv import parse_argv
 from manager.interop.bhyve_config import Settings, expand, parse
 from manager.interop.translation import Translation, comments
 from manager.names import NAME
+from manager.text.quoting import UnquotableError, quoted
 
 DEFAULT_MEMORY = "256M"
 """What bhyve gives a guest by default."""
@@ -30,9 +30,10 @@ NOT_NEEDED = {
     "x86.mptable": "there is no MP table",
 }
 """What changes nothing here, and why."""
-_SIZE = re.compile(r"([0-9]+)([kKmMgGtT]?)[bB]?")
+_SIZE = re.compile(r"([0-9]{1,20})([kKmMgGtT]?)[bB]?")
+_COUNT = re.compile(r"[0-9]{1,5}")
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_PCI = re.compile(r"pci\.(\d+)\.(\d+)\.(\d+)\.(.+)")
+_PCI = re.compile(r"pci\.([0-9]{1,5})\.([0-9]{1,5})\.([0-9]{1,5})\.(.+)")
 _NMDM = re.compile(r"/dev/nmdm(\w*)([AB])")
 LEGACY = ("com1", "com2")
 """What the first and the second uart of the old `-S SLOT,uart` became."""
@@ -75,7 +76,7 @@ class _Importer:
     def translation(self) -> Translation:
         name = self._name()
         memory = format_size(_bytes(self.left.pop("memory.size", DEFAULT_MEMORY)))
-        self._table("memory", f"size = {_text(memory)}")
+        self._table("memory", f"size = {_toml(memory)}")
         self._boot()
         has_lpc = self._slots()
         self._com_ports(has_lpc)
@@ -88,7 +89,7 @@ class _Importer:
             self.lost.append(f"{key}={value}: {reason}")
         head = ["# A machine that was bhyve's."]
         head += comments(self.lost, "What bhyve was told, and this file does not say:")
-        text = "\n".join([*head, "schema = 1", f"name = {_text(name)}", *self.lines])
+        text = "\n".join([*head, "schema = 1", f"name = {_toml(name)}", *self.lines])
         return Translation(text + "\n", self.lost)
 
     def _table(self, heading: str, *lines: str) -> None:
@@ -107,11 +108,11 @@ class _Importer:
     def _boot(self) -> None:
         rom = self.left.pop("lpc.bootrom", None) or self.left.pop("bootrom", None)
         if rom is not None:
-            self._table("boot", f"firmware = {_text(rom)}")
+            self._table("boot", f"firmware = {_toml(rom)}")
             return
         help = "bhyve was given no boot ROM: bhyveload or grub-bhyve loaded the kernel; name it"
         self.lost.append("the kernel: bhyve's command line does not say what bhyveload loaded")
-        self._table("boot", 'kernel = "kernel"', f"help = {_text(help)}")
+        self._table("boot", 'kernel = "kernel"', f"help = {_toml(help)}")
 
     def _slots(self) -> bool:
         """All PCI functions; returns whether there is an LPC bridge."""
@@ -158,7 +159,7 @@ class _Importer:
             f"{where}: -S SLOT,uart is deprecated, and so is `legacy`: "
             f"an LPC bridge and `[lpc.{name}]` take its place"
         )
-        return [f"legacy = {_text(name)}   # deprecated: use [lpc.{name}]"]
+        return [f"legacy = {_toml(name)}   # deprecated: use [lpc.{name}]"]
 
     def _com_ports(self, has_lpc: bool) -> None:
         for name in ("com1", "com2", "com3", "com4"):
@@ -175,10 +176,11 @@ class _Importer:
         if path in ("", "stdio"):
             return '"stdio"' if path else '"null"'
         if path.startswith("tcp="):
-            return f'{{ type = "tcp", listen = {_text(path.removeprefix("tcp="))} }}'
+            return f'{{ type = "tcp", listen = {_toml(path.removeprefix("tcp="))} }}'
         if match := _NMDM.fullmatch(path):
             other = f"nmdm{match[1]}{'AB'[match[2] == 'A']}"
-            return f'{{ type = "pty", path = "{other}" }}   # was {path}; the other end is here'
+            was = quoted(path, "comment")
+            return f'{{ type = "pty", path = {_toml(other)} }}   # was {was}; the other end is here'
         self.lost.append(f"{where}: an existing terminal, {path}, cannot be a backend")
         return '"null"'
 
@@ -186,7 +188,7 @@ class _Importer:
         """Bhyve's count, as cores of one package."""
         counts = {key: self.left.pop(key, "1") for key in ("cpus", "sockets", "cores", "threads")}
         count = counts.pop("cpus")
-        if count.isdigit() and 1 < int(count) <= CPUS_MAX:
+        if _COUNT.fullmatch(count) and 1 < int(count) <= CPUS_MAX:
             self._table("cpu", f"count = {count}")
         elif count != "1":
             self.lost.append(f"cpus={count}: a machine has 1 to {CPUS_MAX} CPUs")
@@ -210,5 +212,8 @@ def _bytes(text: str) -> int:
     return number if number >= _UNITS["m"] else number * _UNITS["m"]
 
 
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f").replace("${", "$${")
+def _toml(value: str) -> str:
+    try:
+        return quoted(value, "toml")
+    except UnquotableError as error:
+        raise UsageError(f"{value!r}: {error}") from None

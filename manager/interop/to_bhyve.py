@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import PurePath
 
 from manager.config.units import format_duration, format_size
 from manager.devices.node import DeviceNode
 from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot
-from manager.interop.bhyve_config import Settings, escaped, to_text
+from manager.interop.bhyve_config import Settings, to_text
 from manager.interop.translation import Translation, comments
+from manager.text.quoting import UnquotableError, quoted, shell_words
 
 _NMDM = re.compile(r"nmdm(\w*)([AB])")
 _HEADLINE = "What the machine file says, and bhyve cannot be told:"
@@ -28,7 +28,7 @@ def export_argv(graph: Graph) -> Translation:
     """Bhyve's command line, for a shell."""
     plain, lost = settings_of(graph)
     # bhyve expands %(name) in whatever it is given.
-    settings = {name: escaped(value) for name, value in plain.items()}
+    settings = {name: quoted(value, "setting") for name, value in plain.items()}
     words = ["bhyve", "-A", "-u", "-c", "1", "-m", settings["memory.size"]]
     if "x86.strictio" in settings:
         words.append("-e")
@@ -45,7 +45,7 @@ def export_argv(graph: Graph) -> Translation:
             words += ["-l", f"{name},{path}" if path else name]
     if "lpc.bootrom" in settings:
         words += ["-l", f"bootrom,{settings['lpc.bootrom']}"]
-    lines = [*comments(lost, _HEADLINE), shlex.join([*words, settings["name"]])]
+    lines = [*comments(lost, _HEADLINE), shell_words([*words, settings["name"]])]
     return Translation("\n".join(lines) + "\n", lost)
 
 
@@ -70,7 +70,14 @@ def settings_of(graph: Graph) -> tuple[Settings, list[str]]:
     if graph.ready is not None:
         timeout = format_duration(graph.ready.timeout_ns)
         lost.append(f"ready: wait for {graph.ready.wait_for!r} on {graph.ready.port}, {timeout}")
-    return settings, lost
+    told: Settings = {}
+    for name, value in settings.items():
+        try:
+            quoted(value, "setting")
+            told[name] = value
+        except UnquotableError as error:
+            lost.append(f"{name} {value}: {error}")
+    return told, lost
 
 
 def _place(node: DeviceNode) -> str:

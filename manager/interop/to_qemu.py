@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime
 
 from manager.config.units import format_size
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
 from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot
 from manager.interop.translation import Translation, comments
+from manager.text.quoting import UnquotableError, quoted, shell_words
 
 _HEADLINE = "What the machine file says, and QEMU cannot be told:"
 _CPUS = {
@@ -50,8 +50,21 @@ def export(graph: Graph) -> Translation:
         lost.append("debug.strict-io")
     if graph.debug.trace:
         lost.append(f"debug.trace {', '.join(graph.debug.trace)}")
-    lines = [*comments(lost, _HEADLINE), shlex.join(words)]
+    line = shell_words(_tellable(words, lost))
+    lines = [*comments(lost, _HEADLINE), line]
     return Translation("\n".join(lines) + "\n", lost)
+
+
+def _tellable(words: list[str], lost: list[str]) -> list[str]:
+    """The words without those that no shell can be told, and the options that they belong to."""
+    told: list[str] = []
+    for word in words:
+        try:
+            quoted(word, "shell")
+            told.append(word)
+        except UnquotableError as error:
+            lost.append(f"{told.pop()} {word}: {error}")
+    return told
 
 
 def _boot(graph: Graph, lost: list[str]) -> list[str]:
@@ -85,7 +98,13 @@ def _device(node: DeviceNode, lost: list[str]) -> list[str]:
     if node.type not in ("isa-uart", "pci-uart"):
         return []
     name = node.port_name.replace(".", "-")
-    words = ["-chardev", f"{_chardev(node)[0]},id={name}{_chardev(node)[1]}"]
+    kind, options = _chardev(node)
+    try:
+        quoted(options, "shell")
+    except UnquotableError as error:
+        lost.append(f"{node.id}: the backend {kind}{options}: {error}")
+        kind, options = "null", ""
+    words = ["-chardev", f"{kind},id={name}{options}"]
     if "legacy" in node.properties:
         lost.append(f"{node.id}: legacy {node.properties['legacy']}: an ISA port takes its place")
     if "pace" in node.properties:
@@ -117,7 +136,7 @@ def _chardev(node: DeviceNode) -> tuple[str, str]:
     if kind == "tcp":
         host, _, port = (options.get("listen") or options["connect"]).rpartition(":")
         server = ",server=on,wait=off" if "listen" in options else ""
-        return "socket", f",host={host.strip('[]')},port={port}{server}"
+        return "socket", f",host={_comma(host.strip('[]'))},port={port}{server}"
     return kind, ""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from manager.text.quoting import quoted
+
 
 @dataclass(slots=True)
 class Translation:
@@ -17,4 +19,5 @@ class Translation:
 
 def comments(lost: list[str], headline: str) -> list[str]:
     """The lines that say in the text itself what it does not say."""
-    return [f"# {headline}", *(f"#   - {line}" for line in lost)] if lost else []
+    said = [f"#   - {quoted(line, 'comment')}" for line in lost]
+    return [f"# {headline}", *said] if said else []

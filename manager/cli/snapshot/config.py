@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.graphs import of_snapshot
 from manager.devices.node import DeviceNode
 from manager.devices.registry import short_name
+from manager.errors import SnapshotCorruptError
 from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot
+from manager.text.quoting import UnquotableError, quoted
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 def machine_file(opened: Snapshot) -> str:
     """TOML whose identity is that of the snapshot. Raises SnapshotCorruptError."""
-    return "\n".join(_lines(of_snapshot(opened))) + "\n"
+    try:
+        return "\n".join(_lines(of_snapshot(opened))) + "\n"
+    except UnquotableError as error:
+        raise SnapshotCorruptError(
+            f"{opened.file}: its machine cannot be written: {error}"
+        ) from None
 
 
 def _lines(graph: Graph) -> Iterator[str]:
@@ -65,7 +70,7 @@ def _boot(boot: KernelBoot | ImageBoot | FirmwareBoot) -> dict[str, Any]:
 
 def _path(node: DeviceNode) -> str:
     head, _, rest = node.id.partition(".")
-    return f"{head}.{_key(rest)}" if rest else head
+    return f"{_key(head)}.{_key(rest)}" if rest else _key(head)
 
 
 def _device(node: DeviceNode) -> dict[str, Any]:
@@ -93,8 +98,7 @@ def _pair(key: str, value: Any) -> str:
 
 
 def _key(key: str) -> str:
-    plain = key and all(char.isascii() and (char.isalnum() or char in "-_") for char in key)
-    return key if plain else json.dumps(key)
+    return quoted(key, "toml-key")
 
 
 def _value(value: Any) -> str:
@@ -106,4 +110,4 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return json.dumps(str(value) if isinstance(value, Path) else value)
+    return quoted(str(value), "toml")
