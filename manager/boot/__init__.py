@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Loading what the machine starts with into RAM, and the CPU state it starts in."""
+"""Loading the boot images into RAM, and the CPU state to start in."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a BIOS would say about memory, and the ACPI root pointer that it would leave.
+"""The memory map of a BIOS, and its ACPI root pointer.
 
 Sources: ACPI specification 6.5, chapter 15 (INT 15h, E820h) and 5.2.5 (finding the RSDP);
 IBM PS/2 and PC BIOS Interface Technical Reference, section 3 (BIOS data area).
@@ -32,7 +32,7 @@ class Range(NamedTuple):
 
 
 def memory_map(memory: Memory) -> list[Range]:
-    """Every range that a guest must be told of, ascending."""
+    """Every range of the memory map, ascending."""
     entries = []
     for region in memory.regions:
         if region.base == 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What can be wrong with a file that a machine should start from."""
+"""Errors of files that a machine boots from."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Firmware at the reset vector: its ROM, and what the fw_cfg device tells it.
+"""Firmware at the reset vector: its ROM, and the items of the fw_cfg device.
 
 Item keys and file names are those of QEMU's fw_cfg, which SeaBIOS and OVMF look for.
 """
@@ -65,7 +65,7 @@ def read_rom(boot: FirmwareBoot, memory: Memory) -> bytes:
 
 
 def items(graph: Graph, memory: Memory) -> dict[int, bytes | memoryview]:
-    """All that fw_cfg tells of a machine, by key.
+    """All fw_cfg items of a machine, by key.
 
     Test suites that were made for QEMU ask it for the number of CPUs and the size of RAM, with and
     without firmware. Raises BootImageError for a kernel that it cannot hand over to firmware.
@@ -109,7 +109,7 @@ def _for_firmware(
 
 
 def with_directory(files: Files) -> dict[int, bytes]:
-    """Files by key, and the directory that tells which is which. Names sort bytewise."""
+    """Files by key, and their directory. Names sort bytewise."""
     names = sorted(files)
     entries = [
         struct.pack(f">IHH{FILE_NAME_LENGTH}s", len(files[name]), key, 0, name.encode())
@@ -142,7 +142,7 @@ def _u16(value: int) -> bytes:
 
 
 def _e820(memory: Memory) -> bytes:
-    """RAM as firmware wants to know it: what is reserved in it, firmware knows best."""
+    """RAM as firmware wants it: firmware itself reserves parts of it."""
     entry = struct.Struct("<QQI")
     low = entry.pack(0, memory.below_4g(), E820_RAM)
     high = [region for region in memory.regions if region.base >= FOUR_GIB]

@@ -43,13 +43,13 @@ DEFAULT_RAMDISK_MAX = 0x37FFFFFF
 COMMAND_LINE_VERSION, RAMDISK_MAX_VERSION = 0x202, 0x203
 PAYLOAD_VERSION, PREFERRED_VERSION, ENTRY_64_VERSION = 0x208, 0x20A, 0x20C
 UNPACKED_RATIO = 4
-"""How much more a kernel needs than its file, if it is too old to say."""
+"""How much more than its file a kernel of an old protocol needs."""
 RSI = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel image taken apart: what goes where, and the header the kernel wants back."""
+    """The parts of a kernel image, and the header that is handed back to the kernel."""
 
     header: bytes
     executable: elf.Executable
@@ -69,7 +69,7 @@ def has_entry_64(image: bytes) -> bool:
 
 
 def parse(image: bytes, bits: Literal[32, 64]) -> Kernel:
-    """Take a bzImage or vmlinux apart, to be entered in that mode. Raises BootImageError."""
+    """Parse a bzImage or vmlinux, to be entered in that mode. Raises BootImageError."""
     if not is_bzimage(image):
         header = bytearray(SETUP_HEADER_LIMIT - SETUP_HEADER)
         struct.pack_into("<H", header, BOOT_FLAG - SETUP_HEADER, 0xAA55)

@@ -13,7 +13,7 @@ from manager.bus.memory import PAGE
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A file and what the kernel is told about it."""
+    """A file and its command line."""
 
     name: str
     """For messages."""

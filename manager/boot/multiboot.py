@@ -19,7 +19,7 @@ from manager.cpu.state import CpuState
 
 LOADER_NAME = b"vmmgr\0"
 INFORMATION = 0x10000
-"""What the kernel is told goes here or above: out of the way of kernels that use low RAM."""
+"""The information for the kernel goes here or above: some kernels use low RAM."""
 RAX, RBX = 0, 3
 
 SEARCH, ALIGNMENT, HEADER_LENGTH = 8192, 4, 12
@@ -84,7 +84,7 @@ def _sum(image: bytes, at: int) -> int:
 
 
 def parse(image: bytes) -> Kernel:
-    """Take a kernel apart. Raises BootImageError."""
+    """Parse a kernel. Raises BootImageError."""
     at = find_header(image)
     if at is None:
         none = f"no Multiboot header in its first {SEARCH} bytes"

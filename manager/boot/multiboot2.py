@@ -114,7 +114,7 @@ def _places(image: bytes, end: int) -> Iterator[tuple[int, tuple[int, ...]]]:
 
 
 def parse(image: bytes) -> Kernel:
-    """Take a kernel apart. Raises BootImageError."""
+    """Parse a kernel. Raises BootImageError."""
     at = find_header(image)
     if at is None:
         none = f"no Multiboot2 header in its first {SEARCH} bytes"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who gets which part of RAM while a machine is being loaded."""
+"""Which part of RAM is given to what while a machine is loaded."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ class Channel(Protocol):
     """What a uart talks to. Flow control is by pulling: a byte is taken only when there is room."""
 
     def transmit(self, byte: int) -> None:
-        """Take one byte from the guest. Never refuses; keeping it is the channel's business."""
+        """Take one byte from the guest. Never refuses; the channel keeps it."""
 
     def receive(self) -> int:
         """The next byte for the guest, 0-255, or -1 when none is waiting."""

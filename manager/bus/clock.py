@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Virtual time and deadlines. Nothing that a guest can see reads the host's clock.
 
-Virtual time is in nanoseconds since power-on. It passes by what the CPU executes (how fast, says
-cpu/unicorn/native/engine.h), so the machine's speed does not depend on the host.
+Virtual time is in nanoseconds since power-on. It passes by what the CPU executes
+(cpu/unicorn/native/engine.h has the rate), so the machine's speed does not depend on the host.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Timer:
 class Clock:
     """Hands out the time and fires timers, earliest first, ties in order of creation.
 
-    `now` is called for the present time; `on_change` is told when a deadline was set, so that a
+    `now` is called for the present time; `on_change` is called when a deadline was set, so that a
     running engine can be made to stop in time.
     """
 

@@ -2,9 +2,9 @@
 """How a device reads and writes guest RAM by itself.
 
 Whatever addresses and lengths a guest hands to a device are legal. A transfer stops where RAM
-stops, and the device is told how far it came; nothing raises. Snapshots see what was written by
-themselves, because they ask the host's kernel which pages have changed; code that was translated
-from it is dropped here.
+stops, and the device gets how many bytes were transferred; nothing raises. Snapshots see what was
+written by themselves, because they ask the host's kernel which pages have changed; code that was
+translated from it is dropped here.
 
 Registers of devices and the memory behind BARs are no RAM: a transfer there stops at once.
 """
@@ -28,7 +28,7 @@ _ZEROS = bytes(1 << 16)
 
 
 class Dma:
-    """One device's way to RAM. `written(start, end)` is told which addresses have changed.
+    """One device's way to RAM. `written(start, end)` gets the addresses that have changed.
 
     While `enabled` is off nothing is transferred: a PCI function turns it on and off with the bus
     master bit of its command register.

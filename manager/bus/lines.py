@@ -19,7 +19,7 @@ class Line(Protocol):
 
 
 class Wire:
-    """A line that tells a function when its level changes."""
+    """A line that calls a function when its level changes."""
 
     __slots__ = ("_on_change", "level")
 
@@ -28,7 +28,7 @@ class Wire:
         self.level = False
 
     def set(self, level: bool) -> None:
-        """Drive the wire; the watcher hears of changes only."""
+        """Drive the wire; only changes are passed on."""
         if level != self.level:
             self.level = level
             self._on_change(level)

@@ -48,7 +48,7 @@ class MemoryConflictError(ValueError):
 
 
 class MemoryBus:
-    """Gives addresses to devices and tells `engine` of it; without one it only keeps count.
+    """Gives addresses to devices and maps them in `engine`, if there is one.
 
     `taken` are (base, length) of what comes before all devices: RAM and ROM.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Every diagnostic code and what it stands for. A code keeps its meaning for ever."""
+"""Every diagnostic code and what it stands for. A code never changes its meaning."""
 
 from __future__ import annotations
 

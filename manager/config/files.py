@@ -27,7 +27,7 @@ def boot_files(loaded: LoadedModel) -> dict[KeyPath, Path]:
 
 
 def missing_files(loaded: LoadedModel) -> list[Diagnostic]:
-    """What is wrong with the files to boot from; nothing else here looks at them."""
+    """What is wrong with the files to boot from."""
     found = []
     for place, path in boot_files(loaded).items():
         code, reason = "VM071", None
@@ -47,7 +47,7 @@ def missing_files(loaded: LoadedModel) -> list[Diagnostic]:
 
 
 def _missing_disks(loaded: LoadedModel) -> Iterator[Diagnostic]:
-    """What is wrong with what disks are made of, as far as a look from outside tells."""
+    """What is wrong with the files of disks, as far as can be told without reading them."""
     for name, disk in loaded.model.disks.items():
         for key in ("image", "folder"):
             given = getattr(disk, key)

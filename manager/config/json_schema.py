@@ -113,7 +113,7 @@ def _definition(name: str, definitions: Schema) -> Schema:
 
 
 def _tidy(value: Any, definitions: Schema) -> Any:
-    """Put definitions in for references, drop what TOML has not, or an editor would stumble on."""
+    """Inline the definitions; drop what TOML does not have, and what editors do not handle."""
     if isinstance(value, list):
         return [_tidy(item, definitions) for item in value]
     if not isinstance(value, dict):

@@ -26,7 +26,7 @@ _SLOTS = 32
 
 
 class Layers:
-    """Collects sources, lowest first, into `tree`, and keeps account of where parts came from."""
+    """Collects sources, lowest first, into `tree`, and records where parts came from."""
 
     def __init__(self, root: Source) -> None:
         self.tree: Tree = {}
@@ -149,7 +149,7 @@ class Layers:
 def read_layers(path: Path, problems: list[Diagnostic]) -> list[tuple[Source, Tree]]:
     """The file at `path` and all that it extends, lowest first, each file once.
 
-    What cannot be read is told to `problems` and left out.
+    What cannot be read is added to `problems` and left out.
     """
     found: list[tuple[Source, Tree]] = []
     done: set[str] = set()

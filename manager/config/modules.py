@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Multiboot modules as the machine file writes them: a path, then what the kernel is told."""
+"""Multiboot modules as the machine file writes them: a path, then the text that the kernel gets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def split_module(text: str) -> tuple[str, str]:
 
 
 def join_module(path: Path | str, arguments: str) -> str:
-    """The text that `split_module` takes apart.
+    """The inverse of `split_module`.
 
     >>> join_module("a b.img", "root=/")
     '"a b.img" root=/'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machine file as pydantic models: strict, frozen, no unknown keys.
 
-The models know what a value may be; what devices do to each other is the graph's to judge. The
+The models check single values; conflicts between devices are found in the graph. The
 tables of devices are those of their kinds (manager.devices.registry).
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The kinds of values in a machine file: what each may be, and what to say when it is not.
+"""The kinds of values in a machine file: what each may be, and the message when it is not.
 
 A custom error has a diagnostic code as its type, the message and the remedy in its context.
 """
@@ -51,7 +51,7 @@ def _name(text: str) -> str:
 
 
 def size_in_bytes(value: object) -> object:
-    """Turn a size into a number of bytes; what it may be is for others to say."""
+    """Turn a size into a number of bytes, of any value."""
     if type(value) is int:
         return value
     if not isinstance(value, str):

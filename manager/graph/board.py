@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The parts that a PC has without being asked, and how the pins of its slots are wired."""
+"""The parts that every PC has, and how the pins of its slots are wired."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From a model to the device graph, which everything after it reads."""
+"""From a model to the device graph, which all later steps read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def build(loaded: LoadedModel) -> Graph:
 
 
 def check(path: Path, overrides: Sequence[str] = (), *, require_files: bool = True) -> Checked:
-    """Read, build and judge a machine file; errors are returned, not raised."""
+    """Read, build and check a machine file; errors are returned, not raised."""
     reading = inspect(path, overrides)
     if reading.loaded is None:
         return Checked(None, None, in_order(reading.diagnostics))
@@ -79,7 +79,7 @@ def _judge(reading: Reading, loaded: LoadedModel, require_files: bool) -> Checke
     wrong = errors(found)
     if wrong:
         return Checked(None, loaded, in_order(wrong))
-    # Advice only once there is nothing else to put right.
+    # Warnings only when there are no errors.
     warnings = [*found, *lint(loaded, graph)]
     advice = in_order(item for item in warnings if item.code not in loaded.model.allow)
     return Checked(graph, loaded, advice)
@@ -106,7 +106,7 @@ def load_graph(
 
 
 def assemble(loaded: LoadedModel) -> Graph:
-    """The graph as the model has it, before anything is judged.
+    """The graph as the model has it, before any check.
 
     Raises ConfigError for a device of the user's own that cannot claim anything.
     """

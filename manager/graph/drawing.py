@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Pictures of a graph: who sits on which bus, and where each serial port leads to.
+"""Pictures of a graph: which device is on which bus, and where each serial port leads to.
 
 All forms draw the same tree: the machine, its board, PCI bus 0 behind the host bridge, the LPC bus
 behind its bridge.

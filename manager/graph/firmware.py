@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A board that starts with firmware: what PC firmware asks for and relies on.
 
-SeaBIOS and OVMF know the 440FX board that QEMU made known: they look at the host bridge's
+SeaBIOS and OVMF know the 440FX board of QEMU: they look at the host bridge's
 subsystem id, use the fw_cfg device, find ACPI's ports through function 1.3, and route PCI
 interrupts by how that board is wired.
 """

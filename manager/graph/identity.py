@@ -2,7 +2,7 @@
 """What the guest can see of a machine, and the two hashes.
 
 A snapshot fits a machine file when their identities are equal. Names, backends, paths, the clock's
-mode and `ready` are the host's business and are not part of it.
+mode and `ready` concern the host and are not part of it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _cpus(graph: Graph) -> dict[str, Plain]:
 
 
 def _debug(graph: Graph) -> dict[str, Plain]:
-    """What of it the guest can tell; the defaults have no name, so that old hashes stay."""
+    """What of it the guest can see; the defaults have no name, so that old hashes stay."""
     told: dict[str, Plain] = {}
     if graph.debug.strict_io:
         told["strict_io"] = True
@@ -85,7 +85,7 @@ def _disks(graph: Graph) -> dict[str, Plain]:
 
 
 def _boot(boot: Boot) -> dict[str, Plain]:
-    """How the machine starts; what is in the files is not for a graph to know."""
+    """How the machine starts; the content of the files is not part of a graph."""
     if isinstance(boot, KernelBoot):
         protocol: dict[str, Plain] = {"protocol": boot.protocol} if boot.protocol else {}
         return {

@@ -2,7 +2,7 @@
 """The lock file: what the guest can see, written down next to the machine file.
 
 It is for version control. `validate --locked` fails when the guest would see something else, so
-that such a change is made on purpose, and shows in a review.
+that such a change is deliberate and shows in a review.
 """
 
 from __future__ import annotations

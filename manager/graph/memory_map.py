@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who answers at which physical address: RAM, ROM, registers and memory of devices."""
+"""What is at which physical address: RAM, ROM, registers and memory of devices."""
 
 from __future__ import annotations
 

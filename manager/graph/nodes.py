@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A whole machine as a graph. Built from a machine file, read by everything that comes after.
+"""A whole machine as a graph. Built from a machine file, read by all later steps.
 
 Its devices are nodes of their kinds (manager.devices.node). A device's `id` is its path in the
 machine file ("slots.4", "slots.4.1", "lpc.com1"); parts that every PC has are "board.pic",
@@ -17,7 +17,7 @@ from manager.devices.node import DeviceNode
 
 @dataclass(frozen=True, slots=True)
 class KernelBoot:
-    """A kernel file: Linux bzImage or vmlinux, or a multiboot ELF, told apart by content."""
+    """A kernel file: Linux bzImage or vmlinux, or a multiboot ELF, recognised by content."""
 
     kernel: Path
     initrd: Path | None = None
@@ -51,7 +51,7 @@ class FirmwareBoot:
 
 
 Boot = FirmwareBoot | KernelBoot | ImageBoot
-"""Stored ones are told apart by the first of these whose first field they have."""
+"""A stored one is the first of these whose first field it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,13 @@ class Debug:
     """Help for debugging a guest."""
 
     strict_io: bool = False
-    """Whether the guest's access to a port that no device has is an error. The guest can tell."""
+    """Whether the guest's access to a port without a device is an error. The guest can see it."""
     trace: tuple[str, ...] = ()
     """What to trace: ports, irq, pci, msr."""
     trace_file: Path | None = None
     """Where the trace goes; None for the machine's state directory."""
     on_triple_fault: Literal["stop", "reset"] = "stop"
-    """Whether a triple fault ends the machine. The guest can tell."""
+    """Whether a triple fault ends the machine. The guest can see it."""
     on_reset: Literal["reset", "stop"] = "reset"
     """Whether a reset starts the machine again."""
 
@@ -116,7 +116,7 @@ class Gdb:
     listen: str
     """HOST:PORT, or the path of a UNIX socket, which has a slash."""
     wait: bool = False
-    """Nothing is executed until a debugger says so."""
+    """Nothing is executed until a debugger lets it run."""
 
     @property
     def is_path(self) -> bool:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A graph as plain values and back, without loss: how a snapshot keeps its configuration.
 
-The form follows the node types: a dataclass is its named fields, a path is a string, and the
-three ways to boot are told apart by the name of their first field. A device has the name of its
+The form follows the node types: a dataclass is its named fields, a path is a string, and the three
+ways to boot are recognised by the name of their first field. A device has the name of its
 kind, and the facts that are the kind's own are its `properties`.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A graph as tables for people: what sits where, and which ports and interrupts it got."""
+"""A graph as tables: what is where, and its ports and interrupts."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _consoles(graph: Graph) -> Iterator[str]:
 
 
 def _roles(graph: Graph, node: DeviceNode) -> list[str]:
-    """What a port is for, as far as the machine file tells."""
+    """What a port is for, as far as the machine file says."""
     roles = []
     cmdline = "" if isinstance(graph.boot, ImageBoot) else graph.boot.cmdline
     if node.com_port is not None and node.port_name == node.com_port:

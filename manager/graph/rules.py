@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the devices of one machine may not do to each other."""
+"""Conflicts between the devices of one machine."""
 
 from __future__ import annotations
 

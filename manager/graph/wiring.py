@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a machine is to the host: all of a graph that the guest cannot see."""
+"""The host's side of a machine: all of a graph that the guest cannot see."""
 
 from __future__ import annotations
 

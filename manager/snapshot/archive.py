@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A snapshot as one compressed file: a tar of its files inside one zstd frame.
 
-`tar --zstd -xf` unpacks it. Reading it back trusts nothing: members must be those that the manifest
-names, in its order, of the sizes it states, and every hash is checked before the result gets its
-place.
+`tar --zstd -xf` unpacks it. Reading it back checks everything: members must be those that the
+manifest names, in its order, of the sizes it states, and every hash is checked before the result
+gets its place.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class _Unpacking:
             raise corrupt(self._file, fault, help=ANOTHER) from None
 
     def _check_sizes(self, snapshot: Snapshot) -> None:
-        """Nothing may unpack to more than a snapshot of that much memory has reason for."""
+        """Bounds what may be unpacked by what a snapshot of that much memory needs."""
         identity = snapshot.manifest.identity
         memory = identity.get("memory") if isinstance(identity, dict) else None
         size = memory.get("size") if isinstance(memory, dict) else None

@@ -26,7 +26,7 @@ _MOST_LINKS = 60_000
 
 
 class Tracker(Protocol):
-    """The kernel's word on which pages have changed."""
+    """The kernel's account of which pages have changed."""
 
     def changed(self, memory: Ram) -> bytes:
         """A run list, which may hold pages that only look changed. Raises OSError if unknown."""
@@ -82,7 +82,7 @@ class WrittenPages:
 
 
 class NoTracker:
-    """For kernels that cannot tell: every segment is hashed and compared."""
+    """For kernels without any of these: every segment is hashed and compared."""
 
     def changed(self, memory: Ram) -> bytes:
         """Always raises OSError."""

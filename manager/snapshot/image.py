@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a machine hands over to be written down."""
+"""The content of a snapshot to be written."""
 
 from __future__ import annotations
 

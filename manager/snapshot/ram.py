@@ -38,7 +38,7 @@ _MOST_MAPPED = 16_384
 
 
 Advance = Callable[[int], None]
-"""Told of every so many bytes that long work has got further."""
+"""Called with the progress of long work, every so many bytes."""
 
 
 def unwatched(count: int) -> None:
@@ -135,7 +135,7 @@ def opened(directory: Path, entry: RamObject, writer: str) -> Iterator[int]:
     """A descriptor of a RAM object whose kind and size are what the manifest says."""
     path = directory / entry.file
     try:
-        # Not blocking, lest a FIFO of that name hang us.
+        # Not blocking: opening a FIFO of that name would hang.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise corrupt(path, f"cannot be opened: {error.strerror}", writer=writer) from error
@@ -188,7 +188,7 @@ def _map(fd: int, region: RamEntry) -> Ram:
 
 
 def _map_data(fd: int, region: RamEntry) -> Ram:
-    """The same for tmpfs, where touching a hole takes room, and kills us when there is none."""
+    """The same for tmpfs, where touching a hole takes room, and is a SIGBUS when there is none."""
     stretches = list(data_within(fd, region.offset, region.offset + region.length))
     if len(stretches) > _MOST_MAPPED:
         return _map(fd, region)

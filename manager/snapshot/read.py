@@ -168,7 +168,7 @@ class Snapshot:
             )
 
     def map_ram(self) -> list[tuple[int, Ram]]:
-        """Map RAM copy-on-write, as (guest physical base, mapping); takes no time to speak of.
+        """Map RAM copy-on-write, as (guest physical base, mapping), in constant time.
 
         Writes go to private pages, never to the files. Raises SnapshotCorruptError if a file has
         gone or changed its size, HostError if the host refuses the mapping.

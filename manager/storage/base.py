@@ -68,7 +68,7 @@ class RawImage:
         self.path = path
         self.digest = digest
         try:
-            # Not blocking, since a FIFO of that name would never open.
+            # Not blocking: opening a FIFO of that name would hang.
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             self.size = os.lseek(self._fd, 0, os.SEEK_END)
         except OSError as error:

@@ -14,10 +14,10 @@ OnFull = Literal["pause", "error"]
 
 
 class DiskBlocks:
-    """`tell` hears of each failure of the host, in words, once until it is over.
+    """`tell` is called with each failure of the host, once until it is over.
 
     Blocks that the host has no room for are kept in memory with "pause", and `tell` is to stop the
-    machine: nothing is lost, and the guest cannot tell.
+    machine: nothing is lost, and the guest sees no error.
     """
 
     def __init__(

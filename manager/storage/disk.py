@@ -35,7 +35,7 @@ class Disk:
         read_only: bool = False,
         recover: bool = False,
     ) -> None:
-        """The disk owns what it is given. `recover`: the log may have content. Raises OSError."""
+        """The disk owns its arguments. `recover`: the log may have content. Raises OSError."""
         self.base = base
         self.layers = layers
         self.read_only = read_only

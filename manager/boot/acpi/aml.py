@@ -191,7 +191,7 @@ def operation_region(path: str, space: int, offset: int, length: int) -> bytes:
 
 
 def field(region: str, units: Iterable[tuple[str | None, int]], flags: int = BYTE_ACCESS) -> bytes:
-    """The region taken apart: (name, bits) one after the other; without a name, bits to skip."""
+    """The fields of the region: (name, bits) one after the other; without a name, bits to skip."""
     content = name_string(region) + bytes([flags])
     for unit, bits in units:
         content += (name_seg(unit) if unit is not None else NULL_NAME) + field_length(bits)

@@ -58,7 +58,7 @@ LEGACY = {
 """By type. The rest of the board, whose ports only have to be left alone, is one PNP0C02."""
 
 IN_MADT = ("lapic", "ioapic")
-"""Types whose registers the MADT tells of; guests keep off them without being told twice."""
+"""Types whose registers are in the MADT, which reserves them."""
 
 
 def dsdt(graph: Graph) -> bytes:

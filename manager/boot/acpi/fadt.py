@@ -24,7 +24,7 @@ RESET_VALUE = 0x06
 """Hard reset, at the rising edge of bit 2."""
 
 # IAPC_BOOT_ARCH. Bit 1, "8042", stays 0: there is a controller but never a keyboard, and the bit
-# would have guests spend their time looking for one.
+# would make guests search for one.
 LEGACY_DEVICES = 1 << 0
 VGA_NOT_PRESENT = 1 << 2
 

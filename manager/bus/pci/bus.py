@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""PCI bus 0: which function sits where, and which gets addresses that several BARs point at."""
+"""PCI bus 0: its functions by slot, and which of them gets addresses that several BARs name."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ class PciFunction:
     # -- interrupts -------------------------------------------------------------------------
 
     def set(self, level: bool) -> None:
-        """The device's wish for its interrupt pin."""
+        """The level that the device wants on its interrupt pin."""
         self._interrupt = level
         self._drive()
 

@@ -83,7 +83,8 @@ def pack(
 ) -> bytes:
     """The header as a guest reads it.
 
-    `capabilities` is where the first one is, or 0; `interrupt` is the device's wish for its pin.
+    `capabilities` is where the first one is, or 0; `interrupt` is the level that the device wants
+    on its pin.
     """
     identity = header.identity
     status = STATUS_DEVSEL_MEDIUM | (STATUS_INTX if interrupt else 0)

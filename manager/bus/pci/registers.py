@@ -35,7 +35,7 @@ COMMAND_BITS = (
     | COMMAND_INTX_DISABLE
 )
 
-STATUS_INTX = 0x0008  # the function wants its pin asserted, disabled or not
+STATUS_INTX = 0x0008  # the function wants its pin asserted, even if INTx is disabled
 STATUS_CAPABILITIES = 0x0010  # there is a capability list
 STATUS_DEVSEL_MEDIUM = 0x0200
 

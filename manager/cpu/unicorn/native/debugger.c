@@ -33,7 +33,7 @@ static void __attribute__((noreturn)) leave(struct engine *e, enum hit hit, uint
     unicorn.loop_exit_noexc(e->cs);
 }
 
-/* Has what was asked for happened? It is reported before anything else does. */
+/* Whether what was asked for has happened. It is reported first. */
 static void leave_if_done(struct engine *e, uint64_t address)
 {
     struct debugger *d = &e->debugger;
@@ -123,7 +123,7 @@ void debugger_access(struct engine *e, uint64_t address, uint64_t size, int acce
             continue;
         e->attention = 0;
         if (!d->alone && host_pc != 0 && unicorn.restore_state(e->cs, host_pc, true)) {
-            /* In the middle of a block: this instruction alone, then we shall see. */
+            /* In the middle of a block: this instruction alone, then look again. */
             d->walking = true;
             d->walk_next = linear_eip(e);
             ask_for_one(e);

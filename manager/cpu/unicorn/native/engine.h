@@ -146,7 +146,7 @@ struct engine {
     /* See containment.c. */
     int crashed; /* the signal that Unicorn died of, or 0 */
     bool translating;
-    int translations; /* since the run last came up for air */
+    int translations; /* since the run last yielded to the host */
     bool in_python; /* a callback into Python is under way */
     int int_length; /* of the last INT n, in bytes */
 
@@ -195,7 +195,7 @@ static inline void charge(struct engine *e, uint64_t ticks)
     e->charged += ticks;
 }
 
-/* Is an interrupt waiting that the CPU would take before its next instruction? */
+/* Whether an interrupt waits that the CPU would take before its next instruction. */
 static inline bool takes_nmi(const void *env, uint32_t request)
 {
     return (request & INTERRUPT_NMI) && !(FIELD(uint32_t, env, ENV_HFLAGS2) & HF2_NMI_MASKED) &&

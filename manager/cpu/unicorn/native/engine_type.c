@@ -129,7 +129,7 @@ static int engine_clear(PyObject *self)
     Py_CLEAR(e->bios_watch);
     Py_CLEAR(e->raised);
     clear_claims(e);
-    if (e->crashed) { /* nothing of it can be trusted, closing it neither */
+    if (e->crashed) { /* it is in an unknown state, not even closed safely */
         e->uc = NULL;
         e->mapped = NULL;
     }
@@ -141,7 +141,7 @@ static int engine_clear(PyObject *self)
     return 0;
 }
 
-/* Frees what is large now; otherwise the garbage collector does, when it comes round. */
+/* Frees what is large now; otherwise the garbage collector does. */
 static PyObject *engine_close(PyObject *self, PyObject *unused)
 {
     (void)unused;

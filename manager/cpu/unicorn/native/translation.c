@@ -12,7 +12,7 @@ EXPORT void *tb_gen_code_x86_64(void *cs, uint64_t pc, uint64_t cs_base, uint32_
 {
     struct engine *e = running_engine;
     (void)cs;
-    if (++e->translations >= MANY_TRANSLATIONS) { /* come up for air: the host has signals */
+    if (++e->translations >= MANY_TRANSLATIONS) { /* yield to the host: it has signals */
         e->translations = 0;
         e->kicked = true;
         e->attention = 0;
