@@ -12,6 +12,7 @@ from manager.config import units
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
 from manager.config.schema import MachineTable
+from manager.config.sections import FAIR, CpuTable
 from manager.errors import UsageError
 from manager.text.quoting import UnquotableError, quoted
 
@@ -74,8 +75,7 @@ def lines(model: MachineTable) -> Iterator[Line]:
     for key in ("schema", "name", "allow"):
         if tree[key] != []:
             yield Line(f"{key} = {_value(tree[key])}", (key,))
-    quantum = units.format_duration(model.cpu.quantum)
-    yield from _table(("cpu",), {**tree["cpu"], "quantum": quantum})
+    yield from _table(("cpu",), {**tree["cpu"], **_turns(model.cpu)})
     yield from _table(("memory",), {"size": units.format_size(model.memory.size)})
     moment = datetime.fromtimestamp(model.clock.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield from _table(("clock",), {**tree["clock"], "epoch": _Literal(moment)})
@@ -96,6 +96,15 @@ def lines(model: MachineTable) -> Iterator[Line]:
     if model.gdb is not None:
         yield from _table(("gdb",), tree["gdb"])
     yield from _table(("debug",), {key: i for key, i in tree["debug"].items() if i != []})
+
+
+def _turns(cpu: CpuTable) -> dict[str, Any]:
+    """How CPUs share time, as a machine file has it."""
+    schedule: Any = FAIR
+    if (seeded := cpu.schedule).seed is not None:
+        jitter = units.format_duration(seeded.jitter)
+        schedule = {"seed": seeded.seed, "jitter": jitter, "tear": seeded.tear}
+    return {"quantum": units.format_duration(cpu.quantum), "schedule": schedule}
 
 
 class _Literal(str):

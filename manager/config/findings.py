@@ -114,7 +114,8 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
     if kind == "literal_error":
         return _not_allowed(name, found, context, value)
     if kind in _EXPECTED:
-        expected = "a string or a table" if path[-1] == "backend" else _EXPECTED[kind]
+        either = {"backend": "a string or a table", "schedule": '"fair" or a table'}
+        expected = either.get(str(path[-1]), _EXPECTED[kind])
         message = f"`{name}` is {expected}, not {_name_of(found)}"
         return Diagnostic("VM011", message, value)
     return Diagnostic("VM014", f"`{name}`: {item['msg'][:1].lower()}{item['msg'][1:]}", value)

@@ -11,6 +11,7 @@ from typing import Any
 
 from manager.config.backends import BACKENDS
 from manager.config.schema import MachineTable, table_of
+from manager.config.sections import FAIR
 from manager.devices import registry
 from manager.devices.node import DeviceNode
 
@@ -145,4 +146,8 @@ def _property(name: str, value: Schema, definitions: Schema) -> Schema:
         del tidy["oneOf"]
         options = [_definition(kind.__name__, definitions) for kind in BACKENDS.values()]
         tidy["anyOf"] = [{"type": "string", "enum": list(_BARE_BACKENDS)}, *options]
+    if name == "schedule":
+        around = {key: tidy.pop(key) for key in ("description", "examples")}
+        del tidy["default"]
+        tidy = {**around, "default": FAIR, "anyOf": [{"const": FAIR}, tidy]}
     return tidy

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from manager.config import values
 from manager.config.table import Table
@@ -14,6 +14,39 @@ from manager.config.values import Duration, FilePath, GuestAddress, Pattern, fau
 from manager.names import CPU_MODELS
 
 CPUS_MAX = 32
+FAIR = "fair"
+
+
+class Schedule(Table):
+    """Whose turn it is when, and when interrupts come: drawn by a seed, alike in each run."""
+
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=1 << 63,
+        description="The same seed is the same schedule; another one is another. With a seed a "
+        "turn may end between any two instructions.",
+        examples=[7],
+    )
+    jitter: Duration = Field(
+        default=20_000,
+        le=10_000_000,
+        description="How long an interrupt waits at most: 0s to 10ms.",
+        examples=["20us"],
+    )
+    tear: bool = Field(
+        default=True,
+        description="Whether an instruction that reads and writes memory without a LOCK prefix may "
+        "be torn in two by another CPU, as on real ones.",
+        examples=[True],
+    )
+
+    @model_validator(mode="after")
+    def _has_a_seed(self) -> Schedule:
+        if self.model_fields_set and self.seed is None:
+            help = 'write `schedule = { seed = 7 }`, or `schedule = "fair"`'
+            raise fault("VM013", "a schedule by seed needs a seed", help, ())
+        return self
 
 
 class CpuTable(Table):
@@ -37,6 +70,14 @@ class CpuTable(Table):
         le=100_000_000,
         description="How long a turn lasts while other CPUs have something to do: 1us to 100ms.",
         examples=["50us"],
+    )
+    schedule: Annotated[Schedule, BeforeValidator(lambda value: {} if value == FAIR else value)] = (
+        Field(
+            default=Schedule(),
+            description='"fair": turns of one quantum each, one CPU after the other. { seed = N }: '
+            "the generator with this seed draws them; see `vmmgr explore`.",
+            examples=["fair", {"seed": 7}],
+        )
     )
 
 

@@ -50,6 +50,18 @@ class Watchpoint:
     writes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """A schedule that a generator draws: the same seed is the same schedule."""
+
+    seed: int
+    """0 to 2^64 - 1."""
+    jitter: int = 20_000
+    """How long an interrupt waits at most, ns."""
+    tear: bool = True
+    """Whether an instruction that reads and writes memory without LOCK may be torn in two."""
+
+
 class Platform(Protocol):
     """What a CPU asks of the machine around it. Sizes are 1, 2 or 4 bytes."""
 
@@ -95,6 +107,10 @@ class Cpu(Protocol):
 
     def can_interrupt(self) -> bool:
         """An interrupt is waiting and the CPU would take it."""
+
+    begun: tuple[int, int, int, int]
+    """What a seeded schedule has left half done: until which tick the interrupt that waits is held;
+    size (0 for none), linear address and old value of what the next instruction has read."""
 
     waiting: bool
     """After INIT, for a start-up message: it does nothing, and NMIs wait."""
@@ -266,9 +282,10 @@ class Exact(Protocol):
     """Ticks of a quarter of a nanosecond since power-on, and how many of them were spent on other
     things than code: what a snapshot has to keep."""
 
-    turn: tuple[int, int]
-    """The number of the CPU whose turn it is, and the tick at which the turn ends; 2^64 - 1 while
-    no other CPU waits. What a snapshot of several CPUs has to keep."""
+    turn: tuple[int, int, int]
+    """The number of the CPU whose turn it is, the tick at which the turn ends (2^64 - 1 while no
+    other CPU waits), and how many numbers a seeded schedule has drawn. What a snapshot of several
+    CPUs, or of a seeded schedule, has to keep, with `Cpu.begun`."""
 
 
 class PcEngine(Engine, Debugging, Exact, Protocol):

@@ -31,6 +31,7 @@ from manager.graph.nodes import (
     KernelBoot,
     Ready,
     Recording,
+    Seeded,
 )
 
 
@@ -139,7 +140,15 @@ def assemble(loaded: LoadedModel) -> Graph:
         disks=tuple(_disk(name, table) for name, table in sorted(model.disks.items())),
         cpu_count=model.cpu.count,
         cpu_quantum=model.cpu.quantum,
+        cpu_seed=_seeded(model),
     )
+
+
+def _seeded(model: MachineTable) -> Seeded | None:
+    schedule = model.cpu.schedule
+    if schedule.seed is None:
+        return None
+    return Seeded(schedule.seed, schedule.jitter, schedule.tear)
 
 
 def _lpc_devices(loaded: LoadedModel, functions: Sequence[DeviceNode]) -> list[DeviceNode]:

@@ -59,10 +59,13 @@ def identity(graph: Graph) -> dict[str, Plain]:
 
 
 def _cpus(graph: Graph) -> dict[str, Plain]:
-    """Several CPUs and their turns; one has no name for it, so that old hashes stay."""
-    if graph.cpu_count == 1:
-        return {}
-    return {"count": graph.cpu_count, "quantum": graph.cpu_quantum}
+    """Several CPUs, and a schedule by seed; the defaults have no name, so that old hashes stay."""
+    found: dict[str, Plain] = {}
+    if graph.cpu_count > 1:
+        found |= {"count": graph.cpu_count, "quantum": graph.cpu_quantum}
+    if graph.cpu_seed is not None:
+        found["schedule"] = plain_value(graph.cpu_seed)
+    return found
 
 
 def _debug(graph: Graph) -> dict[str, Plain]:

@@ -125,6 +125,17 @@ class Gdb:
 
 
 @dataclass(frozen=True, slots=True)
+class Seeded:
+    """Where turns of CPUs end and when interrupts are taken is drawn, by this seed."""
+
+    seed: int
+    jitter_ns: int
+    """How long an interrupt waits at most."""
+    tear: bool
+    """Whether an instruction that reads and writes memory without LOCK may be torn in two."""
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A whole machine."""
 
@@ -149,6 +160,8 @@ class Graph:
     cpu_count: int = 1
     cpu_quantum: int = 50_000
     """How long a turn of a CPU lasts while others wait, ns."""
+    cpu_seed: Seeded | None = None
+    """A schedule by seed; None for the fair one."""
 
     def device(self, id: str) -> DeviceNode | None:
         """The device of that id."""

@@ -73,11 +73,15 @@ def _machine(graph: Graph, protocol: str | None) -> Iterator[str]:
 
 
 def _cpus(graph: Graph) -> str:
-    """Model and, where there are several, how they share time."""
-    if graph.cpu_count == 1:
-        return graph.cpu_model
-    turns = f"in turns of {format_duration(graph.cpu_quantum)}"
-    return f"{graph.cpu_count} x {graph.cpu_model}, APIC ids 0-{graph.cpu_count - 1}, {turns}"
+    """Model and, where there are several or a seed, how they share time."""
+    text = graph.cpu_model
+    if graph.cpu_count > 1:
+        text = f"{graph.cpu_count} x {text}, APIC ids 0-{graph.cpu_count - 1}, "
+        text += f"in turns of {format_duration(graph.cpu_quantum)}"
+    if (seed := graph.cpu_seed) is not None:
+        torn = ", torn accesses" if seed.tear and graph.cpu_count > 1 else ""
+        text += f", by seed {seed.seed}, jitter {format_duration(seed.jitter_ns)}{torn}"
+    return text
 
 
 def _boot(boot: Boot, protocol: str | None) -> Iterator[str]:

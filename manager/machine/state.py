@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manager.bus.record import Record, uint
+from manager.bus.record import Record, flag, integer, uint
 from manager.cpu.engine import PcEngine
 from manager.cpu.state import CpuState
 from manager.devices.rom import Rom
@@ -30,13 +30,26 @@ TURN_ID = "turn"
 
 @dataclass(slots=True)
 class TurnState(Record):
-    """Whose turn it is among several CPUs. A machine with one has no such part."""
+    """Whose turn it is among several CPUs, or what a seed has decided so far."""
 
     TYPE: ClassVar[str] = "turn"
 
     cpu: int = uint(6, "the CPU whose turn it is")
     end: int = uint(64, "when the turn ends; all ones while no other waits", unit="1/4 ns")
-    waiting: int = uint(64, "bit n: CPU n waits for a start-up message")
+    draws: int = uint(64, "how many numbers the seeded schedule has drawn")
+
+
+@dataclass(slots=True)
+class CpuTurnState(Record):
+    """What of a CPU is about turns."""
+
+    TYPE: ClassVar[str] = "cpu-turn"
+
+    waiting: bool = flag("waits for a start-up message")
+    hold: int = uint(64, "the seed lets its interrupt wait until then", unit="1/4 ns")
+    torn: int = integer(0, 8, "bytes that its next instruction has read already", unit="bytes")
+    address: int = uint(64, "where, linear")
+    value: int = uint(64, "what it has read there")
 
 
 @dataclass(slots=True)
@@ -66,9 +79,12 @@ def save(engine: PcEngine, rom: Rom | None, board: Board) -> dict[str, Record]:
         f"{CPU_PREFIX}{number}": cpu.read_state() for number, cpu in enumerate(engine.cpus)
     }
     records[TIME_ID] = TimeState(*engine.time, board.resets)
-    if len(engine.cpus) > 1:
-        waiting = sum(1 << number for number, cpu in enumerate(engine.cpus) if cpu.waiting)
-        records[TURN_ID] = TurnState(*engine.turn, waiting)
+    if _has_turns(engine, board):
+        records[TURN_ID] = TurnState(*engine.turn)
+        records |= {
+            f"{TURN_ID}.{number}": CpuTurnState(cpu.waiting, *cpu.begun)
+            for number, cpu in enumerate(engine.cpus)
+        }
     if rom is not None:
         records[ROM_ID] = rom.save()
     records |= {id: device.save() for id, device in board.devices.items()}
@@ -88,7 +104,10 @@ def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
     numbers = range(len(engine.cpus))
     cpus = [snapshot.record(f"{CPU_PREFIX}{number}", CpuState) for number in numbers]
     time = snapshot.record(TIME_ID, TimeState)
-    turn = snapshot.record(TURN_ID, TurnState) if len(cpus) > 1 else None
+    turn, of_cpus = None, []
+    if _has_turns(engine, board):
+        turn = snapshot.record(TURN_ID, TurnState)
+        of_cpus = [snapshot.record(f"{TURN_ID}.{number}", CpuTurnState) for number in numbers]
 
     engine.time = (time.ticks, time.charged)
     board.resets = time.resets
@@ -100,6 +119,12 @@ def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
         device.load(states[id] if id in states else device.power_on())
     board.settle()
     if turn is not None:  # last: that interrupts are driven again begins no turn
-        for number, cpu in enumerate(engine.cpus):
-            cpu.waiting = bool(turn.waiting >> number & 1)
-        engine.turn = (min(turn.cpu, len(cpus) - 1), turn.end)
+        for cpu, half in zip(engine.cpus, of_cpus, strict=True):
+            cpu.waiting = half.waiting
+            cpu.begun = (half.hold, half.torn, half.address, half.value)
+        engine.turn = (min(turn.cpu, len(cpus) - 1), turn.end, turn.draws)
+
+
+def _has_turns(engine: PcEngine, board: Board) -> bool:
+    """Whether there is anything about turns to write down."""
+    return len(engine.cpus) > 1 or board.graph.cpu_seed is not None

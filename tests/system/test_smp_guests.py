@@ -14,10 +14,13 @@ from manager.machine.machine import Machine
 
 MACHINES = [(64, 2), (64, 4), (64, 15), (32, 2), (32, 3)]
 CHECKS = 20
+SOME = [(64, 2, None), (64, 4, None), (32, 3, None), (64, 2, 1), (64, 3, 2), (32, 2, 3)]
+"""Mode, CPUs, seed."""
 
 
-def start(folder: Path, bits: int, count: int) -> Machine:
-    return suite.start(folder, "smp", bits, cpu=f"count = {count}")
+def start(folder: Path, bits: int, count: int, seed: int | None = None) -> Machine:
+    schedule = f"\nschedule = {{ seed = {seed} }}" if seed is not None else ""
+    return suite.start(folder, "smp", bits, cpu=f"count = {count}{schedule}")
 
 
 def assert_same(one: Outcome, two: Outcome) -> None:
@@ -32,19 +35,28 @@ def test_cpus_do_what_the_program_expects(bits: int, count: int, tmp_path: Path)
     suite.passes(suite.run(start(tmp_path, bits, count)), checks=CHECKS)
 
 
-@pytest.mark.parametrize(("bits", "count"), MACHINES[:2] + MACHINES[-1:])
-def test_slices_of_a_run_cannot_be_seen(bits: int, count: int, tmp_path: Path) -> None:
-    undisturbed = suite.run(start(tmp_path, bits, count))
+@pytest.mark.parametrize("seed", range(8))
+def test_cpus_do_it_under_any_schedule(seed: int, tmp_path: Path) -> None:
+    suite.passes(suite.run(start(tmp_path, 64, 2 + seed % 3, seed)), checks=CHECKS)
+
+
+@pytest.mark.parametrize(("bits", "count", "seed"), SOME)
+def test_slices_of_a_run_cannot_be_seen(
+    bits: int, count: int, seed: int | None, tmp_path: Path
+) -> None:
+    undisturbed = suite.run(start(tmp_path, bits, count, seed))
 
     for slice_ in (1000, 7777, 100_000):
-        assert_same(undisturbed, suite.run(start(tmp_path, bits, count), slice_=slice_))
+        assert_same(undisturbed, suite.run(start(tmp_path, bits, count, seed), slice_=slice_))
 
 
-@pytest.mark.parametrize(("bits", "count"), MACHINES[:2] + MACHINES[-1:])
-def test_state_moves_to_a_new_engine_at_any_point(bits: int, count: int, tmp_path: Path) -> None:
-    undisturbed = suite.run(start(tmp_path, bits, count))
-    choose = random.Random(f"{bits} {count}")
-    machine = start(tmp_path, bits, count)
+@pytest.mark.parametrize(("bits", "count", "seed"), SOME)
+def test_state_moves_to_a_new_engine_at_any_point(
+    bits: int, count: int, seed: int | None, tmp_path: Path
+) -> None:
+    undisturbed = suite.run(start(tmp_path, bits, count, seed))
+    choose = random.Random(f"{bits} {count} {seed}")
+    machine = start(tmp_path, bits, count, seed)
     output = bytearray()
 
     for number, cut in enumerate(sorted(choose.sample(range(undisturbed.time), 12))):

@@ -28,11 +28,20 @@ def machine_file(opened: Snapshot) -> str:
         ) from None
 
 
+def _cpu(graph: Graph) -> dict[str, Any]:
+    found: dict[str, Any] = {"model": graph.cpu_model}
+    if graph.cpu_count > 1:
+        found |= {"count": graph.cpu_count, "quantum": f"{graph.cpu_quantum}ns"}
+    if (seed := graph.cpu_seed) is not None:
+        jitter = f"{seed.jitter_ns}ns"
+        found["schedule"] = {"seed": seed.seed, "jitter": jitter, "tear": seed.tear}
+    return found
+
+
 def _lines(graph: Graph) -> Iterator[str]:
     yield "schema = 1"
     yield _pair("name", graph.name)
-    several = {"count": graph.cpu_count, "quantum": f"{graph.cpu_quantum}ns"}
-    yield from _table("cpu", {"model": graph.cpu_model, **(several if graph.cpu_count > 1 else {})})
+    yield from _table("cpu", _cpu(graph))
     yield from _table("memory", {"size": graph.memory_size})
     epoch = datetime.fromtimestamp(graph.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield from _table("clock", {"mode": graph.clock_mode})

@@ -73,6 +73,15 @@ class UnicornCpu:
         self._cpu.waiting = waiting
 
     @property
+    def begun(self) -> tuple[int, int, int, int]:
+        """Until which tick its interrupt is held; size, address and old value of what it tears."""
+        return self._cpu.begun
+
+    @begun.setter
+    def begun(self, begun: tuple[int, int, int, int]) -> None:
+        self._cpu.begun = begun
+
+    @property
     def interrupts_enabled(self) -> bool:
         """RFLAGS.IF."""
         return bool(self._get(self._layout.ENV_EFLAGS, 8) & RFLAGS_IF)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from mmap import mmap
 from typing import TYPE_CHECKING
 
-from manager.cpu.engine import Hit, Stop, Watchpoint
+from manager.cpu.engine import Hit, Seeded, Stop, Watchpoint
 from manager.cpu.unicorn import library
 from manager.cpu.unicorn.cpu import A20Gate, UnicornCpu
 from manager.names import CPU_MODELS
@@ -29,10 +29,12 @@ class UnicornEngine:
         count: int = 1,
         *,
         quantum: int = QUANTUM,
+        seeded: Seeded | None = None,
         code_buffer: int = CODE_BUFFER,
         keep_tlbs: bool = True,
     ) -> None:
-        """`count` CPUs of a model, which run in turns of `quantum` ns while several are busy.
+        """`count` CPUs of a model, which run in turns of `quantum` ns while several are busy, or in
+        turns that a seed decides.
 
         `code_buffer`: bytes of translated code to keep; when it is full, all is forgotten.
         `keep_tlbs`: whether a CPU finds its soft TLB again at its next turn. It is faster, and a
@@ -45,6 +47,8 @@ class UnicornEngine:
             engine: NativeEngine = native.Engine(
                 CPU_MODELS.index(model), count, quantum, code_buffer, keep_tlbs
             )
+        if seeded is not None:
+            engine.follow_seed(seeded.seed, seeded.jitter, seeded.tear)
         self._engine = engine
         self._gate = A20Gate(engine)
         self.cpus = tuple(UnicornCpu(cpu, native, self._gate) for cpu in engine.cpus)
@@ -104,12 +108,12 @@ class UnicornEngine:
         return self._engine.current
 
     @property
-    def turn(self) -> tuple[int, int]:
-        """The number of the CPU whose turn it is, and the tick at which the turn ends."""
+    def turn(self) -> tuple[int, int, int]:
+        """The CPU whose turn it is, the tick at which the turn ends, and how much was drawn."""
         return self._engine.turn
 
     @turn.setter
-    def turn(self, turn: tuple[int, int]) -> None:
+    def turn(self, turn: tuple[int, int, int]) -> None:
         self._engine.turn = turn
 
     @property

@@ -33,6 +33,7 @@ allow = ["VM101", "VM107"]
 model = "haswell"
 count = 4
 quantum = "20us"
+schedule = { seed = 7, jitter = "5us", tear = false }
 [memory]
 size = "5000M"
 [clock]

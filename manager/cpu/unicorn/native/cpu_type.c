@@ -76,6 +76,8 @@ static PyObject *cpu_connect(PyObject *self, PyObject *platform)
 
 static void request(struct engine *e, struct cpu *c, uint32_t bit)
 {
+    if (bit == INTERRUPT_HARD && !(*cpu_request(c) & INTERRUPT_HARD))
+        hold_interrupt(c);
     *cpu_request(c) |= bit;
     if (c == e->current)
         e->attention = 0;
@@ -111,7 +113,7 @@ static PyObject *cpu_can_interrupt(PyObject *self, PyObject *unused)
     struct engine *e = engine_of_cpu(self);
     (void)unused;
     struct cpu *c = (struct cpu *)self;
-    return e != NULL ? PyBool_FromLong(takes(cpu_env(c), *cpu_request(c))) : NULL;
+    return e != NULL ? PyBool_FromLong(takes(c, cpu_env(c), *cpu_request(c))) : NULL;
 }
 
 /* ---- state ---- */
@@ -156,6 +158,8 @@ static PyObject *cpu_forget(PyObject *self, PyObject *unused)
         return NULL;
     struct cpu *before = e->current;
     bank_switch(e, (struct cpu *)self);
+    e->current->hold = 0;
+    e->current->tear.size = 0;
     if (e->current == before)
         debugger_interrupted(e);
     unicorn.update_dr7(e->env, 0); /* takes breakpoints off the engine's list */
@@ -238,6 +242,31 @@ static int cpu_set_waiting(PyObject *self, PyObject *value, void *unused)
     return 0;
 }
 
+static PyObject *cpu_get_begun(PyObject *self, void *unused)
+{
+    const struct cpu *c = (struct cpu *)self;
+    (void)unused;
+    return Py_BuildValue("(KiKK)", (unsigned long long)c->hold, c->tear.size,
+                         (unsigned long long)c->tear.address, (unsigned long long)c->tear.value);
+}
+
+static int cpu_set_begun(PyObject *self, PyObject *value, void *unused)
+{
+    struct cpu *c = (struct cpu *)self;
+    unsigned long long hold, address, content;
+    int size;
+    (void)unused;
+    if (value == NULL || !PyArg_ParseTuple(value, "KiKK", &hold, &size, &address, &content))
+        return -1;
+    if (size < 0 || size > 8) {
+        PyErr_SetString(PyExc_ValueError, "an operand has 8 bytes at most");
+        return -1;
+    }
+    c->hold = hold;
+    c->tear = (struct tear){.size = size, .address = address, .value = content};
+    return 0;
+}
+
 static PyMethodDef cpu_methods[] = {
     {"connect", cpu_connect, METH_O, "connect(platform): what its ports and pins lead to"},
     {"set_intr", cpu_set_intr, METH_O, "drive the INTR pin"},
@@ -252,6 +281,8 @@ static PyMethodDef cpu_methods[] = {
 
 static PyGetSetDef cpu_getset[] = {
     {"waiting", cpu_get_waiting, cpu_set_waiting, "after INIT, for a start-up message", NULL},
+    {"begun", cpu_get_begun, cpu_set_begun,
+     "(until which tick its interrupt is held, size, address and old value of what it tears)", NULL},
     {"halted", cpu_get_halted, cpu_set_halted, "in HLT", NULL},
     {"nmi_pending", cpu_get_nmi_pending, NULL, "an NMI has not been taken yet", NULL},
     {NULL, NULL, NULL, NULL, NULL},

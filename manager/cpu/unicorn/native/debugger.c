@@ -45,7 +45,7 @@ static void leave_if_done(struct engine *e, uint64_t address)
 }
 
 /* The instruction at `address` is next. */
-static void leave_or_pass(struct engine *e, uint64_t address)
+void debugger_arrives(struct engine *e, uint64_t address)
 {
     struct debugger *d = &e->debugger;
     bool passing = d->passing && d->passer == e->current && d->pass_address == address;
@@ -80,7 +80,7 @@ bool debugger_instruction(struct engine *e, uint64_t address, uint32_t size)
     }
     if (!d->asked) {
         leave_if_done(e, address);
-        leave_or_pass(e, address);
+        debugger_arrives(e, address);
         ask_for_one(e);
     }
     d->asked = false;
@@ -94,7 +94,6 @@ bool debugger_instruction(struct engine *e, uint64_t address, uint32_t size)
 void debugger_block(struct engine *e, uint64_t address, uint32_t size)
 {
     struct debugger *d = &e->debugger;
-    leave_or_pass(e, address);
     d->walk_end = address + size;
     bool walk = d->step != STEP_NONE && d->stepper == e->current;
     for (int n = 0; n < d->breakpoint_count && !walk; n++)

@@ -59,6 +59,7 @@ static void drop_unfinished(struct engine *e, int vector)
     e->watch_hits = 0;
     e->replay = false;
     e->translating = false;
+    e->part = PART_NONE;
     e->owed = 0;
     debugger_interrupted(e);
 }
@@ -87,16 +88,16 @@ void leave_if_abandoned(struct engine *e, uintptr_t host_pc)
 
 /* ---- hooks ---- */
 
-static uint64_t next_event(const struct engine *e)
-{
-    return e->deadline < e->turn_end ? e->deadline : e->turn_end;
-}
-
 static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64_t address,
                                                   uint32_t size)
 {
     if (debugged(e) && debugger_instruction(e, address, size))
         return;
+    if (e->part) {
+        begin_part(e, address, size);
+        e->now += size;
+        return;
+    }
     if (e->cut) {
         e->cut = false; /* attention stays 0: look again at the next block */
         e->debugger.walk_end = address + size;
@@ -115,13 +116,13 @@ static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64
         unicorn.emu_stop(e->uc);
         unicorn.loop_exit_noexc(e->cs);
     }
-    if (end_turn_if_due(e)) {
-        e->attention = 0;
+    if (end_turn_if_due(e))
         unicorn.loop_exit_noexc(e->cs);
-    }
-    if (debugged(e))
+    part_block(e, size);
+    if (debugged(e)) {
+        debugger_arrives(e, address);
         debugger_block(e, address, size);
-    else
+    } else
         e->attention = next_event(e);
     e->now += size;
 }

@@ -107,12 +107,30 @@ struct debugger {
     struct watchpoint watchpoints[WATCHPOINTS_MAX];
 };
 
+/* See turns.c: a block that was asked for to be short. */
+enum part {
+    PART_NONE = 0,
+    PART_FIRST, /* the first part of a block in which something is to happen */
+    PART_TORN,  /* a torn instruction, which nothing may come before */
+};
+
+/* A read and write that has begun, at a linear address: see tear.c. */
+struct tear {
+    int size; /* bytes, 0 for none */
+    uint64_t address;
+    uint64_t value;
+    int ended;       /* the size of the last one that has gone on */
+    uint64_t theirs; /* what was in memory then */
+};
+
 /* One CPU. Its state is in `env` and `cs` of the engine while it is its turn: see banks.c. */
 struct cpu {
     PyObject_HEAD
     struct engine *engine;
     int number;
     bool waiting;         /* after INIT, for a start-up message: it does nothing */
+    uint64_t hold;        /* when it takes the interrupt that its INTR pin asks for */
+    struct tear tear;
     struct bank *parked;  /* its state else */
     PyObject *calls[CALLS]; /* bound methods of the platform, see cpu_type.c; or NULL */
 };
@@ -135,6 +153,14 @@ struct engine {
     uint64_t charged; /* the part of `now` that is not code bytes */
     uint64_t turn_end; /* of the present CPU's turn, or NEVER: see turns.c */
     uint64_t quantum;
+    bool seeded; /* a generator draws where turns end, whose is next, how long interrupts wait */
+    bool tears;
+    uint64_t seed;
+    uint64_t draws;  /* numbers drawn so far */
+    uint64_t jitter; /* how long an interrupt waits at most */
+    enum part part;       /* what the next block is */
+    uint64_t part_at;     /* the time of what comes after the first part of a block */
+    uint64_t part_draws;  /* what had been drawn before */
     bool keep_tlbs; /* from one turn of a CPU to its next */
     bool kicked;
     bool stopping; /* this run is over; only for engine_run to see why */
@@ -202,20 +228,20 @@ static inline bool takes_nmi(const void *env, uint32_t request)
            !(FIELD(uint32_t, env, ENV_HFLAGS) & HF_INHIBIT_IRQ);
 }
 
-static inline bool takes_intr(const void *env, uint32_t request)
+static inline bool takes_intr(const struct cpu *c, const void *env, uint32_t request)
 {
     return (request & INTERRUPT_HARD) && (FIELD(uint64_t, env, ENV_EFLAGS) & EFLAGS_IF) &&
-           !(FIELD(uint32_t, env, ENV_HFLAGS) & HF_INHIBIT_IRQ);
+           !(FIELD(uint32_t, env, ENV_HFLAGS) & HF_INHIBIT_IRQ) && c->engine->now >= c->hold;
 }
 
-static inline bool takes(const void *env, uint32_t request)
+static inline bool takes(const struct cpu *c, const void *env, uint32_t request)
 {
-    return takes_nmi(env, request) || takes_intr(env, request);
+    return takes_nmi(env, request) || takes_intr(c, env, request);
 }
 
 static inline bool takes_interrupt(const struct engine *e)
 {
-    return takes(e->env, FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST));
+    return takes(e->current, e->env, FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST));
 }
 
 /* banks.c: making and freeing the room of a parked CPU; false with an exception set. */
@@ -244,6 +270,29 @@ bool end_turn_if_due(struct engine *e);
 void yield_turn(struct engine *e);
 /* A parked CPU may have something to do now. */
 void cpu_woken(struct cpu *c);
+/* An interrupt is asked for: how long will it wait? */
+void hold_interrupt(struct cpu *c);
+/* Where a block of `size` bytes begins that something is to happen in: ask for its first part. */
+void part_block(struct engine *e, uint32_t size);
+/* Such a block begins: what is behind it may come now. A debugger may leave before. */
+void begin_part(struct engine *e, uint64_t address, uint32_t size);
+/* At the start of a run: an instruction of the present CPU has begun. */
+void resume_torn(struct engine *e);
+/* When the block hook has to look closer. */
+uint64_t next_event(const struct engine *e);
+/* The guest may be interrupted from now on: a good place for a turn to end. */
+void may_yield(struct engine *e);
+
+/* tear.c: before the present CPU is parked; when it goes on: whether its next instruction has begun,
+ * so that nothing may come before it. */
+void tear_begin(struct engine *e);
+bool tear_end(struct engine *e);
+/* As if it had not gone on. */
+void tear_again(struct engine *e);
+
+/* tlb.c, which takes the place of Unicorn's. */
+bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int access, int mmu_index,
+                             bool probe, uintptr_t host_pc);
 
 /* Where the host has [physical, physical + length), or NULL unless all of it is in one RAM region. */
 void *ram_pointer(const struct engine *e, uint64_t physical, uint64_t length);
@@ -271,7 +320,9 @@ static inline bool debugged(const struct engine *e)
 /* From the block hook while debugged, first thing: true if the block is one instruction of a
  * walked one, charged already. May leave. */
 bool debugger_instruction(struct engine *e, uint64_t address, uint32_t size);
-/* A block is about to begin. May leave, or charge it and walk it. */
+/* A block is about to begin. May leave. */
+void debugger_arrives(struct engine *e, uint64_t address);
+/* It begins. May charge it and walk it. */
 void debugger_block(struct engine *e, uint64_t address, uint32_t size);
 /* An exception, or a jump out of the middle: what is walked is over. */
 void debugger_interrupted(struct engine *e);
@@ -346,6 +397,7 @@ PyObject *engine_get_current(PyObject *self, void *unused);
 PyObject *engine_get_turn(PyObject *self, void *unused);
 int engine_set_turn(PyObject *self, PyObject *value, void *unused);
 PyObject *engine_get_idle(PyObject *self, PyObject *unused);
+PyObject *engine_follow_seed(PyObject *self, PyObject *args);
 PyObject *engine_first_turn(PyObject *self, PyObject *unused);
 PyObject *engine_yield(PyObject *self, PyObject *unused);
 PyObject *engine_run(PyObject *self, PyObject *deadline);

@@ -87,7 +87,7 @@ EXPORT void helper_pause_x86_64(void *env, int length)
 EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
 {
     struct engine *e = running_engine;
-    if (e->replay || e->watch_hits || e->debugger.walking) /* the instruction comes to its end first, then its #DB */
+    if (e->replay || e->watch_hits || e->part || e->debugger.walking) /* the instruction comes to its end first, then its #DB */
         return false;
     if (takes_nmi(e->env, request)) {
         FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;
@@ -95,7 +95,7 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
         unicorn.do_hardirq(e->env, VECTOR_NMI, 1);
         return true;
     }
-    if (e->stopping || !takes_intr(e->env, (uint32_t)request))
+    if (e->stopping || !takes_intr(e->current, e->env, (uint32_t)request))
         return false;
     int vector = ask0(e, CALL_ACKNOWLEDGE) & 0xff;
     if (e->raised != NULL)
@@ -110,12 +110,29 @@ EXPORT void helper_hlt_x86_64(void *env, int length)
 {
     FIELD(uint32_t, env, ENV_HFLAGS) &= ~HF_INHIBIT_IRQ;
     bool steps = FIELD(uint64_t, env, ENV_EFLAGS) & EFLAGS_TF;
+    running_engine->current->hold = 0; /* HLT is where it may come at any time */
     if (steps || takes_interrupt(running_engine)) {
         FIELD(uint64_t, env, ENV_EIP) += length;
         unicorn.single_step(env); /* raises #DB if TF is set */
         unicorn.loop_exit_noexc(running_engine->cs);
     }
     unicorn.hlt(env, length);
+}
+
+/* STI and POPF may make interrupts possible: what races with a handler races from here on. */
+EXPORT void helper_sti_x86_64(void *env)
+{
+    FIELD(uint64_t, env, ENV_EFLAGS) |= EFLAGS_IF;
+    if (running_engine->seeded)
+        may_yield(running_engine);
+}
+
+EXPORT void helper_write_eflags_x86_64(void *env, uint64_t value, uint32_t mask)
+{
+    bool enables = (value & mask & EFLAGS_IF) && !(FIELD(uint64_t, env, ENV_EFLAGS) & EFLAGS_IF);
+    unicorn.write_eflags(env, value, mask);
+    if (enables && running_engine->seeded)
+        may_yield(running_engine);
 }
 
 /* Whether real mode's vector is 0000:0000, where no handler is. */

@@ -114,6 +114,7 @@ enum {
 #define HF_CPL_MASK 0x3u
 #define HF_CS64 0x8000u
 #define HF_INHIBIT_IRQ 0x8u
+#define HF_SMAP 0x800000u
 #define HF2_GIF 0x1u
 #define HF2_NMI_MASKED 0x4u
 
@@ -121,6 +122,7 @@ enum {
 #define EFLAGS_IF 0x200u
 #define EFLAGS_VM 0x20000u
 #define EFLAGS_RF 0x10000u
+#define EFLAGS_AC 0x40000u
 #define EFLAGS_IOPL(flags) ((flags) >> 12 & 3u)
 
 #define CR0_PE 0x1u
@@ -162,7 +164,7 @@ enum { JMP_CACHE_SIZE = 0x8000 };
 /* How a block is to be translated: its instructions at most, if not 0. */
 enum { ONE_INSTRUCTION = 1, COUNT_MASK = 0x7fff };
 
-enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RBX = 3, R_RSP = 4, R_R11 = 11 };
+enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RBX = 3, R_RSP = 4, R_RBP = 5, R_R11 = 11 };
 enum { SEG_CS = 1, SEG_SS = 2 };
 enum { NO_VECTOR = -1, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_NP = 11, VECTOR_GP = 13, VECTOR_PF = 14 };
 

@@ -85,6 +85,7 @@ bool link_unicorn(const char *path)
         {"qemu_ram_addr_from_host_x86_64", &unicorn.ram_address},
         {"tb_invalidate_phys_range_x86_64", &unicorn.invalidate},
         {"helper_rechecking_single_step_x86_64", &unicorn.single_step},
+        {"x86_cpu_get_phys_page_attrs_debug_x86_64", &unicorn.physical_page},
         {"cpu_ldub_code_x86_64", &unicorn.load_code},
         {"helper_clgi_x86_64", &unicorn.clgi},
         {"helper_stgi_x86_64", &unicorn.stgi},

@@ -44,12 +44,14 @@ PyObject *engine_run(PyObject *self, PyObject *deadline)
             return NULL;
         }
     e->kicked = e->stopping = e->abandoned = e->cut = e->replay = false;
+    e->part = PART_NONE;
     e->watch_hits = 0;
     e->translating = false;
     e->owed = e->error = 0;
     e->debugger.hit = HIT_NONE;
     e->debugger.asked = e->debugger.alone = false;
     e->attention = 0; /* an interrupt may be waiting */
+    resume_torn(e);
     bool goes_on;
     do {
         goes_on = take_turn(e);

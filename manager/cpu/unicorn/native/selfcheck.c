@@ -487,7 +487,11 @@ static const char *misplaced(struct engine *e, const char *name, int shift)
 PyObject *selfcheck(const char *name, int shift)
 {
     struct engine probed;
+    struct cpu cpu;
     memset(&probed, 0, sizeof(probed));
+    memset(&cpu, 0, sizeof(cpu));
+    cpu.engine = &probed;
+    probed.current = &cpu;
     if (!open_unicorn(&probed, 0, 1 << 20))
         return NULL;
     const char *field = misplaced(&probed, name, shift);

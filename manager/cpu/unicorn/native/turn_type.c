@@ -15,16 +15,17 @@ PyObject *engine_get_turn(PyObject *self, void *unused)
     (void)unused;
     if (e == NULL)
         return NULL;
-    return Py_BuildValue("(iK)", e->current->number, (unsigned long long)e->turn_end);
+    return Py_BuildValue("(iKK)", e->current->number, (unsigned long long)e->turn_end,
+                         (unsigned long long)e->draws);
 }
 
 int engine_set_turn(PyObject *self, PyObject *value, void *unused)
 {
     struct engine *e = opened(self);
-    unsigned long long end;
+    unsigned long long end, draws;
     int number;
     (void)unused;
-    if (e == NULL || value == NULL || !PyArg_ParseTuple(value, "iK", &number, &end))
+    if (e == NULL || value == NULL || !PyArg_ParseTuple(value, "iKK", &number, &end, &draws))
         return -1;
     if (number < 0 || number >= e->cpu_count || running_engine == e) {
         PyErr_SetString(PyExc_ValueError, "there is no such CPU, or the engine is running");
@@ -32,7 +33,23 @@ int engine_set_turn(PyObject *self, PyObject *value, void *unused)
     }
     bank_switch(e, e->cpus[number]);
     e->turn_end = end;
+    e->draws = draws;
     return 0;
+}
+
+PyObject *engine_follow_seed(PyObject *self, PyObject *args)
+{
+    struct engine *e = opened(self);
+    unsigned long long seed, jitter;
+    int tears;
+    if (e == NULL || !PyArg_ParseTuple(args, "KKp", &seed, &jitter, &tears))
+        return NULL;
+    e->seeded = true;
+    e->seed = seed;
+    e->draws = 0;
+    e->jitter = jitter * TICKS_PER_NS;
+    e->tears = tears;
+    Py_RETURN_NONE;
 }
 
 PyObject *engine_get_idle(PyObject *self, PyObject *unused)

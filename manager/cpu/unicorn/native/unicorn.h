@@ -51,6 +51,7 @@ struct unicorn {
     uint64_t (*ram_address)(void *uc, void *host);
     void (*invalidate)(void *uc, uint64_t start, uint64_t end);
     void (*single_step)(void *env);
+    uint64_t (*physical_page)(void *cs, uint64_t linear, uint32_t *attributes);
     uint32_t (*load_code)(void *env, uint64_t linear);
     void (*check_io[3])(void *env, uint32_t port); /* by log2 of the size */
 
