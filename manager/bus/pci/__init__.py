@@ -2,7 +2,8 @@
 """PCI: the bus, its functions, and what a device needs to be one.
 
 A device makes a PciFunction of a PciHeader and the PciSlot it is plugged into, says what is behind
-each BAR, and nests the function's PciConfigState in its own record. docs/pci.md has an example.
+each BAR, and nests the function's PciConfigState in its own record. manager/devices/uart/pci.py is
+a small one.
 """
 
 from manager.bus.pci.bars import BarMemory as BarMemory

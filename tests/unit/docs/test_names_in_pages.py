@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What pages name in backticks exists: classes and their members, modules, files, C functions."""
+"""What pages name exists: classes and their members, modules, files, C functions; and pages do."""
 
 from __future__ import annotations
 
@@ -123,3 +123,9 @@ def test_functions_that_tours_name_are_in_the_source(page: str) -> None:
     ]
 
     assert missing == []
+
+
+def test_pages_that_the_source_names_exist() -> None:
+    named = set(re.findall(r"\bdocs/[\w/-]+\.md\b", source()))
+
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []

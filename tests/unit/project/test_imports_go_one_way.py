@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The house of architecture: who may import whom. Nobody looks backwards."""
+"""Which part of the package may import which."""
 
 from __future__ import annotations
 
