@@ -8,28 +8,20 @@ import contextlib
 import os
 import selectors
 import signal
-import socket
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from manager.backends.signals import Signals
 from manager.backends.terminal import RawTerminal
+from manager.client import left
 from manager.client.client import Client, HungUpError, Message, result_of
 from manager.client.keys import DEFAULT_ESCAPE, Action, Keys, Typed, name_of
+from manager.client.left import Left
 from manager.client.line_input import LineInput
-from manager.client.protocol import with_resets
+from manager.client.outgoing import CHUNK, Outgoing
+from manager.client.screen import Screen
 from manager.errors import ExitCode, VmmgrError
-from manager.text.shown import shown_lines, unfiltered
-
-CHUNK = 16384
-"""Bytes of input in one request."""
-RETRY = 0.02
-"""Seconds until input that the guest had no room for is offered again."""
-QUEUE_LIMIT = 64 * 1024
-"""Bytes typed ahead before the terminal is no longer read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +37,6 @@ class Options:
     SIGTERM here end it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """How a console came to its end."""
-
-    kind: Literal["detached", "suspended", "ended", "crashed", "interrupted"]
-    text: str = ""
-    status: int = ExitCode.OK
-    """The exit code of the machine's end."""
-
-    @property
-    def is_end(self) -> bool:
-        """Whether the machine's process ends too."""
-        return self.kind in ("suspended", "ended")
-
-
-@dataclass(slots=True)
-class _Sending:
-    """A file on its way to the guest."""
-
-    file: IO[bytes]
-    name: str
-    sent: int = 0
-
-
-@dataclass(slots=True)
-class _State:
-    left: Left | None = None
-    writes: bool = False
-    paused: bool = False
-    begins: bool = False
-    """The machine was only waiting for this console, so that its going on is no news."""
-    port: str = ""
-    held: bytearray = field(default_factory=bytearray)
-    """Typed, and not accepted yet."""
-    request: int | None = None
-    """The id of the `write` that is under way."""
-    retry_at: float | None = None
-    commands: dict[int, str] = field(default_factory=dict)
-    interrupts: int = 0
-
-
 class Console:
     """Attaches to a port and stays until the user detaches or the machine is gone.
 
@@ -97,14 +48,23 @@ class Console:
         self._name = name
         self._options = options
         self._terminal = RawTerminal(0)
+        self._screen = Screen(self._terminal)
         self._keys = Keys(options.escape if os.isatty(0) else None)
-        self._state = _State()
-        self._log: IO[bytes] | None = None
-        self._sending: _Sending | None = None
+        self._outgoing = Outgoing(self._write, self._screen.say)
         self._prompt: LineInput | None = None
         self._selector = selectors.PollSelector()
+        self._asked: dict[int, str] = {}
+        """The commands that no answer has come to, by their ids."""
         self._open = True
+        """Whether standard input has not ended."""
         self._reading = False
+        self._port = ""
+        self._writes = False
+        self._paused = False
+        self._begins = False
+        """The machine was only waiting for this console, so that its going on is no news."""
+        self._interrupts = 0
+        self._left: Left | None = None
 
     def run(self) -> Left:
         """Be the console. Raises VmmgrError when the port cannot be attached."""
@@ -113,44 +73,42 @@ class Console:
             "attach", mode=options.mode, replay=options.replay, **_named(options.port)
         )
         status = self._client.execute("subscribe")
-        self._state.port = attached["port"]
-        self._state.writes = attached["writes"]
-        self._state.paused = status["state"] == "paused"
+        self._port = attached["port"]
+        self._writes = attached["writes"]
+        self._paused = status["state"] == "paused"
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._terminal)
-            stack.callback(self._close)
-            self._watch_signals(stack)
+            for part in (self._selector, self._screen, self._outgoing):
+                stack.callback(part.close)
+            stack.enter_context(Signals(self._selector, self._signalled))
             self._greet(attached)
-            self._print(base64.b64decode(attached["replay"]))
-            if options.attended and self._state.paused:
-                self._state.begins = True
+            self._show(base64.b64decode(attached["replay"]))
+            if options.attended and self._paused:
+                self._begins = True
                 self._ask("continue")
             self._selector.register(self._client, selectors.EVENT_READ, self._hear)
-            while self._state.left is None:
+            while self._left is None:
                 self._turn()
-            self._leave()
-        return self._state.left
+            self._screen.leave(more_follows=bool(self._left.text))
+        return self._left
 
     # -- one turn -------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        self._offer()
+        self._outgoing.offer()
         self._watch_input()
-        wait = None
-        if self._state.retry_at is not None:
-            wait = max(0.0, self._state.retry_at - time.monotonic())
-        for key, _ in self._selector.select(wait):
-            key.data()
+        for key, events in self._selector.select(self._outgoing.wait()):
+            key.data(events)
 
     def _watch_input(self) -> None:
-        wanted = self._open and len(self._state.held) < QUEUE_LIMIT
+        wanted = self._open and not self._outgoing.is_full
         if wanted and not self._reading:
             self._selector.register(0, selectors.EVENT_READ, self._read)
         elif self._reading and not wanted:
             self._selector.unregister(0)
         self._reading = wanted
 
-    def _read(self) -> None:
+    def _read(self, _events: int) -> None:
         try:
             data = os.read(0, CHUNK)
         except OSError:  # the terminal is gone
@@ -162,47 +120,33 @@ class Console:
                 else:
                     self._act(item)
         elif self._terminal.is_raw:
-            self._state.left = Left("detached")
+            self._left = Left("detached")
         else:
             self._open = False  # the end of a pipe ends the input alone
 
     def _type(self, data: bytes) -> None:
         if self._prompt is not None:
             self._prompt_typed(data)
-        elif self._state.writes:
-            self._state.held += data
+        elif self._writes:
+            self._outgoing.type(data)
         elif self._terminal.is_raw:
-            self.say("read-only; Enter ~w makes you the one who types")
+            self._screen.say("read-only; Enter ~w makes you the one who types")
 
-    def _offer(self) -> None:
-        """Send what was typed, one request at a time, as the guest has room."""
-        state = self._state
-        if state.request is not None or not self._may_retry():
-            return
-        if not state.held and self._sending is not None:
-            self._read_file(self._sending)
-        if state.held:
-            data = base64.b64encode(bytes(state.held[:CHUNK])).decode("ascii")
-            state.request = self._ask("write", base64=data)
-
-    def _may_retry(self) -> bool:
-        state = self._state
-        if state.retry_at is not None and time.monotonic() < state.retry_at:
-            return False
-        state.retry_at = None
-        return True
+    def _write(self, data: bytes) -> bool:
+        encoded = base64.b64encode(data).decode("ascii")
+        return self._ask("write", base64=encoded) is not None
 
     def _ask(self, command: str, **arguments: Any) -> int | None:
         try:
             id = self._client.request(command, **arguments)
         except HungUpError:
             return None  # the machine's last output is still to be read
-        self._state.commands[id] = command
+        self._asked[id] = command
         return id
 
     # -- what the machine says ------------------------------------------------------------
 
-    def _hear(self) -> None:
+    def _hear(self, _events: int) -> None:
         try:
             for message in self._client.ready_messages():
                 if "event" in message:
@@ -210,224 +154,121 @@ class Console:
                 else:
                     self._answer(message)
         except HungUpError:
-            if self._state.left is None:
-                self._state.left = Left(
-                    "crashed", f"{self._name} crashed: its process is gone", ExitCode.FAILURE
-                )
+            if self._left is None:
+                self._left = left.crashed(self._name)
 
     def _event(self, event: str, data: Message) -> None:
         if event == "output":
-            self._print(base64.b64decode(data["base64"]))
+            self._show(base64.b64decode(data["base64"]))
         elif event == "skipped":
-            self.say(f"{data['bytes']} bytes skipped; the log has them")
+            self._screen.say(f"{data['bytes']} bytes skipped; the log has them")
         elif event == "read-only":
-            self._state.writes = False
-            self.say(f"process {data['taken-by']} types now; Enter ~w takes it back")
+            self._writes = False
+            self._screen.say(f"process {data['taken-by']} types now; Enter ~w takes it back")
         elif event in ("paused", "continued"):
-            self._state.paused = event == "paused"
-            if not self._state.begins:
-                self.say(event)
-            self._state.begins = False
+            self._paused = event == "paused"
+            if not self._begins:
+                self._screen.say(event)
+            self._begins = False
         elif event == "ready":
-            self.say(f"{self._name} is ready: {data['detail']}")
+            self._screen.say(f"{self._name} is ready: {data['detail']}")
         elif event == "unready":
-            self.say(f"{self._name}: {data['detail']}")
+            self._screen.say(f"{self._name}: {data['detail']}")
         elif event in ("suspend-failed", "warning"):
-            self.say(data["message"])
+            self._screen.say(data["message"])
         elif event == "suspended":
-            self._state.left = Left(
-                "suspended",
-                f"{self._name} suspended to {data['snapshot']}; "
-                f"resume it with `vmmgr resume {self._name}`",
-            )
+            self._left = left.suspended(self._name, data)
         elif event == "ended":
-            self._state.left = Left("ended", _epitaph(self._name, data), data["status"])
+            self._left = left.ended(self._name, data)
 
     def _answer(self, message: Message) -> None:
-        state = self._state
-        command = state.commands.pop(message.get("id", 0), "")
+        command = self._asked.pop(message.get("id", 0), "")
         try:
             result = result_of(message)
         except VmmgrError as error:
-            self.say(error.message)
+            self._screen.say(error.message)
             if command == "write":
-                state.request = None
-                state.held.clear()
+                self._outgoing.refused()
             return
         if command == "write":
-            state.request = None
-            del state.held[: result["accepted"]]
-            if result["accepted"] == 0:
-                state.retry_at = time.monotonic() + RETRY
+            self._outgoing.accepted(result["accepted"])
         elif command == "take":
-            state.writes = True
-            self.say("you type now")
+            self._writes = True
+            self._screen.say("you type now")
         elif command == "break":
-            self.say("break sent")
+            self._screen.say("break sent")
 
     # -- what the user wants --------------------------------------------------------------
 
     def _act(self, action: Action) -> None:
         actions: dict[Action, Callable[[], object]] = {
             "detach": self._detach,
-            "help": lambda: self.say("\n".join(["keys:", *self._keys.help()])),
+            "help": lambda: self._screen.say("\n".join(["keys:", *self._keys.help()])),
             "break": lambda: self._ask("break"),
             "suspend": lambda: self._ask("suspend"),
-            "pause": lambda: self._ask("continue" if self._state.paused else "pause"),
+            "pause": lambda: self._ask("continue" if self._paused else "pause"),
             "take": lambda: self._ask("take"),
             "power-button": lambda: self._ask("power-button"),
-            "log": self._toggle_log,
+            "log": lambda: self._screen.toggle_log(self._name, self._port),
             "send-file": self._ask_for_file,
         }
         actions[action]()
 
     def _detach(self) -> None:
-        self._state.left = Left(
-            "detached",
-            f"detached; {self._name} runs on. `vmmgr console {self._name}` comes back, "
-            f"`vmmgr down {self._name}` ends it",
-        )
-
-    def _toggle_log(self) -> None:
-        if self._log is not None:
-            self._log.close()
-            self.say(f"log ended: {self._log.name}")
-            self._log = None
-            return
-        path = Path(time.strftime(f"{self._name}-{self._state.port}-%Y%m%d-%H%M%S.log"))
-        try:
-            self._log = path.open("ab", buffering=0)
-            self.say(f"logging to {path}; Enter ~l ends it")
-        except OSError as error:
-            self.say(f"{path}: cannot write: {error.strerror}")
+        self._left = left.detached(self._name)
 
     def _ask_for_file(self) -> None:
-        if not self._state.writes:
-            self.say("read-only; Enter ~w makes you the one who types")
+        if not self._writes:
+            self._screen.say("read-only; Enter ~w makes you the one who types")
             return
         self._prompt = LineInput()
-        _tell("\r\nvmmgr: send which file? ")
+        self._screen.tell("\r\nvmmgr: send which file? ")
 
     def _prompt_typed(self, data: bytes) -> None:
         assert self._prompt is not None
-        _tell(self._prompt.typed(data))
+        self._screen.tell(self._prompt.typed(data))
         if (name := self._prompt.result) is None:
             return
         self._prompt = None
-        if not name:
-            self.say("nothing sent")
-            return
-        try:
-            self._sending = _Sending(Path(name).expanduser().open("rb"), name)
-        except OSError as error:
-            self.say(f"{name}: cannot read: {error.strerror}")
-
-    def _read_file(self, sending: _Sending) -> None:
-        try:
-            data = sending.file.read(CHUNK)
-        except OSError as error:
-            self.say(f"{sending.name}: cannot read: {error.strerror}")
-            data = b""
-        sending.sent += len(data)
-        self._state.held += data
-        if not data:
-            sending.file.close()
-            self._sending = None
-            self.say(f"{sending.name}: {sending.sent} bytes sent")
+        if name:
+            self._outgoing.send_file(name)
+        else:
+            self._screen.say("nothing sent")
 
     # -- what the user sees ---------------------------------------------------------------
-
-    def say(self, text: str) -> None:
-        """A message, on lines of its own."""
-        text = shown_lines(text)
-        end = "\r\n" if self._terminal.is_raw else "\n"
-        start = end if self._terminal.is_raw else ""
-        _tell(start + "".join(f"vmmgr: {line}{end}" for line in text.split("\n")))
 
     def _greet(self, attached: Message) -> None:
         if not self._terminal.is_raw:
             return
         escape = self._options.escape
         keys = f"{name_of(escape)} detaches, Enter ~? lists more" if escape is not None else ""
-        self.say("; ".join(filter(None, (f"{self._name}, port {attached['port']}", keys))))
+        self._screen.say("; ".join(filter(None, (f"{self._name}, port {attached['port']}", keys))))
         if not attached["writes"] and self._options.mode == "write":
-            self.say(f"read-only: process {attached['writer']} types; Enter ~w takes over")
+            self._screen.say(f"read-only: process {attached['writer']} types; Enter ~w takes over")
 
-    def _print(self, data: bytes) -> None:
-        try:
-            while data:
-                written = os.write(1, data)
-                if self._log is not None:
-                    self._log.write(data[:written])
-                data = data[written:]
-        except OSError:
-            self._state.left = Left("interrupted", status=ExitCode.FAILURE)  # the reader is gone
-
-    def _leave(self) -> None:
-        if self._terminal.is_raw:
-            _tell("\x1b[0m")  # the guest may have left a colour
-            if self._state.left is not None and self._state.left.text:
-                _tell("\r\n")
-
-    def _close(self) -> None:
-        self._selector.close()
-        for file in (self._log, self._sending.file if self._sending is not None else None):
-            if file is not None:
-                file.close()
+    def _show(self, data: bytes) -> None:
+        if not self._screen.print(data):
+            self._left = Left("interrupted", status=ExitCode.FAILURE)
 
     # -- signals --------------------------------------------------------------------------
-
-    def _watch_signals(self, stack: contextlib.ExitStack) -> None:
-        reader, writer = socket.socketpair()
-        for end in (reader, writer):
-            end.setblocking(False)
-            stack.callback(end.close)
-        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        stack.callback(signal.set_wakeup_fd, before)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            stack.callback(signal.signal, number, signal.signal(number, lambda *_: None))
-
-        def arrived() -> None:
-            for number in reader.recv(64):
-                self._signalled(number)
-
-        self._selector.register(reader, selectors.EVENT_READ, arrived)
 
     def _signalled(self, number: int) -> None:
         if number == signal.SIGHUP:
             self._detach()
         elif not self._options.attended:
             if number == signal.SIGINT:
-                self._state.left = Left("interrupted", status=ExitCode.INTERRUPTED)
+                self._left = Left("interrupted", status=ExitCode.INTERRUPTED)
             else:
                 self._detach()
         elif number == signal.SIGTERM:
             self._ask("stop")
         else:
-            self._state.interrupts += 1
-            if self._state.interrupts > 1:
+            self._interrupts += 1
+            if self._interrupts > 1:
                 self._ask("down")
             else:
-                self.say("interrupt once more to power the machine off")
+                self._screen.say("interrupt once more to power the machine off")
 
 
 def _named(port: str | None) -> dict[str, str]:
     return {} if port is None else {"port": port}
-
-
-def _tell(text: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        unfiltered(sys.stderr).write(text)
-        sys.stderr.flush()
-
-
-def _epitaph(name: str, data: Message) -> str:
-    if data["kind"] in ("ended", "fault"):
-        text = f"{name} ended: {data['detail']}"
-    elif data["kind"] == "verdict":
-        text = f"{name} powered off: it did not get ready"
-    elif data["kind"] == "quit":
-        text = f"{name} was stopped; its last suspended state is kept"
-    else:
-        text = f"{name} powered off"
-    return with_resets(text, data["resets"])

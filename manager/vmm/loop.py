@@ -8,10 +8,10 @@ import selectors
 import signal
 from collections.abc import Callable
 
+from manager.backends.signals import Signals
 from manager.errors import ExitCode, HostError, VmmgrError
 from manager.vmm.outcome import Outcome
 from manager.vmm.running import RunningMachine
-from manager.vmm.signals import Signals
 from manager.vmm.slices import Slices
 from manager.vmm.timers import HostTimers
 
@@ -43,7 +43,7 @@ class EventLoop:
         self._interrupts = interrupts
         self._say = say
         self._hurried = False
-        self._signals = Signals(selector, self._told_to_stop, self._interrupted)
+        self._signals = Signals(selector, self._signalled)
 
     def run(self, drain: str | None = None) -> Outcome:
         """Run the machine to its end.
@@ -85,6 +85,12 @@ class EventLoop:
                 self._selector.unregister(key.fileobj)
             self._say(f"a connection failed: {error}")
             self._running.events.publish("warning", message=f"a connection failed: {error}")
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGINT:
+            self._interrupted()
+        else:
+            self._told_to_stop(number)
 
     def _told_to_stop(self, number: int) -> None:
         self._hurried = self._running.outcome is not None

@@ -12,7 +12,8 @@ from manager.cli.arguments import add_escape
 from manager.errors import ExitCode, WrongStateError
 
 if TYPE_CHECKING:
-    from manager.client.console import Left, Options
+    from manager.client.console import Options
+    from manager.client.left import Left
     from manager.state.situation import Situation
     from manager.vmm.attachments import Mode
 

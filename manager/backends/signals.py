@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Signals as events of a selector, so that they are handled between two slices of the guest."""
+"""Signals as events of a selector, so that they are handled between its other events."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-_STOP = (signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+"""What asks a process to end."""
 
 
 class Signals:
-    """While entered: SIGTERM and SIGHUP call `stop` with their number, SIGINT `interrupt`.
+    """While entered, each of ENDING calls `arrived` with its number, from the selector's turn.
 
     Off the main thread, where Python cannot set handlers, it does nothing.
     """
@@ -23,12 +24,10 @@ class Signals:
     def __init__(
         self,
         selector: selectors.BaseSelector,
-        stop: Callable[[int], None],
-        interrupt: Callable[[], None],
+        arrived: Callable[[int], None],
     ) -> None:
         self._selector = selector
-        self._stop = stop
-        self._interrupt = interrupt
+        self._tell = arrived
         self._before: dict[int, Any] = {}
         self._wakeup_before = -1
         self._ends: tuple[socket.socket, socket.socket] | None = None
@@ -42,7 +41,7 @@ class Signals:
         self._ends = (reader, writer)
         self._selector.register(reader, selectors.EVENT_READ, self._arrived)
         self._wakeup_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        for number in (*_STOP, signal.SIGINT):
+        for number in ENDING:
             self._before[number] = signal.signal(number, _noted)
         return self
 
@@ -69,10 +68,8 @@ class Signals:
         except BlockingIOError:
             return
         for number in numbers:
-            if number in _STOP:
-                self._stop(number)
-            elif number == signal.SIGINT:
-                self._interrupt()
+            if number in ENDING:
+                self._tell(number)
 
 
 def _noted(_number: int, _frame: FrameType | None) -> None:
