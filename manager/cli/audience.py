@@ -124,9 +124,9 @@ def on_terminal(start: Start, escape: int | None) -> int:
     """Start the machine and be its console; returns the exit code of its end, 0 after a detach."""
     from manager.cli.clients import await_end, connect
     from manager.client.console import Console, Options
+    from manager.client.reports import follow
     from manager.state.paths import MachinePaths
     from manager.state.situation import look
-    from manager.vmm.background import follow
 
     up = False
     for event in follow(start.begin()):
@@ -150,7 +150,7 @@ def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
 
     The console of a single one is shown while it is waited for; several get a line each.
     """
-    from manager.vmm.background import follow_all
+    from manager.client.reports import follow_all
 
     alone = len(starts) == 1
     reports = {start.name: start.begin() for start in starts}

@@ -1,31 +1,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Leaving the terminal: the owner in the background reports to the command that started it."""
+"""Leaving the terminal: the process in the background reports to the command that started it."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
-import selectors
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from manager.client.protocol import code_of, encode
-from manager.errors import HostError, VmmgrError
+from manager.client.reports import Report
+from manager.errors import VmmgrError
 
 PATIENCE = 5.0
 """Seconds that the starting command gets to read a report."""
 OUTPUT_PIECE = 512
 """Bytes of output in one report: encoded, they fit in what a pipe takes at once."""
-
-K = TypeVar("K")
-"""Which machine a report is of."""
-Event = dict[str, Any]
-"""One report: {"up"}, {"output"}, {"ready"}, {"unready"} or {"error"}."""
 
 
 class Reporter:
@@ -42,7 +35,7 @@ class Reporter:
             os.set_blocking(descriptor, False)
             self._poller.register(descriptor, select.POLLOUT)
 
-    def report(self, event: Event) -> None:
+    def report(self, event: Report) -> None:
         """Tell the starting command."""
         self._write(event, PATIENCE)
 
@@ -57,7 +50,7 @@ class Reporter:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _write(self, event: Event, patience: float) -> None:
+    def _write(self, event: Report, patience: float) -> None:
         line = encode(event)
         while line and self._descriptor >= 0:
             if not self._poller.poll(patience * 1000):
@@ -74,7 +67,7 @@ class Reporter:
 
 
 def detach(body: Callable[[Reporter], object], log: Path) -> int:
-    """Run `body` in a process of its own session; returns a descriptor to `follow`.
+    """Run `body` in a process of its own session; returns a descriptor of its reports.
 
     What goes wrong before `body` closes the reporter is reported as an error; whatever the process
     writes to its standard error goes to the file `log`.
@@ -97,42 +90,6 @@ def detach(body: Callable[[Reporter], object], log: Path) -> int:
         _run(body, Reporter(writer))
     finally:
         os._exit(0)
-
-
-def follow(descriptor: int) -> Iterator[Event]:
-    """The background's reports, until it closes its end. Raises HostError for a broken one."""
-    with os.fdopen(descriptor, "rb") as pipe:
-        for line in pipe:
-            yield _parsed(line)
-
-
-def follow_all(descriptors: Mapping[K, int]) -> Iterator[tuple[K, Event | None]]:
-    """The reports of several, as they come; None for each one's end. Raises HostError."""
-    with selectors.DefaultSelector() as selector:
-        received: dict[K, bytes] = {}
-        for name, descriptor in descriptors.items():
-            selector.register(descriptor, selectors.EVENT_READ, name)
-            received[name] = b""
-        while received:
-            for key, _ in selector.select():
-                name = key.data
-                data = os.read(key.fd, 65536)
-                *lines, received[name] = (received[name] + data).split(b"\n")
-                for line in lines:
-                    yield name, _parsed(line)
-                if not data:
-                    selector.unregister(key.fd)
-                    os.close(key.fd)
-                    del received[name]
-                    yield name, None
-
-
-def _parsed(line: bytes) -> Event:
-    try:
-        event: Event = json.loads(line)
-    except ValueError:
-        raise HostError("the machine's process died while it was reporting") from None
-    return event
 
 
 def _run(body: Callable[[Reporter], object], reporter: Reporter) -> None:

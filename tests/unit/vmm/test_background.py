@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from manager.client.reports import Report, follow
 from manager.errors import HostError
-from manager.vmm.background import Event, Reporter, detach, follow
+from manager.vmm.background import Reporter, detach
 
 pytestmark = pytest.mark.guest
 
-REFUSED: list[Event] = [{"error": {"code": "failure", "message": "no", "help": "wait"}}]
+REFUSED: list[Report] = [{"error": {"code": "failure", "message": "no", "help": "wait"}}]
 
 
 def refuse(_reporter: Reporter) -> None:
