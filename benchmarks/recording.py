@@ -40,7 +40,7 @@ def boot(*, recorded: bool) -> float:
     from manager.graph.build import load_graph
     from manager.machine.machine import Machine
     from manager.replay import recordings
-    from manager.replay.log import Start
+    from manager.replay.entries import Start
     from manager.replay.recorder import Recorder, header_of
 
     graph = load_graph(MACHINES / "linux.toml")

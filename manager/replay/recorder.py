@@ -12,7 +12,8 @@ from manager.bus.record import NEVER
 from manager.graph.boot_files import boot_files
 from manager.machine.boot_images import of_file
 from manager.replay import digests
-from manager.replay.log import Check, End, Header, Heard, Saved, Start, Writer
+from manager.replay.entries import Check, End, Header, Heard, Saved, Start
+from manager.replay.log import Writer
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph

@@ -11,7 +11,8 @@ from pathlib import Path
 from manager.bus.record import Plain
 from manager.errors import WrongStateError
 from manager.machine.inputs import Input
-from manager.replay.log import End, Entry, Header, Log, Writer, read
+from manager.replay.entries import End, Entry, Header
+from manager.replay.log import Log, Writer, read
 
 KEPT = 32
 """Logs that are kept; the oldest goes first."""

@@ -16,7 +16,7 @@ from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.machine.boot_images import of_file
 from manager.machine.inputs import Input
 from manager.replay import digests
-from manager.replay.log import Check, End, Entry, Header, Heard
+from manager.replay.entries import Check, End, Entry, Header, Heard
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph

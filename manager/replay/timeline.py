@@ -14,7 +14,7 @@ from manager.bus.clock import SECOND
 from manager.errors import HostError, SnapshotMismatchError, UsageError, VmmgrError
 from manager.machine.inputs import Input
 from manager.replay import digests
-from manager.replay.log import Check, End, Entry, Header
+from manager.replay.entries import Check, End, Entry, Header
 from manager.replay.replay import Replay, machine_at_start, restored, seconds
 from manager.snapshot.store import Store
 

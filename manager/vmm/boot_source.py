@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import HostError, SnapshotMismatchError
-from manager.replay.log import Start
+from manager.replay.entries import Start
 from manager.state.disks import MachineDisks
 from manager.state.saved import discard_saved, open_saved
 from manager.state.warm_starts import WarmStart, WarmStarts, key_of, warm_starts_directory

@@ -11,7 +11,8 @@ from manager.errors import HostError, UsageError, WrongStateError
 from manager.machine.inputs import Input
 from manager.replay import recordings
 from manager.replay.digests import joined
-from manager.replay.log import Check, Start, read
+from manager.replay.entries import Check, Start
+from manager.replay.log import read
 from manager.replay.recorder import Recorder, header_of
 from manager.replay.replay import seconds
 from manager.replay.timeline import Checkpoint, Rewound, Timeline, input_before

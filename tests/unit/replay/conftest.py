@@ -12,7 +12,7 @@ from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 from manager.machine.machine import Machine
 from manager.replay import recordings
-from manager.replay.log import Start
+from manager.replay.entries import Start
 from manager.replay.recorder import Recorder, header_of
 from manager.snapshot.read import open_snapshot
 from manager.snapshot.write import write_snapshot

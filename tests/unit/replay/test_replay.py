@@ -20,7 +20,8 @@ from manager.graph.nodes import Graph
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
 from manager.replay import digests, recordings
-from manager.replay.log import Check, Start, read
+from manager.replay.entries import Check, Start
+from manager.replay.log import read
 from manager.replay.replay import Divergence, Replay, machine_at_start
 from manager.snapshot.read import open_snapshot
 from manager.snapshot.write import write_snapshot
