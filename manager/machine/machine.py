@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A running machine: an engine, a board, and the loop that lets virtual time pass."""
+"""A running machine: an engine, a board, and the loop that lets virtual time pass.
+
+Long because what starts, resets, halts and ends a machine is decided beside that loop.
+"""
 
 from __future__ import annotations
 

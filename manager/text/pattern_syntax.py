@@ -7,6 +7,8 @@ conditions; these are refused here, with the character where they begin. So is a
 would be large. What is accepted is what RE2 accepts, which is therefore not asked before the
 first search (docs/decisions/0014-re2.md).
 
+Long because the syntax has that many forms, and each is accepted or refused here.
+
 Syntax: https://docs.python.org/3/library/re.html, https://github.com/google/re2/wiki/Syntax.
 `^` and `$` match at lines, and `\d`, `\w`, `\s` and `\b` know ASCII only.
 """

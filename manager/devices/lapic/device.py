@@ -3,6 +3,8 @@
 
 Pins carry "asserted", so polarity bits are kept and do nothing. SMI and remote reads are dropped.
 Source: Intel SDM volume 3, "Advanced Programmable Interrupt Controller (APIC)".
+
+Long because the chip is: registers, priorities, messages and commands share one record.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from manager.bus.lines import Line
 from manager.devices.device import Device
 from manager.devices.lapic import priority
 from manager.devices.lapic import registers as reg
-from manager.devices.lapic.bus import ApicBus
+from manager.devices.lapic.bus import ApicBus, Member
 from manager.devices.lapic.registers import FIXED, LINT0, LINT1, LapicState
 from manager.devices.lapic.timer import LVT_MASKED, LVT_VECTOR, LapicTimer
 
@@ -349,7 +351,7 @@ class Lapic(Device[LapicState]):
         if any(one is not self for one in addressed):
             self._cpu.sent()
 
-    def _addressed(self, command: int) -> list[Lapic]:
+    def _addressed(self, command: int) -> list[Member]:
         """Whom an interrupt command is for."""
         members = self._bus.members
         match command & reg.SHORTHAND:

@@ -22,9 +22,7 @@ from manager.devices.rtc.calendar import TIME_REGISTERS
 INDEX = 0  # port offsets
 DATA = 1
 NMI_MASK = 0x80  # in the index register
-
-# CMOS addresses
-REG_A = 0x0A
+REG_A = 0x0A  # addresses in CMOS
 REG_B = 0x0B
 REG_C = 0x0C
 REG_D = 0x0D

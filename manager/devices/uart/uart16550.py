@@ -9,6 +9,8 @@ The line runs at one of two paces. At the host's, a byte written to THR is with 
 the guest's next instruction, and characters come in as fast as a driver can take them. At the
 divisor's ("baud"), every character takes the time that it would on a wire.
 
+Long because the chip is: FIFOs, interrupts, loopback and both paces share one record.
+
 >>> from manager.bus.channel import Loose
 >>> from manager.bus.clock import Clock, ManualTime
 >>> from manager.bus.lines import Wire
