@@ -142,6 +142,53 @@ def test_interrupt_waits_for_the_instruction_after_sti() -> None:
     assert guest.said == [2]
 
 
+@pytest.mark.parametrize(
+    "jump",
+    ["call enable", "jmp go_on", "mov ecx, offset go_on\n jmp rcx"],
+    ids=["ret", "jmp", "jr"],
+)
+def test_interrupt_comes_right_after_a_jump_in_the_shadow_of_sti(jump: str) -> None:
+    """Such a jump goes straight to the next block, which has to look for the interrupt itself."""
+    prefix = "" if jump.startswith("call") else "sti\n"
+    guest = Guest(
+        IDT_SETUP
+        + f"""
+        load_idt
+        gate 0x1f, handler
+        mov esi, 2          # the second time all blocks are translated and chained
+    again:
+        cli
+        cmp esi, 1
+        jne 1f
+        out 0x10, al        # asks for an interrupt while IF is clear
+    1:  mov bl, 1
+        jmp 1f
+    1:  {prefix} {jump}
+    go_on:
+        mov bl, 2
+        jmp 1f
+    1:  mov bl, 3
+        dec esi
+        jnz again
+        out 0xf4, al
+    1:  jmp 1b
+    enable:
+        sti
+        ret
+    handler:
+        mov al, bl
+        out 0xe9, al
+        iretq
+    """
+    )
+    guest.vector = 0x1F
+    guest.on_write = lambda port, value: guest.cpu.set_intr(True)
+
+    guest.run()
+
+    assert guest.said == [1]
+
+
 def test_invalid_opcode_division_and_page_fault_reach_the_guest() -> None:
     guest = Guest(
         IDT_SETUP

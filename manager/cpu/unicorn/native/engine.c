@@ -123,7 +123,7 @@ static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64
         debugger_arrives(e, address);
         debugger_block(e, address, size);
     } else
-        e->attention = next_event(e);
+        e->attention = shadowed(e) ? 0 : next_event(e);
     e->now += size;
 }
 

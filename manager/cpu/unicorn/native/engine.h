@@ -239,6 +239,16 @@ static inline bool takes(const struct cpu *c, const void *env, uint32_t request)
     return takes_nmi(env, request) || takes_intr(c, env, request);
 }
 
+/*
+ * Does one wait that the CPU would take but for the shadow of STI or of a load of SS? The block in
+ * the shadow may end in a jump that goes straight to the next one, so look there again.
+ */
+static inline bool shadowed(const struct engine *e)
+{
+    return FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST) & (INTERRUPT_HARD | INTERRUPT_NMI) &&
+           FIELD(uint32_t, e->env, ENV_HFLAGS) & HF_INHIBIT_IRQ;
+}
+
 static inline bool takes_interrupt(const struct engine *e)
 {
     return takes(e->current, e->env, FIELD(uint32_t, e->cs, CS_INTERRUPT_REQUEST));

@@ -95,6 +95,8 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
         unicorn.do_hardirq(e->env, VECTOR_NMI, 1);
         return true;
     }
+    if (shadowed(e))
+        e->attention = 0;
     if (e->stopping || !takes_intr(e->current, e->env, (uint32_t)request))
         return false;
     int vector = ask0(e, CALL_ACKNOWLEDGE) & 0xff;
