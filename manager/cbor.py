@@ -60,7 +60,7 @@ class Budget:
         """Take that many bytes; raises CborError when there are not so many."""
         self.left -= size
         if self.left < 0:
-            raise CborError("there are more values than anything real has", offset)
+            raise CborError("there are too many values", offset)
 
 
 def encode(value: Plain) -> bytes:

@@ -7,6 +7,7 @@ import re
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """A machine's name; it becomes the name of a directory."""
+NAME_HELP = "a name is at most 64 of a-z, 0-9 and -, and begins with a letter or a digit"
 CPU_MODELS = (
     "qemu64",
     "phenom",

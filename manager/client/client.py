@@ -146,7 +146,7 @@ class Client:
             except ConnectionError:
                 data = b""
             if not data or len(self._received) > _ANSWER_LIMIT:
-                raise HungUpError(f"{self._where}: the machine's process hung up")
+                raise HungUpError(f"{self._where}: the machine's process closed the connection")
             self._received += data
         line = bytes(self._received[:end])
         del self._received[: end + 1]

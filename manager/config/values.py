@@ -18,7 +18,7 @@ from manager.config import units
 from manager.config.codes import TITLES, is_warning
 from manager.config.suggest import did_you_mean
 from manager.config.units import GIB, MIB
-from manager.names import NAME
+from manager.names import NAME, NAME_HELP
 from manager.text.pattern import PatternError, compile_pattern
 
 MAX_MEMORY = 64 * GIB
@@ -45,8 +45,7 @@ def fault(
 
 def _name(text: str) -> str:
     if NAME.fullmatch(text) is None:
-        rule = "a name is at most 64 of a-z, 0-9 and -, and begins with a letter or a digit"
-        raise fault("VM014", f'"{text}" is not a name for a machine', f"{rule}; set `name`")
+        raise fault("VM014", f'"{text}" is not a name for a machine', f"{NAME_HELP}; set `name`")
     return text
 
 

@@ -44,7 +44,7 @@ def import_argv(text: str) -> Translation:
     try:
         words = shlex.split(text.replace("\\\n", " "), comments=True)
     except ValueError as error:
-        raise UsageError(f"the command line cannot be taken apart: {error}") from None
+        raise UsageError(f"the command line cannot be parsed: {error}") from None
     while words and PurePosixPath(words[0]).name in ("sudo", "doas", "sh"):
         words.pop(0)
     lost: list[str] = []

@@ -36,7 +36,7 @@ def to_bhyve(words: list[str]) -> tuple[list[str], list[str]]:
     except getopt.GetoptError as error:
         raise UsageError(f"vmrun.sh: {error}") from None
     if len(names) != 1:
-        raise UsageError("vmrun.sh: one machine's name at the end, please")
+        raise UsageError("vmrun.sh: one machine's name must be at the end")
     given = dict(options)
     disk = "ahci-hd" if "-A" in given else "virtio-blk"
     arguments = ["-A", "-H", "-P", "-c", given.get("-c", "1"), "-m", given.get("-m", "512M")]

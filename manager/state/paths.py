@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manager.errors import HostError, UsageError
-from manager.names import NAME
+from manager.names import NAME, NAME_HELP
 
 SOCKET_PATH_LIMIT = 104
 """Paths of UNIX sockets must be shorter than this many bytes (on the BSDs; Linux has 108)."""
@@ -53,7 +53,7 @@ class MachinePaths:
         if not NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is not a machine name",
-                help="a name is at most 64 lower-case letters, digits and `-`",
+                help=NAME_HELP,
             )
         return cls(name, (home or state_home()) / name)
 

@@ -23,13 +23,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Write NAME.toml, and the guest that it boots if it brings one; nothing is overwritten."""
     from manager.config.starters import greeting_guest, starter
-    from manager.names import NAME
+    from manager.names import NAME, NAME_HELP
 
     folder, name = Path(args.name).parent, Path(args.name).name.removesuffix(".toml")
     if NAME.fullmatch(name) is None:
         raise UsageError(
             f"{name!r} is not a name for a machine",
-            help="a name is made of a-z, 0-9 and -, and begins with a letter or a digit",
+            help=NAME_HELP,
         )
     contents = {folder / f"{name}.toml": starter(args.template, name).encode()}
     if args.template == "minimal":

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         text = "\n".join([f"{verdict}: {passed}, {replay.checked} checks held", *lines])
         print(f"vmmgr: {text}", file=sys.stderr)
         if told.torn:
-            print("vmmgr: the last entry of the log is torn", file=sys.stderr)
+            print("vmmgr: the last entry of the log is incomplete", file=sys.stderr)
     return ExitCode.OK if divergence is None else ExitCode.FAILURE
 
 

@@ -43,7 +43,7 @@ def _suspend(situation: Situation) -> dict[str, Any]:
         await_end(situation.paths)
         state = look(situation.paths).state
         raise WrongStateError(
-            f"{situation.name} came to its end before it was saved; it is {state}"
+            f"{situation.name} ended before it was saved; it is {state}"
         ) from None
     await_end(situation.paths)
     return result

@@ -148,7 +148,7 @@ def _refuse_doubles(graphs: Sequence[Graph]) -> None:
                 raise UsageError(f"{graph.source} is given twice")
             raise UsageError(
                 f"{graph.source} and {by_name[graph.name].source} are both named {graph.name!r}",
-                help="`name` in a machine file tells machines apart",
+                help="give each machine file its own `name`",
             )
         by_name[graph.name] = graph
 

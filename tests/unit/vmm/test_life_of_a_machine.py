@@ -178,7 +178,7 @@ def test_a_machine_that_ends_while_it_is_told_to_is_no_fault(
     monkeypatch.setattr(Client, "execute", ends_first)
 
     assert main(["suspend", "demo"]) == 4
-    assert "came to its end before it was saved; it is stopped" in capsys.readouterr().err
+    assert "ended before it was saved; it is stopped" in capsys.readouterr().err
 
     main(["up", str(machine_file), "-d"])
     assert main(["down", "demo"]) == 0
