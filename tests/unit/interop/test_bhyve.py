@@ -142,7 +142,7 @@ def test_strict_ports_have_a_place(tmp_path: Path) -> None:
         ("-o nothing vm", "not a NAME=VALUE"),
         ("one two", "more than one name"),
         ("-k /no/such/file vm", "cannot be read"),
-        ("'unfinished", "taken apart"),
+        ("'unfinished", "cannot be parsed"),
         ("vmrun.sh -d disk", "one machine's name"),
         ("vmrun.sh -Z vm", "vmrun.sh"),
     ],
