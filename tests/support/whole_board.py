@@ -4,26 +4,13 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from manager import cbor
-from manager.bus.clock import Clock, ManualTime
-from manager.bus.lines import Wire
-from manager.bus.memory import Memory
-from manager.bus.mmio import MemoryBus
-from manager.bus.ports import PortBus
-from manager.bus.record import Record, from_plain, to_plain
-from manager.devices.lapic.device import CpuPins
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
-from manager.machine import bar_memory
-from manager.machine.board import Board, Outside
-from manager.storage.base import Zeros
-from manager.storage.blocks import DiskBlocks
-from manager.storage.disk import Disk
-from manager.storage.write_log import WriteLog
+from manager.machine.board import Board
+from manager.testing.bench import Bench
 
 EVERYTHING = """
 schema = 1
@@ -69,35 +56,14 @@ port = 0xf4
 """
 
 
-@dataclass
-class Seen:
-    """What a board did to its surroundings."""
-
-    intr: list[bool] = field(default_factory=list)
-
-
-def board(seen: Seen | None = None, graph: Graph | None = None) -> Board:
+def bench(graph: Graph | None = None) -> Bench:
     """A board at virtual time 1 s, by default with every type of device, and no run loop."""
-    seen = seen or Seen()
-    graph = graph or whole_graph()
-    time = ManualTime(1_000_000_000)
-    outside = Outside(
-        cpus=[CpuPins(Wire(seen.intr.append), lambda: None)],
-        current=lambda: 0,
-        set_a20=lambda enabled: None,
-        reset_cpu=lambda: None,
-        reset=lambda: None,
-        power_off=lambda: None,
-        end=lambda status: None,
-        post=lambda kind, port, data: None,
-        memory=Memory.blank(graph.memory_size, bar_memory.layout(graph)),
-        addresses=MemoryBus(),
-        blocks=lambda name: DiskBlocks(
-            Disk(Zeros(1 << 30), WriteLog.nameless()), name, lambda fault: None
-        ),
-        written=lambda start, end: None,
-    )
-    return Board(graph, PortBus(), Clock(time), outside)
+    return Bench(graph or whole_graph())
+
+
+def board(graph: Graph | None = None) -> Board:
+    """The board alone."""
+    return bench(graph).board
 
 
 @cache
@@ -107,9 +73,3 @@ def whole_graph() -> Graph:
         (Path(folder) / "bios.bin").write_bytes(bytes(1 << 16))
         (Path(folder) / "machine.toml").write_text(EVERYTHING)
         return load_graph(Path(folder) / "machine.toml")
-
-
-def through_a_file(record: Record) -> Record:
-    """As it comes back from a snapshot."""
-    plain = cbor.decode(cbor.encode(to_plain(record)))
-    return from_plain(type(record), plain, record.VERSION, "device")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.assembler import assemble
+from support.own_counter import COUNTER, LOAD, machine_with_counter
 
 from manager.devices import registry
 from manager.devices.own import LostNode, OwnDeviceError
@@ -22,91 +23,6 @@ from manager.machine.machine import Machine
 from manager.snapshot.read import Snapshot, open_snapshot
 from manager.snapshot.store import Store
 
-LOAD = 0x8000
-MACHINE = """
-schema = 1
-[boot]
-image = "guest.bin"
-load = 0x8000
-entry = 0x8000
-bits = 32
-[slots.0]
-device = "hostbridge"
-[slots.31]
-device = "lpc"
-[lpc.debug-exit]
-[lpc.counter]
-device = "./counter.py:CounterNode"
-step = 3
-"""
-COUNTER = '''
-from dataclasses import dataclass
-
-from pydantic import Field
-
-from manager.bus.record import Record, uint
-from manager.config.table import DeviceTable
-from manager.devices.claims import PortRange
-from manager.devices.device import Device
-from manager.devices.node import DeviceNode, fact
-
-
-class CounterTable(DeviceTable):
-    step: int = Field(default=1, description="By how much it counts.", examples=[2])
-
-
-@dataclass(slots=True)
-class CounterState(Record):
-    """What was counted."""
-
-    TYPE = "counter"
-
-    count: int = uint(8, "reads, times the step")
-
-
-class Counter(Device[CounterState]):
-    STATE = CounterState
-
-    def __init__(self, step, end):
-        self.step, self.end = step, end
-        self.state = self.power_on()
-
-    def read_port(self, offset):
-        self.state.count = self.state.count + self.step & 0xFF
-        return self.state.count
-
-    def write_port(self, offset, value):
-        """Nothing."""
-
-    def takes(self):
-        return {"nudge": self.nudge}
-
-    def nudge(self, data):
-        self.state.count += len(data)
-
-
-@dataclass(frozen=True, slots=True)
-class CounterNode(DeviceNode):
-    SECTION = "lpc"
-    step: int = fact(1)
-
-    @classmethod
-    def table(cls):
-        return CounterTable
-
-    @classmethod
-    def claim(cls, table, place):
-        return cls(*place, ports=(PortRange(0x300, 1),), step=table.step)
-
-    def build(self, board):
-        counter = Counter(self.step, board.end)
-        board.claim(self.ports[0], counter)
-        return counter
-
-    @staticmethod
-    def about(state):
-        return f"counted {state['count']}"
-'''
 READ_TWICE = "mov dx, 0x300; in al, dx; in al, dx; out 0xf4, al; hlt"
 READ_FOR_EVER = "mov dx, 0x300; 1: in al, dx; jmp 1b"
 WAIT = "1: jmp 1b"
@@ -119,12 +35,7 @@ def write(tmp_path: Path) -> Write:
     """Makes a machine with the counter and a guest; in the counter's file `old` becomes `new`."""
 
     def write(guest: str = READ_TWICE, old: str = "", new: str = "") -> Path:
-        assert old in COUNTER
-        (tmp_path / "counter.py").write_text(COUNTER.replace(old, new) if old else COUNTER)
-        (tmp_path / "guest.bin").write_bytes(assemble(guest, LOAD, 32))
-        file = tmp_path / "demo.toml"
-        file.write_text(MACHINE)
-        return file
+        return machine_with_counter(tmp_path, assemble(guest, LOAD, 32), old, new)
 
     return write
 
@@ -258,7 +169,9 @@ def test_an_exception_while_the_guest_runs_ends_the_machine_as_a_fault(
 
 
 def test_an_exception_in_a_timer_or_in_input_is_such_a_fault_too(write: Write) -> None:
-    file = write(WAIT, "self.state.count += len(data)", "raise KeyError(data)")
+    file = write(
+        WAIT, "self.state.count = self.state.count + len(data) & 0xFF", "raise KeyError(data)"
+    )
     machine = Machine.power_on(load_graph(file))
 
     machine.inputs.post("nudge", "lpc.counter")

@@ -40,7 +40,7 @@ def registers_of(node: DeviceNode, graph: Graph) -> list[MemoryRange]:
 
 
 def check(graph: Graph) -> None:
-    built = board(graph=graph)
+    built = board(graph)
 
     nodes = (*graph.devices, *tacit_parts(graph.devices))
     expected = set().union(*(ports_of(node, graph) for node in nodes))
