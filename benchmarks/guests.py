@@ -215,6 +215,17 @@ def port_reads(port: int, count: int) -> Guest:
     return guest(f"mov dx, {port}\n mov ecx, {count}\n1: in al, dx\n dec ecx\n jnz 1b")
 
 
+def memory_reads(address: int, count: int) -> Guest:
+    """`count` loads of 32 bits from a device's register."""
+    return guest(f"mov esi, {address}\n mov ecx, {count}\n1: mov eax, [esi]\n dec ecx\n jnz 1b")
+
+
+def memory_writes(address: int, count: int) -> Guest:
+    """`count` stores of 32 zero bits to a device's register."""
+    work = f"mov edi, {address}\n xor eax, eax\n mov ecx, {count}\n"
+    return guest(work + "1: mov [edi], eax\n dec ecx\n jnz 1b")
+
+
 PIT_HZ = 1_193_182
 INTERRUPT_RATE = 10_000
 
