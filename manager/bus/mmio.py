@@ -42,6 +42,9 @@ class AddressSpace(Protocol):
     def place_ram(self, home: int, base: int | None) -> None:
         """Show the memory of that home there, or nowhere."""
 
+    def touched(self, home: int) -> bytes:
+        """Which of its pages the guest has stored to since the last call."""
+
 
 class MemoryConflictError(ValueError):
     """Two owners of one address."""
@@ -102,6 +105,13 @@ class MemoryBus:
         del self._claims[base]
         if self._engine is not None:
             self._engine.place_ram(home, None)
+
+    def touched(self, home: int) -> bytes:
+        """Which pages of the memory with that home the guest has stored to since the last call.
+
+        One byte for each page, 1 or 0; empty where there is no CPU that could.
+        """
+        return self._engine.touched(home) if self._engine is not None else b""
 
     def _check_free(self, base: int, length: int) -> None:
         if not self.is_free(base, length):

@@ -199,6 +199,12 @@ class Engine(Protocol):
         RAM comes first where both are, then memory in the order of mapping.
         """
 
+    def touched(self, home: int) -> bytes:
+        """Which pages of the memory of that home the guest has stored to since the last call.
+
+        One byte for each page, 1 or 0. What the host has stored is not among it.
+        """
+
     def map_rom(self, base: int, memory: mmap) -> None:
         """Make `memory`, whole pages, readable and executable at `base`; stores are dropped."""
 

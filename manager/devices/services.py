@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from mmap import mmap
 from typing import Any, Protocol
 
 from manager.bus.blocks import Blocks
@@ -184,13 +183,13 @@ class Services:
         messages = MessageBus(backplane.controllers.deliver, self.dma())
         return PciSlot(backplane.io, backplane.addresses, self.intx(), messages, self.dma())
 
-    def bar_memory(self, index: int) -> tuple[BarMemory, mmap]:
-        """What is behind a BAR of the node that has `ram`, and that memory itself."""
+    def bar_memory(self, index: int) -> BarMemory:
+        """What is behind a BAR of the node that has `ram`."""
         address = self._node.address
         if address is None or all(bar.index != index for bar in self._node.memory_bars if bar.ram):
             raise ValueError(f"{self._node.id} claims no memory behind BAR {index}")
         at = home(address.slot, address.function, index)
-        return BarMemory(at), self._backplane.memory.behind(at)
+        return BarMemory(at, self._backplane.memory.behind(at), self._backplane.addresses)
 
     def attach(self, function: PciFunction) -> None:
         """Put a function at the node's address."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from mmap import mmap
 from typing import Any, ClassVar
 
 from manager.bus.pci import (
@@ -119,7 +118,7 @@ class Card(Device[CardState]):
 
     STATE = CardState
 
-    def __init__(self, header: PciHeader, slot: PciSlot, shown: BarMemory, memory: mmap) -> None:
+    def __init__(self, header: PciHeader, slot: PciSlot, memory: BarMemory) -> None:
         self.memory = memory
         self.msi = Msi(VECTORS)
         self.msix = Msix(VECTORS, bar=TABLE)
@@ -128,7 +127,7 @@ class Card(Device[CardState]):
             header,
             slot,
             {
-                REGISTERS: self, PORTS: self, TABLE: self.msix, MEMORY: shown,
+                REGISTERS: self, PORTS: self, TABLE: self.msix, MEMORY: memory,
                 EXPANSION_ROM: Rom(rom()),
             },
             capabilities=[vendor_specific(b"card")],
@@ -208,7 +207,7 @@ class CardNode(DeviceNode):
     SECTION: ClassVar[str] = "slots"
 
     def build(self, board: Services) -> Device[Any]:
-        card = Card(board.header(), board.slot(), *board.bar_memory(MEMORY))
+        card = Card(board.header(), board.slot(), board.bar_memory(MEMORY))
         board.attach(card.function)
         return card
 

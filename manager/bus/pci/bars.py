@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Protocol
 
 from manager.bus.mmio import MemoryBus, MmioDevice
@@ -31,9 +32,19 @@ LOW = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class BarMemory:
-    """What is behind a BAR whose memory the CPU reaches by itself: where that memory is at home."""
+    """What is behind a BAR whose memory the CPU reaches by itself."""
 
     home: int
+    memory: mmap
+    """The memory: the device may read and write it at any time between accesses of the guest.
+
+    Code that a guest runs in it is not meant to be written to by the device.
+    """
+    addresses: MemoryBus
+
+    def touched(self) -> bytes:
+        """Which pages the guest has stored to since the last call: one byte each, 1 or 0."""
+        return self.addresses.touched(self.home)
 
 
 Behind = BytePorts | WidePorts | MmioDevice | BarMemory

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 import pytest
 
 from manager.bus.dma import Dma
@@ -188,8 +190,13 @@ def test_memory_behind_a_bar_is_shown_where_the_bar_is() -> None:
         def place_ram(self, home: int, base: int | None) -> None:
             shown[home] = base
 
+        def touched(self, home: int) -> bytes:
+            return bytes(16)
+
     header = PciHeader(IDENTITY, memory_bars=(MemoryBar(0, 0, 0x10000, ram=True),))
-    function = PciFunction(header, PciSlot(memory=MemoryBus([RAM], Engine())), {0: BarMemory(HOME)})
+    bus = MemoryBus([RAM], Engine())
+    behind = BarMemory(HOME, mmap.mmap(-1, 0x10000), bus)
+    function = PciFunction(header, PciSlot(memory=bus), {0: behind})
     places = []
     for command, base in ((2, HERE), (2, THERE), (0, THERE), (2, 0x1000)):
         function.write(BAR0, 4, base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import mmap
+import time
 import weakref
 
 import pytest
@@ -261,3 +262,65 @@ def test_what_the_host_writes_into_code_of_a_device_is_seen() -> None:
     guest.run()
 
     assert guest.said == [1, 2, 3]
+
+
+def page(number: int, offset: int = 0x40) -> str:
+    return f"mov ebx, {HERE + 0x1000 * number + offset}\n"
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_pages_that_the_guest_stores_to_are_known(bits: int) -> None:
+    bas = "ebx" if bits == 32 else "rbx"
+    store, load = f"mov dword ptr [{bas}], 1\n", f"mov eax, [{bas}]\n"
+    look = "out 0x11, al\n"
+    guest = with_video(
+        move(0) + page(1) + store + page(2) + load + page(15) + store + store + look
+        + look + page(1) + store + page(2) + store + look
+        + page(2) + load + look + DONE,
+        [HERE], bits,
+    )  # fmt: skip
+    found: list[list[int]] = []
+
+    def asked(port: int, place: int) -> None:
+        if port == MOVE:
+            guest.engine.place_ram(HOME, HERE)
+            return
+        touched = guest.engine.touched(HOME)
+        found.append([number for number, stored in enumerate(touched) if stored])
+
+    guest.on_write = asked
+
+    guest.run()
+
+    assert found == [[1, 15], [], [1, 2], []]
+
+
+def test_pages_that_code_of_a_device_stores_to_itself_are_known() -> None:
+    guest = with_video(move(0) + RUN_FROM_VIDEO + DONE, [HERE])
+
+    guest.run()
+
+    assert guest.said == [1, 2]
+    assert guest.engine.touched(HOME) == b"\1" + bytes(15)
+
+
+def test_many_stores_to_memory_of_a_device_cost_no_more_than_to_ram() -> None:
+    loop = "mov ecx, 1000000\n 1: mov [rbx], eax\n dec ecx\n jnz 1b\n"
+
+    def cost(base: int) -> float:
+        guest = with_video(move(0) + f"mov ebx, {base}\n" + loop + DONE, [HERE])
+        begun = time.process_time()
+        guest.run(limit=1_000_000_000)
+        assert guest.done
+        return time.process_time() - begun
+
+    assert min(cost(HERE) for _ in range(3)) < 3 * min(cost(0x200000) for _ in range(3))
+
+
+def test_ram_is_not_watched_for_the_host() -> None:
+    guest = Guest("nop")
+
+    with pytest.raises(ValueError, match="only memory of devices is watched"):
+        guest.engine.touched(0)
+    with pytest.raises(ValueError, match="no memory has its home"):
+        guest.engine.touched(HOME)

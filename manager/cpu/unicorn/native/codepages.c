@@ -33,9 +33,24 @@ bool code_pages_add(struct engine *e, uint64_t home, uint64_t length, void *host
         e->has_code = grown;
         e->code_pages = pages;
     }
-    uint64_t base = home >> PHYSICAL_BITS ? NOWHERE : home;
-    e->ram[e->ram_count++] = (struct ram){base, length, home, start, host};
+    struct ram ram = {home, length, home, start, host, NULL};
+    if (home >> PHYSICAL_BITS) {
+        ram.base = NOWHERE;
+        ram.touched = calloc(1, length >> PAGE_BITS);
+        if (ram.touched == NULL) {
+            PyErr_NoMemory();
+            return false;
+        }
+    }
+    e->ram[e->ram_count++] = ram;
     return true;
+}
+
+void code_pages_free(struct engine *e)
+{
+    free(e->has_code);
+    for (int i = 0; i < e->ram_count; i++)
+        free(e->ram[i].touched);
 }
 
 /* RAM by Unicorn's own numbering ("ram address"), which starts a new range for each region. */
@@ -80,6 +95,15 @@ void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end)
     }
 }
 
+static struct ram *ram_of(struct engine *e, uint64_t home)
+{
+    for (int i = 0; i < e->ram_count; i++)
+        if (e->ram[i].home == home)
+            return &e->ram[i];
+    PyErr_Format(PyExc_ValueError, "no memory has its home at %#llx", (unsigned long long)home);
+    return NULL;
+}
+
 /* Memory of a device is at another address now. Unicorn asks for a page's address when it fills its
  * TLB, so that is where memory moves; see below. Translated code goes, because blocks of one page
  * jump to each other without asking. */
@@ -93,17 +117,46 @@ PyObject *engine_place_ram(PyObject *self, PyObject *args)
     unsigned long long address = base != Py_None ? PyLong_AsUnsignedLongLong(base) : NOWHERE;
     if (PyErr_Occurred())
         return NULL;
-    for (int i = 0; i < e->ram_count; i++) {
-        struct ram *ram = &e->ram[i];
-        if (ram->home != home)
-            continue;
-        code_pages_invalidate(e, ram->base, ram->base + ram->length);
-        ram->base = address;
-        flush_tlbs(e);
-        Py_RETURN_NONE;
+    struct ram *ram = ram_of(e, home);
+    if (ram == NULL)
+        return NULL;
+    code_pages_invalidate(e, ram->base, ram->base + ram->length);
+    ram->base = address;
+    flush_tlbs(e);
+    Py_RETURN_NONE;
+}
+
+/* Which pages of a device's memory the guest has stored to, and from now on anew: the next store to
+ * each comes to us again. */
+PyObject *engine_touched(PyObject *self, PyObject *home)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long place = PyLong_AsUnsignedLongLong(home);
+    if (PyErr_Occurred())
+        return NULL;
+    struct ram *ram = ram_of(e, place);
+    if (ram == NULL)
+        return NULL;
+    if (ram->touched == NULL) {
+        PyErr_SetString(PyExc_ValueError, "only memory of devices is watched");
+        return NULL;
     }
-    PyErr_Format(PyExc_ValueError, "no memory has its home at %#llx", home);
-    return NULL;
+    size_t pages = ram->length >> PAGE_BITS;
+    PyObject *found = PyBytes_FromStringAndSize((char *)ram->touched, pages);
+    if (found == NULL || memchr(ram->touched, 1, pages) == NULL)
+        return found;
+    memset(ram->touched, 0, pages);
+    reset_dirty(e, (uintptr_t)ram->host, ram->length);
+    return found;
+}
+
+static void touch(struct engine *e, uint64_t ram_address)
+{
+    for (int i = 0; i < e->ram_count; i++) {
+        const struct ram *ram = &e->ram[i];
+        if (ram->touched != NULL && ram_address - ram->start < ram->length)
+            ram->touched[(ram_address - ram->start) >> PAGE_BITS] = 1;
+    }
 }
 
 /* The first code was translated from a page: stores to it must be seen, whatever their mapping. */
@@ -158,6 +211,7 @@ EXPORT void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t 
 {
     struct engine *e = engine_of_uc(uc);
     e->stored_page = start >> PAGE_BITS;
+    touch(e, start);
     if (!holds_code(e, e->stored_page))
         return;
     uint64_t attention = e->attention;
@@ -178,5 +232,7 @@ EXPORT void tlb_set_dirty_x86_64(void *cs, uint64_t virtual)
 
 bool code_pages_allow_store(const struct engine *e, const struct ram *ram, uint64_t physical)
 {
-    return !e->has_code[(physical - ram->base + ram->start) >> PAGE_BITS];
+    uint64_t page = (physical - ram->base) >> PAGE_BITS;
+    bool watched = ram->touched != NULL && !ram->touched[page];
+    return !watched && !e->has_code[(ram->start >> PAGE_BITS) + page];
 }

@@ -55,6 +55,7 @@ struct ram {
     uint64_t home;
     uint64_t start;
     void *host;
+    uint8_t *touched; /* memory of a device: one per page that the guest has stored to; else NULL */
 };
 
 #define NOWHERE (UINT64_C(1) << 62)
@@ -310,6 +311,7 @@ void *ram_pointer(const struct engine *e, uint64_t physical, uint64_t length);
 bool code_pages_add(struct engine *e, uint64_t home, uint64_t length, void *host);
 /* The host wrote to guest-physical [physical, end): drop what was translated from it. */
 void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end);
+void code_pages_free(struct engine *e);
 /* The region that a guest finds at a physical address, or NULL. */
 const struct ram *ram_at(const struct engine *e, uint64_t physical);
 /* May stores to this physical address of a region go straight to RAM? */
@@ -423,6 +425,7 @@ int engine_set_time(PyObject *self, PyObject *value, void *unused);
 int number_ram_apart(struct engine *e);
 PyObject *engine_map_ram(PyObject *self, PyObject *args);
 PyObject *engine_place_ram(PyObject *self, PyObject *args);
+PyObject *engine_touched(PyObject *self, PyObject *home);
 PyObject *engine_map_rom(PyObject *self, PyObject *args);
 PyObject *engine_map_hole(PyObject *self, PyObject *args);
 PyObject *engine_map_mmio(PyObject *self, PyObject *args);

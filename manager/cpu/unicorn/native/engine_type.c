@@ -159,7 +159,7 @@ static void engine_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     engine_clear(self);
-    free(e->has_code);
+    code_pages_free(e);
     free_holes(e);
     type->tp_free(self);
     Py_DECREF(type);
@@ -219,6 +219,7 @@ static PyObject *engine_get_cpus(PyObject *self, void *unused)
 static PyMethodDef engine_methods[] = {
     {"map_ram", engine_map_ram, METH_VARARGS, "map_ram(base, buffer, offset, length)"},
     {"place_ram", engine_place_ram, METH_VARARGS, "place_ram(home, base or None)"},
+    {"touched", engine_touched, METH_O, "touched(home): pages stored to since, one byte each"},
     {"map_rom", engine_map_rom, METH_VARARGS, "map_rom(base, buffer): stores are dropped"},
     {"map_mmio", engine_map_mmio, METH_VARARGS, "map_mmio(base, length, read, write)"},
     {"unmap_mmio", engine_unmap_mmio, METH_O, "unmap_mmio(base): the device there is gone"},

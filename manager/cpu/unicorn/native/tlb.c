@@ -5,7 +5,8 @@
  */
 #include "engine.h"
 
-enum { PROT_STORE = 2 };
+enum { PROT_STORE = 2, PROT_FETCH = 4 };
+enum { BY_FETCH = 2 }; /* an access that asks for an entry */
 
 /* Remembers the access for what follows. */
 EXPORT bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int access,
@@ -25,14 +26,14 @@ EXPORT bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int ac
  * page fault that says so (Intel SDM vol. 3, 4.7). Unicorn takes all 52. */
 static void refuse_physical(struct engine *e, int mmu_index)
 {
-    enum { FROM_USER = 1, IS_FETCH = 2 };
+    enum { FROM_USER = 1 };
     enum { PRESENT = 1, WRITE = 2, USER = 4, RESERVED = 8, FETCH = 16 };
     if (e == NULL || e->fill_probe)
         return;
     int error = PRESENT | RESERVED;
     error |= e->fill_access == 1 ? WRITE : 0;
     error |= mmu_index == FROM_USER ? USER : 0;
-    error |= e->fill_access == IS_FETCH && (FIELD(uint64_t, e->env, ENV_EFER) & EFER_NXE) ? FETCH : 0;
+    error |= e->fill_access == BY_FETCH && (FIELD(uint64_t, e->env, ENV_EFER) & EFER_NXE) ? FETCH : 0;
     FIELD(uint64_t, e->env, ENV_CR + 2 * 8) = e->fill_address;
     unicorn.raise_exception(e->env, VECTOR_PF, error, e->fill_pc);
 }
@@ -47,6 +48,9 @@ EXPORT void tlb_set_page_with_attrs_x86_64(void *cs, uint64_t virtual, uint64_t 
         refuse_physical(e, mmu_index);
     const struct ram *ram = e != NULL ? ram_at(e, physical) : NULL;
     uint64_t home = ram != NULL ? physical - ram->base + ram->home : physical;
+    /* Unicorn lets no store to a page that may be executed bypass us. */
+    if (ram != NULL && ram->touched != NULL && e->fill_access != BY_FETCH)
+        protection &= ~PROT_FETCH;
     unicorn.tlb_set_page(cs, virtual, home, attributes, protection, mmu_index, size);
     if (ram != NULL && (protection & PROT_STORE) && code_pages_allow_store(e, ram, physical))
         unicorn.tlb_set_dirty(cs, virtual);
