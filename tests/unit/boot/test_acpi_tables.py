@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.needs import needs
+from support.pci_card import plugged
 
 from manager.boot import firmware_tables
 from manager.boot.acpi import dsdt, fadt
@@ -444,3 +445,53 @@ def test_s5_turns_the_machine_off(acpica: Callable[[str], Acpica]) -> None:
 
 def _nothing(_: bool) -> None:
     pass
+
+
+GIB = 1 << 30
+
+
+@needs_acpica
+@pytest.mark.parametrize(
+    ("size", "firmware", "card", "wanted"),
+    [
+        ("64M", False, False, {(0xE000_0000, 0xFEC0_0000)}),
+        ("64M", True, False, {(2 * GIB, 0xFEC0_0000)}),
+        ("64M", True, True, {(2 * GIB, 0xFEC0_0000), (4 * GIB, 1 << 40)}),
+        ("2560M", True, True, {(0xA000_0000, 0xFEC0_0000), (4 * GIB, 1 << 40)}),
+        ("6G", False, True, {(0xE000_0000, 0xFEC0_0000), (7 * GIB, 1 << 40)}),
+    ],
+)
+def test_memory_bars_are_in_windows_of_the_bridge(
+    make: Make,
+    tmp_path: Path,
+    size: str,
+    firmware: bool,
+    card: bool,
+    wanted: set[tuple[int, int]],
+) -> None:
+    boot = '[boot]\nfirmware = "bios.bin"\n' if firmware else BOOT
+    graph = make(f'[memory]\nsize = "{size}"\n' + boot + HOST + LPC)
+    machine = Acpica(plugged(graph) if card else graph, tmp_path)
+
+    (windows,) = machine.buffers("\\_SB.PCI0._CRS")
+
+    assert memory_windows(windows) == wanted
+
+
+def memory_windows(resources: bytes) -> set[tuple[int, int]]:
+    """(first, one past the last) of the memory windows in a resource template."""
+    found = set()
+    at = 0
+    while at < len(resources):
+        tag = resources[at]
+        if not tag & 0x80:
+            at += 1 + (tag & 7)
+            continue
+        (length,) = struct.unpack_from("<H", resources, at + 1)
+        if tag in (0x87, 0x8A) and resources[at + 3] == 0:
+            form = "<5I" if tag == 0x87 else "<5Q"
+            _, first, last, _, size = struct.unpack_from(form, resources, at + 6)
+            assert last - first + 1 == size
+            found.add((first, last + 1))
+        at += 3 + length
+    return found
