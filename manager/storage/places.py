@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from manager.storage.layer import Layer
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Mark:
     """A point to come back to."""
 

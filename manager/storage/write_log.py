@@ -12,6 +12,7 @@ import errno
 import os
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from manager.storage.base import BLOCK
@@ -169,8 +170,16 @@ class WriteLog:
 
     def close(self) -> None:
         """Close the files."""
-        os.close(self._data)
-        os.close(self._index)
+        for fd in (self._data, self._index):
+            if fd >= 0:
+                os.close(fd)
+        self._data = self._index = -1
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # A disk that was dropped without a close; `os` may be gone when the interpreter ends.
+        for fd in (self._data, self._index):
+            if fd >= 0:
+                close(fd)
 
 
 def _write_all(fd: int, content: bytes | memoryview, offset: int) -> None:

@@ -62,9 +62,8 @@ def test_suspended_in_the_middle_of_a_line_it_goes_on_in_a_new_process(vmmgr: Vm
     assert re.search(r"> u\r?\n.*\d+ ticks", vmmgr("logs", "hello").stdout)
 
 
-def changed(folder: Path, old: str, new: str) -> Path:
-    """A copy of hello.toml with one change, its paths still leading to the guest."""
-    text = Path(HELLO).read_text() if Path(HELLO).exists() else ""
+def changed(folder: Path, old: str = "", new: str = "") -> Path:
+    """A copy of hello.toml, with one change, its paths still leading to the guest."""
     source = Path(__file__).parents[2] / HELLO
     text = source.read_text()
     assert old in text
@@ -77,7 +76,7 @@ def changed(folder: Path, old: str, new: str) -> Path:
 def test_resume_refuses_a_changed_device_set_and_names_every_difference(
     vmmgr: Vmmgr, tmp_path: Path
 ) -> None:
-    vmmgr("up", HELLO, "-d", "--wait-for", "> $")
+    vmmgr("up", changed(tmp_path), "-d", "--wait-for", "> $")
     vmmgr("suspend", "hello")
 
     removed = vmmgr("resume", changed(tmp_path, '[slots.4]\ndevice = "uart"', "[x-was]"), status=5)
@@ -92,7 +91,7 @@ def test_resume_refuses_a_changed_device_set_and_names_every_difference(
 
 
 def test_resume_accepts_other_wiring(vmmgr: Vmmgr, tmp_path: Path) -> None:
-    vmmgr("up", HELLO, "-d", "--wait-for", "> $")
+    vmmgr("up", changed(tmp_path), "-d", "--wait-for", "> $")
     vmmgr("suspend", "hello")
 
     vmmgr("resume", changed(tmp_path, '"pty"', '"null"'), "-d")

@@ -13,7 +13,7 @@ import pytest
 from support.forgery import forge
 from support.vmmgr import Vmmgr
 
-from manager.snapshot import cbor
+from manager import cbor
 
 EVIL = "\x1b]0;owned\x07\x1b[6n\x9b2J\r\nok\u202e"
 HELLO = "machines/hello.toml"

@@ -18,8 +18,8 @@ TRIPLE_FAULT = bytes.fromhex("0f011e107c ccebfe 909090909090 0000000000000000".r
 """lidt [0x7c10], whose limit is 0; int3."""
 
 
-def variant(folder: Path, old: str, new: str) -> Path:
-    """hello.toml with one change."""
+def variant(folder: Path, old: str = "", new: str = "") -> Path:
+    """hello.toml, with one change."""
     text = (ROOT / HELLO).read_text().replace("hello/hello.bin", f"{ROOT}/machines/hello/hello.bin")
     assert old in text
     file = folder / "hello.toml"
@@ -57,7 +57,8 @@ def wrong_state(vmmgr: Vmmgr, folder: Path) -> None:
 
 
 def snapshot_mismatch(vmmgr: Vmmgr, folder: Path) -> None:
-    suspended(vmmgr)
+    vmmgr("up", variant(folder), "-d")
+    vmmgr("suspend", "hello")
     file = variant(folder, "[slots.4]", "[slots.5]")
     assert "moved to slots.5" in vmmgr("resume", file, status=5).stderr
 

@@ -112,7 +112,7 @@ def test_input_and_breaks_reach_the_uart() -> None:
     slot.uart.input_ready()
     byte = slot.ports.read(BASE, 1)
 
-    slot.uart.receive_break()
+    slot.uart.takes()["break"](b"")
 
     assert byte == ord("a")
     assert slot.ports.read(BASE + reg.LSR, 1) & reg.LSR_BI
