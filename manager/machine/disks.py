@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from manager.errors import HostError, SnapshotMismatchError
+from manager.errors import HostError, SnapshotMismatchError, UsageError
 from manager.graph.nodes import DiskSource, Graph
 from manager.storage.base import BLOCK, Base, Zeros
 from manager.storage.blocks import DiskBlocks
@@ -163,6 +163,11 @@ def check_base(source: DiskSource, base: Base, entry: DiskEntry) -> None:
 def _base(source: DiskSource) -> Base:
     from manager.storage import images
 
+    if source.mode == "direct":
+        raise UsageError(
+            f'disk "{source.name}": mode = "direct" is not there yet',
+            help='take "overlay"; the image stays as it is',
+        )
     cache = image_cache()
     if source.image is not None:
         return images.open_image(source.image, cache)
