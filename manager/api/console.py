@@ -112,7 +112,7 @@ class Console:
     def expect_line(self, pattern: Pattern, timeout: Duration = BUDGET) -> Match:
         """Run until there is a whole line in which `pattern` matches; `group()` is that line.
 
-        The cursor moves to its end. For groups of `pattern` use `expect`.
+        The groups are those of `pattern`. The cursor moves to the line's end.
         """
         __tracebackhide__ = True
         return self._expect(_compiled(pattern).line(), pattern, timeout)

@@ -132,21 +132,22 @@ class Pattern:
         return max(_NEAREST, min(_FARTHEST, _STEPS // self._compiled().programsize))
 
     def line(self) -> Pattern:
-        """Matches a whole line, with the line feed behind it, in which this matches."""
-        return self._without_groups(rf"([^\n]*?(?:{self._translated})[^\n]*)\n", 1)
+        """Matches a whole line, with the line feed behind it, in which this matches; its groups."""
+        return self._within(rf"([^\n]*?(?:{self._translated})[^\n]*)\n", whole=1)
 
     def at_end(self) -> Pattern:
-        """Matches where this does at the end of the text."""
-        return self._without_groups(rf"(?:{self._translated})\z", 0)
+        """Matches where this does at the end of the text; its groups."""
+        return self._within(rf"(?:{self._translated})\z", whole=0)
 
-    def _without_groups(self, translated: str, whole: int) -> Pattern:
+    def _within(self, translated: str, *, whole: int) -> Pattern:
+        """A larger pattern with this in it; the match is its group number `whole`."""
         return Pattern(
             self.source,
             translated,
-            names={},
+            names=self.names,
             crosses_lines=True,
             matches_nothing=False,
-            counted=(whole, whole + 1),
+            counted=(whole, whole + len(self._counted)),
         )
 
     def _compiled(self) -> _Engine:

@@ -70,7 +70,9 @@ def test_each_match_begins_after_the_one_before(machine: Machine) -> None:
 def test_expect_line_waits_for_the_end_of_the_line(machine: Machine) -> None:
     console = machine.console()
 
-    assert console.expect_line("PCI uart").group().endswith("IRQ 10")
+    line = console.expect_line(r"PCI uart.*IRQ (?P<irq>\d+)")
+    assert line.group().endswith("IRQ 10")
+    assert (line["irq"], line[1]) == ("10", "10")
     with pytest.raises(OutOfBudgetError):
         console.expect_line("> ", timeout="100ms")
 
@@ -78,7 +80,8 @@ def test_expect_line_waits_for_the_end_of_the_line(machine: Machine) -> None:
 def test_prompt_is_an_unfinished_line(machine: Machine) -> None:
     with pytest.raises(OutOfBudgetError):
         machine.console().expect_prompt("Hello from vmmgr", timeout="100ms")
-    assert machine.console().expect_prompt("> ").group() == "> "
+    prompt = machine.console().expect_prompt("(>) ")
+    assert (prompt.group(), prompt[1]) == ("> ", ">")
 
 
 def test_command_returns_what_was_printed_between_two_prompts(console: Console) -> None:

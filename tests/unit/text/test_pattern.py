@@ -8,7 +8,7 @@ import time
 import warnings
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from manager.text.pattern import PatternError, any_of, compile_pattern
@@ -143,6 +143,40 @@ def test_groups_have_numbers_and_names() -> None:
     assert match.groups("") == ("root", "host", "")
     assert match.groupdict() == {"user": "root"}
     assert (match.start(2), match.end("user"), match.span(3)) == (8, 7, (-1, -1))
+
+
+def test_a_line_and_an_end_have_the_groups_of_the_pattern_in_them() -> None:
+    pattern = compile_pattern(r"(?P<what>\w+): (\d+)")
+    line = pattern.line().search("first\nCPU temperature: 40, rising\nlast")
+    end = pattern.at_end().search("fan: 1\nfan: 2")
+
+    assert line is not None
+    assert line.group() == "CPU temperature: 40, rising"
+    assert (line["what"], line[2], line.groups()) == ("temperature", "40", ("temperature", "40"))
+    assert line.span(2) == (23, 25)
+    assert end is not None
+    assert (end.group(), end.groupdict(), end.groups()) == (
+        "fan: 2", {"what": "fan"}, ("fan", "2"),
+    )  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(PATTERNS, TEXTS)
+def test_the_groups_of_a_line_are_those_of_a_search_in_it(pattern: str, text: str) -> None:
+    try:
+        compiled = compile_pattern(pattern)
+    except PatternError:
+        return
+    assume(not compiled.crosses_lines)
+    line = text.replace("\n", "") + "\n"
+    found = compiled.search(line)
+    assume(found is not None and found.end() < len(line))
+    in_line = compiled.line().search(line)
+
+    assert found is not None
+    assert in_line is not None
+    assert in_line.spans[1:] == found.spans[1:]
+    assert in_line.names == found.names
 
 
 def test_a_compiled_pattern_of_re_keeps_its_flags() -> None:
