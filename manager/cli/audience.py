@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.colour import has_colour
+from manager.cli.output import print_json
 from manager.errors import ExitCode, HostError, VmmgrError
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _died(start: Start) -> HostError:
 def _print_json(name: str, event: dict[str, Any]) -> None:
     for kind, data in event.items():
         content = data if isinstance(data, dict) else {"text": data}
-        print(json.dumps({"schema": 1, "event": kind, "name": name, **content}), flush=True)
+        print_json({"event": kind, "name": name, **content})
 
 
 def _tell(text: str, end: str = "\n") -> None:

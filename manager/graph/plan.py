@@ -22,8 +22,8 @@ from manager.graph.table import (
     interrupt,
     show_memory,
     show_ports,
-    table,
 )
+from manager.text.columns import columns
 
 _CONSOLE_ARGUMENT = "console=ttyS"
 
@@ -112,7 +112,7 @@ def _pci(graph: Graph) -> Iterator[str]:
             what = [node.id.removeprefix("slots."), node.type, ids, code]
             rows.append([*what, ", ".join(bars) or NOTHING, interrupt(node)])
     if rows:
-        yield from table(["slot", "device", "id", "class", "bars", "interrupt"], rows)
+        yield from columns([["slot", "device", "id", "class", "bars", "interrupt"], *rows])
 
 
 def _ports(graph: Graph) -> Iterator[str]:
@@ -121,7 +121,8 @@ def _ports(graph: Graph) -> Iterator[str]:
         irq = str(node.irq) if node.irq is not None else NOTHING
         for ports in all_ports(node):
             rows.append((ports.base, [show_ports(ports), irq, node.id, node.type]))
-    yield from table(["ports", "irq", "owner", "device"], [row for _, row in sorted(rows)])
+    heads = ["ports", "irq", "owner", "device"]
+    yield from columns([heads, *(row for _, row in sorted(rows))])
 
 
 def _memory(graph: Graph) -> Iterator[str]:
@@ -129,7 +130,7 @@ def _memory(graph: Graph) -> Iterator[str]:
     for region in memory_map(graph):
         span = f"{region.base:#011x}-{region.end - 1:#011x}"
         rows.append([span, show_size(region.length), f"{region.kind} {region.owner}".rstrip()])
-    yield from table(["memory", "size", "what"], rows)
+    yield from columns([["memory", "size", "what"], *rows])
 
 
 def _routing(graph: Graph) -> Iterator[str]:
@@ -146,7 +147,7 @@ def _consoles(graph: Graph) -> Iterator[str]:
         roles = ", ".join(_roles(graph, node)) or NOTHING
         rows.append([node.port_name, backend(node), roles])
     if rows:
-        yield from table(["console", "backend", "role"], rows)
+        yield from columns([["console", "backend", "role"], *rows])
 
 
 def _roles(graph: Graph, node: DeviceNode) -> list[str]:

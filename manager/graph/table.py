@@ -1,24 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Columns of text, and how numbers of the hardware are written in them."""
+"""How numbers of the hardware are written in tables."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
 
 from manager.devices.claims import UNPLACED, MemoryRange, PortRange
 from manager.devices.node import DeviceNode
 
 NOTHING = "-"
 PIN_NAMES = "ABCD"
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table, each column as wide as it has to be."""
-    lines = [heads, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        yield "  ".join(cells).rstrip()
 
 
 def show_ports(ports: PortRange) -> str:

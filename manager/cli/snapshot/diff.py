@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import Plain
+from manager.cli.output import print_json
 from manager.cli.snapshot.words import GPR, amount, bits, described
 from manager.text.shown import shown
 
@@ -30,19 +30,16 @@ def diff(args: argparse.Namespace) -> int:
     fields = list(state_differences(one, other))
     pages = ram_differences(one, other)
     if args.json:
-        print(
-            json.dumps(
-                {
-                    "schema": 1,
-                    "equal": not machine and not fields and not pages,
-                    "machine": machine,
-                    "state": [
-                        {"device": device, "field": field, "one": before, "other": after}
-                        for device, field, before, after in fields
-                    ],
-                    "ram": [{"base": base, "length": length} for base, length in pages],
-                }
-            )
+        print_json(
+            {
+                "equal": not machine and not fields and not pages,
+                "machine": machine,
+                "state": [
+                    {"device": device, "field": field, "one": before, "other": after}
+                    for device, field, before, after in fields
+                ],
+                "ram": [{"base": base, "length": length} for base, length in pages],
+            }
         )
         return 0
     for line in machine:

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from manager.cli.output import print_json, size
 from manager.cli.progress import Progress
-from manager.cli.verbs.snapshot import size
 from manager.errors import UsageError, WrongStateError
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ def verify(args: argparse.Namespace) -> int:
         checked = verify_snapshot(find_snapshot(args.path), progress.add)
     files = len(checked.manifest.objects) + 1
     if args.json:
-        summary = {"schema": 1, "ok": True, "files": files, "ram_bytes": checked.ram_size}
-        print(json.dumps(summary))
+        summary = {"ok": True, "files": files, "ram_bytes": checked.ram_size}
+        print_json(summary)
     else:
         print(f"{checked.directory}: ok, {files} files, {size(checked.ram_size)} of RAM")
     return 0
@@ -137,9 +136,8 @@ def _rewrite(args: argparse.Namespace, write: Callable[[Snapshot, Path], None]) 
 
 
 def _report(args: argparse.Namespace, path: Path, text: str) -> int:
-    result: dict[str, Any] = {"schema": 1, "path": str(path)}
     if args.json:
-        print(json.dumps(result))
+        print_json({"path": str(path)})
     else:
         print(text, file=sys.stderr)
     return 0

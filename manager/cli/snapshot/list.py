@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from manager.cli.verbs.snapshot import size
+from manager.cli.output import print_json, size
+from manager.text.columns import columns
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def ls(args: argparse.Namespace) -> int:
     found = {name: listed(store_of(name)) for name in names}
     if args.json:
         snapshots = [_as_json(name, item) for name, items in found.items() for item in items]
-        print(json.dumps({"schema": 1, "snapshots": snapshots}))
+        print_json({"snapshots": snapshots})
         return 0
     rows: list[tuple[str, ...]] = [_HEAD]
     for name, items in found.items():
@@ -37,10 +37,7 @@ def ls(args: argparse.Namespace) -> int:
             rows += [_row(name, item, depth) for depth, item in tree(items)]
         else:
             rows += [_row(name, item, 0) for item in items]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(shown("  ".join(cells).rstrip()))
+    print("\n".join(map(shown, columns(rows))))
     for items in found.values():
         for item in items:
             if item.fault:

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import Plain
+from manager.cli.output import print_json, size
 from manager.cli.snapshot.words import about, amount, bits, described, registers
-from manager.cli.verbs.snapshot import size
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def show(args: argparse.Namespace) -> int:
 
         print(machine_file(opened), end="")
     elif args.json:
-        print(json.dumps(as_json(opened), indent=2))
+        print_json(as_json(opened), indented=True)
     else:
         print("\n".join(map(shown, as_text(opened))))
     return 0

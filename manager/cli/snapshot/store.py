@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manager.cli.verbs.snapshot import size
+from manager.cli.output import print_json, size
 from manager.errors import UsageError, WrongStateError
 
 if TYPE_CHECKING:
@@ -156,7 +155,7 @@ def _owned(paths: MachinePaths) -> Iterator[None]:
 
 def _report(args: argparse.Namespace, text: str, result: dict[str, Any]) -> int:
     if args.json:
-        print(json.dumps({"schema": 1, **result}))
+        print_json(result)
     else:
         print(text, file=sys.stderr)
     return 0

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 
 from manager.cli.arguments import add_settings, duration, pattern
+from manager.cli.output import print_json
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
             found = bisect.first(question, bisect.command_holds(args.check, folder), folder)
     took = time.monotonic() - began
     if args.json:
-        print(json.dumps({"schema": 1, "at": found.at, "rip": found.rip, "runs": found.runs}))
+        print_json({"at": found.at, "rip": found.rip, "runs": found.runs})
     else:
         runs = f"{found.runs} run{'' if found.runs == 1 else 's'}"
         print(f"first at {seconds(found.at)}, code at {found.rip:#x}; {runs}, {took:.1f} s")

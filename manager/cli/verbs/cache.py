@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import datetime
+
+from manager.cli.output import print_json
+from manager.text.columns import columns
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,12 +49,18 @@ def run(args: argparse.Namespace) -> int:
             }
             for entry in entries
         ]
-        print(json.dumps({"schema": 1, "entries": plain}))
+        print_json({"entries": plain})
         return 0
-    for entry in entries:
-        used = datetime.fromtimestamp(entry.used_at).astimezone().strftime("%Y-%m-%d %H:%M")
-        print(
-            f"{entry.machine:20} ready at {seconds(entry.virtual_time)}  "
-            f"{entry.size / MIB:7.1f} MiB  used {used}  {entry.key[:12]}"
+    rows = [
+        (
+            entry.machine,
+            f"ready at {seconds(entry.virtual_time)}",
+            f"{entry.size / MIB:7.1f} MiB",
+            datetime.fromtimestamp(entry.used_at).astimezone().strftime("used %Y-%m-%d %H:%M"),
+            entry.key[:12],
         )
+        for entry in entries
+    ]
+    for line in columns(rows):
+        print(line)
     return 0

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from manager.cli.arguments import add_settings
 from manager.cli.colour import has_colour
+from manager.cli.output import print_json
 from manager.errors import ExitCode
 
 
@@ -43,16 +43,16 @@ def run(args: argparse.Namespace) -> int:
     hashes = {"identity": identity_hash(checked.graph), "full": full_hash(checked.graph)}
     model = checked.loaded.model
     if args.hash and args.json:
-        print(json.dumps({"schema": 1, **hashes}, indent=2))
+        print_json(hashes, indented=True)
     elif args.hash:
         print("\n".join(f"{name} {digest}" for name, digest in hashes.items()))
     elif args.origin and args.json:
         origins = emit.origins_to_json(checked.loaded)
-        print(json.dumps({"schema": 1, "values": origins}, indent=2))
+        print_json({"values": origins}, indented=True)
     elif args.origin:
         print(emit.with_origins(checked.loaded), end="")
     elif args.json:
-        print(json.dumps({"schema": 1, "config": emit.to_json(model), **hashes}, indent=2))
+        print_json({"config": emit.to_json(model), **hashes}, indented=True)
     else:
         print(emit.to_toml(model), end="")
     return ExitCode.OK

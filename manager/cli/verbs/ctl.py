@@ -7,6 +7,8 @@ import argparse
 import json
 from typing import Any
 
+from manager.cli.output import print_json
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command line."""
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     situation = find(args.name)
     with connect(situation, timeout=None) as client:
         result = client.execute(args.control, **args.arguments)
-    print(json.dumps(result, indent=2))
+    print_json(result, indented=True, versioned=False)
     if args.control in ("suspend", "down", "quit", "stop"):
         await_end(situation.paths)
     return 0

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from manager.cli.arguments import add_settings, is_file, load
 from manager.cli.colour import has_colour
 from manager.cli.graphs import as_text, of_running, open_graph
+from manager.cli.output import print_json
 from manager.errors import ExitCode, WrongStateError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             "guest": [_as_json(item) for item in found.guest],
             "host": [_as_json(item) for item in host],
         }
-        print(json.dumps({"schema": 1, "a": one.label, "b": two.label, **sections}, indent=2))
+        print_json({"a": one.label, "b": two.label, **sections}, indented=True)
     elif found.guest or host:
         print(f"--- {one.label}\n+++ {two.label}")
         for title, items in (("what the guest sees", found.guest), ("the host's wiring", host)):

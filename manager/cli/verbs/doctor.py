@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from manager.cli.output import print_json
 from manager.errors import ExitCode, HostError, VmmgrError
+from manager.text.columns import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,14 @@ def run(args: argparse.Namespace) -> int:
     broken = any(finding.verdict == "error" for finding in findings)
     if args.json:
         listed = [asdict(finding) for finding in findings]
-        print(json.dumps({"schema": 1, "ok": not broken, "findings": listed}, indent=2))
+        print_json({"ok": not broken, "findings": listed}, indented=True)
         return ExitCode.FAILURE if broken else ExitCode.OK
-    width = max(len(finding.check) for finding in findings)
+    rows: list[tuple[str, str, str]] = []
     for finding in findings:
-        print(f"{finding.verdict:7}  {finding.check.ljust(width)}  {finding.found}")
+        rows.append((f"{finding.verdict:7}", finding.check, finding.found))
         if finding.meaning:
-            print(f"{'':{width + 11}}{finding.meaning}")
+            rows.append(("", "", finding.meaning))
+    print("\n".join(columns(rows)))
     return ExitCode.FAILURE if broken else ExitCode.OK
 
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from typing import Any
 
+from manager.cli.output import print_json
 from manager.errors import ExitCode
 from manager.text.shown import shown
 
@@ -52,17 +52,16 @@ def run(args: argparse.Namespace) -> int:
                 if message is None or "event" not in message:
                     continue
                 last = message["event"]
-                print(_as_json(message) if args.json else _as_text(message), flush=True)
+                if args.json:
+                    print_json(message)
+                else:
+                    print(_as_text(message), flush=True)
                 if last == args.until:
                     return ExitCode.OK
         except HungUpError:
             print(f"error: {situation.name}: its process is gone", file=sys.stderr)
             return ExitCode.FAILURE
     return ExitCode.FAILURE if args.until else ExitCode.OK
-
-
-def _as_json(message: dict[str, Any]) -> str:
-    return json.dumps({"schema": 1, **message})
 
 
 def _as_text(message: dict[str, Any]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 
 from manager.cli.colour import has_colour
+from manager.cli.output import print_json
 from manager.errors import ExitCode, UsageError
 
 
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.code is None:
         if args.json:
-            print(json.dumps({"schema": 1, "codes": dict(TITLES)}, indent=2))
+            print_json({"codes": dict(TITLES)}, indented=True)
         else:
             for code, title in TITLES.items():
                 print(f"{code}  {'warning' if is_warning(code) else 'error':7}  {title}")
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             help=near if near and near.startswith("did") else "`vmmgr explain` lists all codes",
         )
     if args.json:
-        print(json.dumps({"schema": 1, **dataclasses.asdict(found)}, indent=2))
+        print_json(dataclasses.asdict(found), indented=True)
     else:
         print(render(found, colour=has_colour(sys.stdout)))
     return ExitCode.OK

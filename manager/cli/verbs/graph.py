@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from manager.cli.arguments import add_settings, load
+from manager.cli.output import print_json
 from manager.errors import ExitCode
 
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     graph = load(args.file, args.settings)
     if args.format == "json":
-        print(json.dumps({"schema": 1, "graph": to_plain(graph)}, indent=2))
+        print_json({"graph": to_plain(graph)}, indented=True)
     else:
         print(getattr(drawing, args.format)(graph))
     return ExitCode.OK

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
+from manager.cli.output import print_json
+from manager.text.columns import columns
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
@@ -29,16 +30,14 @@ def run(args: argparse.Namespace) -> int:
 
     machines = look_at_all()
     if args.json:
-        print(json.dumps({"schema": 1, "machines": [_as_json(item) for item in machines]}))
+        print_json({"machines": [_as_json(item) for item in machines]})
         return 0
     rows = [("NAME", "STATE", "PID", "FILE")]
     for item in machines:
         record = item.last_run
         pid = str(record.pid) if record is not None and item.state == "running" else "-"
         rows.append((item.name, item.state, pid, record.file if record is not None else "-"))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        print(shown("  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]])))
+    print("\n".join(map(shown, columns(rows))))
     return 0
 
 

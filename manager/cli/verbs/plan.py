@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_settings, load
+from manager.cli.output import print_json
 from manager.errors import ExitCode, HostError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.OK
     protocol = _protocol(graph)
     if args.json:
-        print(json.dumps({"schema": 1, **plan.to_json(graph, protocol)}, indent=2))
+        print_json(plan.to_json(graph, protocol), indented=True)
     else:
         print(plan.render(graph, protocol))
     return ExitCode.OK

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.arguments import duration
+from manager.cli.output import print_json
 from manager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     took = time.monotonic() - began
     lines = [] if divergence is None else [*divergence.lines(), *_refined(begin(), told, replay)]
     if args.json:
-        print(json.dumps(_as_json(replay, divergence, lines, start, took)))
+        print_json(_as_json(replay, divergence, lines, start, took))
     else:
         passed = f"from {seconds(start)} to {seconds(machine.now())} in {took:.2f} s"
         verdict = "the same" if divergence is None else "not the same"
@@ -123,7 +123,6 @@ def _as_json(
     replay: Replay, divergence: Divergence | None, lines: list[str], start: int, took: float
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "schema": 1,
         "same": divergence is None,
         "from": start,
         "virtual_time": replay.machine.now(),

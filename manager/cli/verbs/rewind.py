@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from manager.cli.arguments import duration
+from manager.cli.output import print_json
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     with connect(situation, timeout=None) as client:
         result = client.execute("rewind", **wanted)
     if args.json:
-        print(json.dumps({"schema": 1, "name": situation.name, **result}))
+        print_json({"name": situation.name, **result})
     else:
         print(
             f"{situation.name} is back at {seconds(result['virtual-time'])}, from "

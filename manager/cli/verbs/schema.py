@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from manager.cli.output import print_json
 from manager.errors import ExitCode
 
 
@@ -23,5 +23,5 @@ def run(_args: argparse.Namespace) -> int:
     """Print the schema."""
     from manager.config.json_schema import machine_schema
 
-    print(json.dumps(machine_schema(), indent=2))
+    print_json(machine_schema(), indented=True, versioned=False)
     return ExitCode.OK

@@ -78,17 +78,3 @@ def run(args: argparse.Namespace) -> int:
     module = importlib.import_module(f"manager.cli.snapshot.{args.module}")
     status: int = module.VERBS[args.verb](args)
     return status
-
-
-def size(count: int) -> str:
-    """A number of bytes for people.
-
-    >>> size(256 << 20), size(5000)
-    ('256 MiB', '4.883 KiB')
-    """
-    amount = float(count)
-    for unit in ("bytes", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.4g} {unit}"
-        amount /= 1024
-    return f"{amount:.4g} GiB"

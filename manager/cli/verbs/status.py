@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from manager.cli.output import print_json
 from manager.errors import SnapshotCorruptError, VmmgrError
+from manager.text.columns import columns
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     status = describe(find(args.name))
     if args.json:
-        print(json.dumps({"schema": 1, **status}))
+        print_json(status)
     else:
         print("\n".join(map(shown, _lines(status))))
     return 0
@@ -137,11 +138,9 @@ def _lines(status: dict[str, Any]) -> list[str]:
         ("snapshot", status["snapshot"]),
         ("saved", _date(status["snapshot_at"])),
     ]
-    known = [(key, value) for key, value in rows if value is not None]
-    width = max(len(key) for key, _ in known)
+    known = [(key, str(value)) for key, value in rows if value is not None]
     words = [f"  | {line}" for line in status["last_words"]]
-    listed = [f"{key.ljust(width)}  {value}" for key, value in known]
-    return listed + (["last lines:", *words] if words else [])
+    return [*columns(known)] + (["last lines:", *words] if words else [])
 
 
 def _ports(ports: list[dict[str, Any]], running: bool) -> list[tuple[str, str]]:

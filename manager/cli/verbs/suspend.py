@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
+from manager.cli.output import print_json
 from manager.cli.together import add_names, chosen, each
 from manager.errors import WrongStateError
 
@@ -50,7 +50,7 @@ def _suspend(situation: Situation) -> dict[str, Any]:
 
 
 def _suspend_as_text(situation: Situation) -> str:
-    from manager.cli.verbs.snapshot import size
+    from manager.cli.output import size
 
     result = _suspend(situation)
     return (
@@ -61,6 +61,5 @@ def _suspend_as_text(situation: Situation) -> str:
 
 
 def _suspend_as_json(situation: Situation) -> str:
-    line = json.dumps({"schema": 1, "name": situation.name, **_suspend(situation)})
-    print(line, flush=True)
+    print_json({"name": situation.name, **_suspend(situation)})
     return ""

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_settings
 from manager.cli.colour import has_colour
+from manager.cli.output import print_json
 from manager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         results = [(path, _locked(checked)) for path, checked in results]
     if args.format == "json":
         files = [_as_json(path, checked) for path, checked in results]
-        print(json.dumps({"schema": 1, "files": files}, indent=2))
+        print_json({"files": files}, indented=True)
     elif args.format == "github":
         found = [item for _, checked in results for item in checked.diagnostics]
         if found:

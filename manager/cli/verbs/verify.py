@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import secrets
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_settings, duration
+from manager.cli.output import print_json
 from manager.errors import ExitCode
 from manager.text.shown import unfiltered
 
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         print("\r", end="", file=unfiltered(sys.stderr))
     took = time.monotonic() - began
     if args.json:
-        print(json.dumps(_as_json(plan, report, took)))
+        print_json(_as_json(plan, report, took))
     else:
         print("\n".join(_as_text(plan, report, took)))
     return ExitCode.OK if report.mismatch is None else ExitCode.FAILURE
@@ -131,7 +131,6 @@ def _explained(mismatch: Mismatch) -> list[str]:
 def _as_json(plan: Plan, report: Report, took: float) -> dict[str, object]:
     mismatch = report.mismatch
     result: dict[str, object] = {
-        "schema": 1,
         "machine": plan.graph.name,
         "same": mismatch is None,
         "seed": plan.seed,
