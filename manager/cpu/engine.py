@@ -31,6 +31,10 @@ class Stop(Enum):
     """What `Debugging.hit` says."""
 
 
+ANY_CPU = -2
+"""For a step: whichever CPU executes."""
+
+
 class Hit(Enum):
     """What a debugger on the host's side was waiting for."""
 
@@ -256,7 +260,7 @@ class Debugging(Protocol):
         """The next run ignores a breakpoint at its first instruction.
 
         With `step` it stops behind the next instruction of `cpu`, by default of the one whose turn
-        it is. A step may take several runs, as deadlines come first.
+        it is; ANY_CPU is whichever executes. A step may take several runs, as deadlines come first.
         """
 
     def undebugged(self) -> AbstractContextManager[None]:

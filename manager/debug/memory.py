@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from manager.cpu.engine import Cpu
 from manager.debug.paging import PAGE, translate
 from manager.machine.machine import Machine
 
@@ -15,10 +16,12 @@ def load_physical(machine: Machine, address: int, length: int) -> bytes:
     return machine.memory.read(address, length)
 
 
-def load(machine: Machine, address: int, length: int, *, physical: bool) -> bytes:
-    """Up to `length` bytes: fewer where memory ends before."""
+def load(
+    machine: Machine, address: int, length: int, *, physical: bool, cpu: Cpu | None = None
+) -> bytes:
+    """Up to `length` bytes, as `cpu` sees them: fewer where memory ends before."""
     data = b""
-    state = machine.cpu.read_state()
+    state = (cpu or machine.cpu).read_state()
     while len(data) < length:
         here = address + len(data)
         size = min(length - len(data), PAGE - here % PAGE)
@@ -32,9 +35,11 @@ def load(machine: Machine, address: int, length: int, *, physical: bool) -> byte
     return data
 
 
-def store(machine: Machine, address: int, data: bytes, *, physical: bool) -> bool:
-    """Change RAM; false when not all of it is RAM, then nothing was changed."""
-    state = machine.cpu.read_state()
+def store(
+    machine: Machine, address: int, data: bytes, *, physical: bool, cpu: Cpu | None = None
+) -> bool:
+    """Change RAM as `cpu` sees it; false when not all of it is RAM, then nothing was changed."""
+    state = (cpu or machine.cpu).read_state()
     pieces: list[tuple[int, bytes]] = []
     done = 0
     while done < len(data):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import NEVER, to_plain
+from manager.cpu.state import CpuState
 from manager.debug import memory
 from manager.debug.paging import translate
 from manager.errors import UsageError
@@ -50,21 +51,16 @@ class Monitor:
 
     def _info(self, _: list[str]) -> str:
         machine = self._target.machine
-        state = machine.cpu.read_state()
-        mode = "protected mode, 32 bits" if state.cs.attributes & 1 << 22 else "16 bits"
-        if not state.cr0 & 1:
-            mode = "real mode"
-        elif state.cs.attributes & 1 << 21:
-            mode = "long mode, 64 bits"
-        paging = "on" if state.cr0 & 1 << 31 else "off"
         rows = [
             f"machine   {machine.graph.name}, {machine.graph.source}",
             f"time      {machine.now()} ns since power-on",
-            f"cpu       {mode}, level {state.ss.attributes >> 13 & 3}, paging {paging}"
-            + (", halted" if state.halted else ""),
-            f"cs:ip     {state.cs.selector:04x}:{state.rip:x}, base {state.cs.base:#x}",
-            f"interrupts {'enabled' if state.rflags & 1 << 9 else 'disabled'}",
         ]
+        cpus = machine.engine.cpus
+        for number, cpu in enumerate(cpus):
+            name = f"cpu {number}" if len(cpus) > 1 else "cpu"
+            turn = ", its turn" if len(cpus) > 1 and cpu is machine.cpu else ""
+            waiting = ", waits for a start-up message" if cpu.waiting else ""
+            rows += _about_cpu(name, cpu.read_state(), turn + waiting)
         return "\n".join(rows) + "\n"
 
     def _devices(self, arguments: list[str]) -> str:
@@ -80,8 +76,8 @@ class Monitor:
         wanted = ("board.pic", "board.ioapic", "board.lapic")
         return "".join(
             f"{id}\n" + "".join(_fields(to_plain(records[id]), "  "))
-            for id in wanted
-            if id in records
+            for id in records
+            if id.startswith(wanted)
         )
 
     def _translate(self, arguments: list[str]) -> str:
@@ -107,6 +103,23 @@ class Monitor:
     def _suspend(self, _: list[str]) -> str:
         result = self._target.suspend()
         return f"suspended; the snapshot is {result['snapshot']}\n"
+
+
+def _about_cpu(name: str, state: CpuState, more: str) -> list[str]:
+    mode = "protected mode, 32 bits" if state.cs.attributes & 1 << 22 else "16 bits"
+    if not state.cr0 & 1:
+        mode = "real mode"
+    elif state.cs.attributes & 1 << 21:
+        mode = "long mode, 64 bits"
+    paging = "on" if state.cr0 & 1 << 31 else "off"
+    level = state.ss.attributes >> 13 & 3
+    return [
+        f"{name:<9} {mode}, level {level}, paging {paging}"
+        + (", halted" if state.halted else "")
+        + more,
+        f"cs:ip     {state.cs.selector:04x}:{state.rip:x}, base {state.cs.base:#x}",
+        f"interrupts {'enabled' if state.rflags & 1 << 9 else 'disabled'}",
+    ]
 
 
 def _number(arguments: list[str]) -> int:

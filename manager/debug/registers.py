@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from manager.cpu.engine import Cpu
 from manager.cpu.state import CpuState
 
 if TYPE_CHECKING:
@@ -141,9 +142,8 @@ def description(kind: Architecture) -> str:
     return "\n".join([*lines, "</feature>", "</target>"])
 
 
-def write(machine: Machine, register: Register, value: int) -> bool:
+def write(cpu: Cpu, register: Register, value: int) -> bool:
     """Change a register; false for those that only the guest may change."""
-    cpu = machine.cpu
     value &= (1 << register.bits) - 1
     if register.general is not None:
         cpu.write_general(register.general, value)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Going backwards: the machine is taken back by its record, and run forward to just before.
 
-A place in a run is the virtual time in ticks, the program counter, and whether the block there has
-begun: its time is charged then, and no two of its instructions have one address.
+A place in a run is the virtual time in ticks, the CPU whose turn it is, the program counter, and
+whether the block there has begun: its time is charged then, and no two of its instructions have
+one address.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from manager.cpu.engine import Hit, Watchpoint
+from manager.cpu.engine import ANY_CPU, Hit, Watchpoint
 from manager.debug.registers import program_counter
 from manager.errors import WrongStateError
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from manager.machine.inputs import Input
     from manager.machine.machine import Machine
 
-Place = tuple[int, int, bool]
-"""(ticks, linear address of the next instruction, in the middle of a block)."""
+Place = tuple[int, int, bool, int]
+"""(ticks, linear address of the next instruction, in the middle of a block, CPU)."""
 STEP_WINDOWS = (2_000, 200_000, 20_000_000, 2_000_000_000)
 """Virtual ns to go back for the instruction before, one after the other."""
 CONTINUE_WINDOWS = (1_000_000, 100_000_000, 10_000_000_000)
@@ -32,12 +33,13 @@ MOST_HITS = 100_000
 def place_of(machine: Machine) -> Place:
     """Where the machine is."""
     engine = machine.engine
-    return engine.time[0], program_counter(machine.cpu.read_state()), engine.in_block
+    address = program_counter(machine.cpu.read_state())
+    return engine.time[0], address, engine.in_block, engine.current
 
 
-def _order(place: Place) -> Place:
+def _order(place: Place) -> tuple[int, int, bool]:
     """What comes later is greater: at one time the rest of a block, upwards, then what follows."""
-    ticks, address, in_block = place
+    ticks, address, in_block, _ = place
     return ticks, address if in_block else 1 << 64, in_block
 
 
@@ -141,7 +143,7 @@ class Reverse:
         """One instruction. HLT is one, and what comes with the interrupt that ends it another."""
         self._hits.clear()
         was_halted = machine.cpu.halted
-        machine.engine.debug_from_here(step=True)
+        machine.engine.debug_from_here(step=True, cpu=ANY_CPU)
         while not self._hits:
             if machine.run(max(machine.idle_until() or 0, machine.now()) + 1) is not None:
                 return False

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One gdb and the machine it debugs: what each packet asks for, and what is answered.
 
-Source: the GDB manual, appendix "GDB Remote Serial Protocol". There is one thread, the CPU. The
-machine stands still from the moment that gdb connects until it says continue.
+Source: the GDB manual, appendix "GDB Remote Serial Protocol". Each CPU is a thread. The machine
+stands still from the moment that gdb connects until it says continue.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from manager.debug.monitor import Monitor
 from manager.debug.packets import FAILED, NO_MEMORY, OK, UNKNOWN
 from manager.debug.points import Points
 from manager.debug.reverse import Reverse
+from manager.debug.threads import Threads
 from manager.errors import VmmgrError
 
 if TYPE_CHECKING:
     from manager.debug.target import Target
 
 SIGINT, SIGTRAP = 2, 5
-THREAD = b"thread:1;"
 FEATURES = (
     "PacketSize={size:x};qXfer:features:read+;QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+;"
     "ReverseStep+;ReverseContinue+"
@@ -38,6 +38,7 @@ class GdbSession:
         self._reader = packets.Reader()
         self._acknowledges = True
         self._architecture = registers.architecture(target.machine)
+        self._threads = Threads(target)
         self._points = Points()
         self._running = False
         self._attached = True
@@ -50,7 +51,7 @@ class GdbSession:
     def hit(self, hit: Hit, address: int) -> None:
         """The machine has come to something that it was to stop for."""
         self._target.hold(True)
-        self._stopped(SIGTRAP, THREAD + self._points.reason(hit, address))
+        self._stopped(SIGTRAP, self._points.reason(hit, address))
 
     def ended(self, status: int) -> None:
         """The machine is over, or its process ends, with that exit status."""
@@ -71,17 +72,22 @@ class GdbSession:
         self._target.hold(True)
         self._running = False
 
-    def _stopped(self, signal: int, reason: bytes = THREAD) -> None:
-        self._stop = b"T%02x%s" % (signal, reason)
+    def _stopped(self, signal: int, reason: bytes = b"") -> None:
+        self._stop = self._stop_reply(signal, reason)
         if self._running:
             self._running = False
             self._packet(self._stop)
 
-    def _resume(self, *, step: bool) -> bytes | None:
-        """Let the machine go on; the answer comes when it stops."""
+    def _stop_reply(self, signal: int, reason: bytes = b"") -> bytes:
+        """It names the CPU whose turn it is; gdb asks about that one from now on."""
+        self._threads.chosen = None
+        return b"T%02xthread:%s;%s" % (signal, self._threads.present, reason)
+
+    def _resume(self, *, step: bool, cpu: int | None = None) -> bytes | None:
+        """Let the machine go on, or `cpu` take a step; the answer comes when it stops."""
         machine = self._target.machine
         machine.engine.debug(*self._points.wanted())
-        machine.engine.debug_from_here(step)
+        machine.engine.debug_from_here(step, cpu)
         machine.on_hit = self.hit
         self._running = True
         self._target.hold(False)
@@ -89,19 +95,17 @@ class GdbSession:
 
     def _backwards(self, *, step: bool) -> bytes:
         """Go back; the answer is the stop."""
-        at_begin = b"T05%sreplaylog:begin;" % THREAD
         try:
             way = Reverse(self._target)
             if step:
-                self._stop = b"T05" + THREAD if way.step() else at_begin
+                found = b"" if way.step() else None
             else:
-                found = way.run(*self._points.wanted())
-                self._stop = (
-                    at_begin if found is None else b"T05" + THREAD + self._points.reason(*found)
-                )
+                hit = way.run(*self._points.wanted())
+                found = self._points.reason(*hit) if hit is not None else None
         except VmmgrError as error:
             self._say(f"{error}\n")
-            self._stop = at_begin
+            found = None
+        self._stop = self._stop_reply(SIGTRAP, b"replaylog:begin;" if found is None else found)
         return self._stop
 
     def _say(self, text: str) -> None:
@@ -149,12 +153,12 @@ class GdbSession:
             case "?":
                 return self._stop
             case "g":
-                state = self._target.machine.cpu.read_state()
+                state = self._threads.cpu.read_state()
                 return b"".join(item.encode(state) for item in self._registers)
             case "G":
                 return self._write_all(bytes.fromhex(rest))
             case "p":
-                return self._registers[int(rest, 16)].encode(self._target.machine.cpu.read_state())
+                return self._registers[int(rest, 16)].encode(self._threads.cpu.read_state())
             case "P":
                 number, _, value = rest.partition("=")
                 register = self._registers[int(number, 16)]
@@ -169,17 +173,19 @@ class GdbSession:
             case "c" | "s":
                 if rest:
                     self._jump(int(rest, 16))
-                return self._resume(step=command == "s")
+                return self._resume(step=command == "s", cpu=self._threads.chosen)
             case "C" | "S":
-                return self._resume(step=command == "S")
+                return self._resume(step=command == "S", cpu=self._threads.chosen)
             case "b" if rest in ("s", "c"):
                 return self._backwards(step=rest == "s")
             case "v":
                 return self._verbose(rest)
             case "q" | "Q":
                 return self._query(packet)
-            case "H" | "T":
-                return OK
+            case "H":
+                return self._threads.choose(rest)
+            case "T":
+                return self._threads.alive(rest)
             case "D":
                 self.detach()
                 return OK
@@ -194,14 +200,14 @@ class GdbSession:
 
     def _jump(self, address: int) -> None:
         counter = next(item for item in self._registers if item.name in ("rip", "eip"))
-        registers.write(self._target.machine, counter, address)
+        registers.write(self._threads.cpu, counter, address)
 
     def _verbose(self, rest: str) -> bytes | None:
         if rest == "Cont?":
             return b"vCont;c;C;s;S"
         if rest.startswith("Cont;"):
-            action = rest[5:6]
-            return self._resume(step=action in ("s", "S"))
+            cpu = self._threads.stepper(rest[5:].split(";"))
+            return self._resume(step=cpu is not None, cpu=None if cpu == -1 else cpu)
         if rest.startswith("Kill"):
             self._target.power_off()
             return OK
@@ -220,9 +226,9 @@ class GdbSession:
             case "qAttached":
                 return b"1"
             case "qC":
-                return b"QC1"
+                return b"QC" + self._threads.present
             case "qfThreadInfo":
-                return b"m1"
+                return b"m" + self._threads.listed()
             case "qsThreadInfo":
                 return b"l"
             case "qSymbol":
@@ -230,7 +236,7 @@ class GdbSession:
         if packet.startswith("qRcmd,"):
             return self._command(bytes.fromhex(packet[6:]).decode("utf-8", "replace"))
         if packet.startswith("qThreadExtraInfo,"):
-            return b"CPU".hex().encode()
+            return self._threads.about(packet.partition(",")[2])
         return UNKNOWN
 
     @staticmethod
@@ -250,7 +256,7 @@ class GdbSession:
     # -- registers, memory, points --------------------------------------------------------
 
     def _write(self, register: registers.Register, value: bytes) -> bytes:
-        done = registers.write(self._target.machine, register, int.from_bytes(value, "little"))
+        done = registers.write(self._threads.cpu, register, int.from_bytes(value, "little"))
         return OK if done else FAILED
 
     def _write_all(self, values: bytes) -> bytes:
@@ -267,12 +273,13 @@ class GdbSession:
     def _load(self, address: int, length: int) -> bytes:
         machine, physical = self._target.machine, self._monitor.physical
         length = min(length, packets.LONGEST // 2 - 1)
-        data = memory.load(machine, address, length, physical=physical)
+        data = memory.load(machine, address, length, physical=physical, cpu=self._threads.cpu)
         return data.hex().encode() if data or not length else NO_MEMORY
 
     def _store(self, address: int, data: bytes) -> bytes:
         machine, physical = self._target.machine, self._monitor.physical
-        return OK if memory.store(machine, address, data, physical=physical) else NO_MEMORY
+        done = memory.store(machine, address, data, physical=physical, cpu=self._threads.cpu)
+        return OK if done else NO_MEMORY
 
     def _store_binary(self, rest: bytes) -> bytes:
         where, _, data = rest.partition(b":")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from support import suite
 from support.assembler import link
 from support.needs import needs
 from support.vmmgr import COMMAND, ROOT, Vmmgr
@@ -350,3 +351,31 @@ def test_linux_stops_in_a_system_call_that_kallsyms_names(vmmgr: Vmmgr, gdb: Gdb
     vmmgr("send", "linux", r"sleep 0.5; poweroff -f\n")
     vmmgr("wait", "linux", "stopped", timeout=60)
     assert "synced" in vmmgr("logs", "linux").stdout
+
+
+def test_info_threads_shows_the_cpus_and_a_breakpoint_names_its_own(
+    tmp_path: Path, run: Callable[..., Run], gdb: Gdb
+) -> None:
+    machine = suite.machine_file(tmp_path, "smp", 64, cpu="count = 3")
+    begun = run(machine)
+    found = re.search(rb"\xf0\xff\x04\x25....\xff\xc9", suite.binary("smp", 64), re.S)
+    assert found is not None  # lock inc [counter]; dec ecx: all CPUs are there
+    increment = 0x100000 + found.start()
+
+    said = gdb(
+        "info threads",
+        f"hbreak *{increment:#x}",
+        "continue",
+        "info threads",
+        "thread 3",
+        "delete",  # the first CPU would come to it again before the turn of the third
+        "stepi",
+        'printf "stepped thread %d\\n", $_thread',
+        "continue",
+    )
+    status, _ = begun.end()
+
+    assert "CPU 1, waits for a start-up message" in said
+    assert len(re.findall(r"^[* ] \d+ +Thread.*CPU \d", said, re.M)) == 6
+    assert "stepped thread 3" in said
+    assert status == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import suite
 
 from manager.cpu.state import CpuState
 from manager.debug import packets
@@ -16,6 +17,7 @@ from manager.debug.packets import Interrupt, Reader, frame
 from manager.debug.paging import translate
 from manager.debug.session import GdbSession
 from manager.graph.build import load_graph
+from manager.graph.nodes import Graph
 from manager.machine.machine import Machine
 
 pytestmark = pytest.mark.guest
@@ -26,8 +28,8 @@ HELLO = Path(__file__).parents[3] / "machines/hello.toml"
 class Target:
     """Stands for the process that owns the machine."""
 
-    def __init__(self) -> None:
-        self.machine = Machine.power_on(load_graph(HELLO))
+    def __init__(self, graph: Graph | None = None) -> None:
+        self.machine = Machine.power_on(graph or load_graph(HELLO))
         self.held = False
         self.powered_off = False
 
@@ -50,8 +52,8 @@ class Target:
 class Gdb:
     """Sends packets and collects the answers."""
 
-    def __init__(self) -> None:
-        self.target = Target()
+    def __init__(self, graph: Graph | None = None) -> None:
+        self.target = Target(graph)
         self.sent = bytearray()
         self.session = GdbSession(self.target, self.sent.extend)
 
@@ -191,6 +193,46 @@ def test_detached_machine_goes_on_without_breakpoints(gdb: Gdb) -> None:
 def test_way_back_without_a_record_ends_at_once(gdb: Gdb) -> None:
     assert gdb.ask(b"bs") == b"T05thread:1;replaylog:begin;"
     assert gdb.ask(b"bc") == b"T05thread:1;replaylog:begin;"
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Gdb:
+    """A guest on three CPUs, all of them started."""
+    gdb = Gdb(suite.graph(tmp_path, "smp", 64, cpu="count = 3"))
+    gdb.target.machine.run(1_000_000)
+    return gdb
+
+
+def test_each_cpu_is_a_thread(three: Gdb) -> None:
+    machine = three.target.machine
+    places = [cpu.read_state().rip for cpu in machine.engine.cpus]
+
+    assert three.ask(b"qfThreadInfo") == b"m1,2,3"
+    assert three.ask(b"qThreadExtraInfo,2") == b"CPU 1".hex().encode()
+    assert [three.ask(b"T%d" % n) for n in range(1, 5)] == [b"OK"] * 3 + [b"E01"]
+    assert three.ask(b"Hg4") == b"E01"
+    for number, rip in enumerate(places):
+        assert three.ask(b"Hg%d" % (number + 1)) == b"OK"
+        assert three.ask(b"p10") == rip.to_bytes(8, "little").hex().encode()
+    assert three.ask(b"Hg0") == b"OK"
+    assert three.ask(b"qC") == b"QC%d" % (machine.engine.current + 1)
+
+
+def test_a_register_is_of_the_thread_that_was_chosen(three: Gdb) -> None:
+    three.ask(b"Hg3")
+    three.ask(b"P2=8877665544332211")
+
+    cpus = three.target.machine.engine.cpus
+    assert [cpu.read_state().gpr[1] == 0x1122334455667788 for cpu in cpus] == [False, False, True]
+
+
+def test_a_step_is_of_the_thread_that_was_named(three: Gdb) -> None:
+    for thread in (3, 2, 2, 1):
+        before = three.target.machine.engine.cpus[thread - 1].read_state().rip
+        three.ask(b"vCont;s:%d;c" % thread)
+        assert three.run() == b"T05thread:%d;" % thread
+        assert three.target.machine.engine.cpus[thread - 1].read_state().rip != before
+    assert three.ask(b"vCont;s:9") == b"E01"
 
 
 def test_kill_pulls_the_plug(gdb: Gdb) -> None:

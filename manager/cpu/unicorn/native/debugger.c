@@ -12,6 +12,7 @@
 #include "engine.h"
 
 enum { STEP_NONE = 0, STEP_WANTED, STEP_TAKEN };
+enum { PRESENT_CPU = -1, ANY_CPU = -2 };
 enum { ACCESS_READ = 1, ACCESS_WRITE = 2 };
 
 static uint64_t linear_eip(const struct engine *e)
@@ -33,6 +34,12 @@ static void __attribute__((noreturn)) leave(struct engine *e, enum hit hit, uint
     unicorn.loop_exit_noexc(e->cs);
 }
 
+/* Is a step that was asked for one of the CPU whose turn it is? */
+static bool steps(const struct engine *e)
+{
+    return e->debugger.stepper == NULL || e->debugger.stepper == e->current;
+}
+
 /* Whether what was asked for has happened. It is reported first. */
 static void leave_if_done(struct engine *e, uint64_t address)
 {
@@ -40,7 +47,7 @@ static void leave_if_done(struct engine *e, uint64_t address)
     d->alone = false;
     if (d->found)
         leave(e, HIT_WATCHPOINT, d->found_address);
-    if (d->step == STEP_TAKEN && d->stepper == e->current)
+    if (d->step == STEP_TAKEN && steps(e))
         leave(e, HIT_STEP, address);
 }
 
@@ -55,7 +62,7 @@ void debugger_arrives(struct engine *e, uint64_t address)
         for (int n = 0; n < d->breakpoint_count; n++)
             if (d->breakpoints[n] == address)
                 leave(e, HIT_BREAKPOINT, address);
-    if (d->step == STEP_WANTED && d->stepper == e->current)
+    if (d->step == STEP_WANTED && steps(e))
         d->step = STEP_TAKEN;
 }
 
@@ -95,7 +102,7 @@ void debugger_block(struct engine *e, uint64_t address, uint32_t size)
 {
     struct debugger *d = &e->debugger;
     d->walk_end = address + size;
-    bool walk = d->step != STEP_NONE && d->stepper == e->current;
+    bool walk = d->step != STEP_NONE && steps(e);
     for (int n = 0; n < d->breakpoint_count && !walk; n++)
         walk = d->breakpoints[n] - address < size;
     if (!walk)
@@ -202,10 +209,10 @@ PyObject *engine_set_watchpoints(PyObject *self, PyObject *wanted)
 PyObject *engine_pass(PyObject *self, PyObject *args)
 {
     struct engine *e = opened(self);
-    int step, number = -1;
+    int step, number = PRESENT_CPU;
     if (e == NULL || !PyArg_ParseTuple(args, "p|i", &step, &number))
         return NULL;
-    if (number >= e->cpu_count) {
+    if (number < ANY_CPU || number >= e->cpu_count) {
         PyErr_SetString(PyExc_ValueError, "there is no such CPU");
         return NULL;
     }
@@ -214,9 +221,10 @@ PyObject *engine_pass(PyObject *self, PyObject *args)
     d->passing = true;
     d->passer = e->current;
     d->pass_address = linear_eip(e);
-    d->stepper = number < 0 ? e->current : e->cpus[number];
+    struct cpu *stepper = number < 0 ? e->current : e->cpus[number];
+    d->stepper = number == ANY_CPU ? NULL : stepper;
     /* A step in HLT waits for its end. */
-    int first = *cpu_halted(d->stepper) ? STEP_TAKEN : STEP_WANTED;
+    int first = *cpu_halted(stepper) ? STEP_TAKEN : STEP_WANTED;
     d->step = step ? first : STEP_NONE;
     Py_RETURN_NONE;
 }

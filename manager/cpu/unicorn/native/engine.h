@@ -88,7 +88,7 @@ struct debugger {
     int breakpoint_count;
     int watchpoint_count;
     int step;              /* one instruction is wanted, or is under way */
-    struct cpu *stepper;   /* whose */
+    struct cpu *stepper;   /* whose; NULL: of any CPU */
     bool passing;          /* the breakpoint at `pass_address` was reported already */
     struct cpu *passer;    /* to this CPU */
     uint64_t pass_address;
