@@ -24,6 +24,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "resume": ("resume", "go on with a suspended machine"),
     "down": ("down", "power running machines off"),
     "discard": ("discard", "drop the suspended state of a machine"),
+    "rm": ("rm", "remove machines with all their states"),
+    "prune": ("prune", "remove machines that hold nothing but logs"),
     "wait": ("wait", "wait until a machine is in a state"),
     "ls": ("ls", "list the machines"),
     "status": ("status", "show what a machine is doing"),

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from manager.errors import ExitCode
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Running machines": ("up", "run", "suspend", "resume", "down", "discard", "wait", "cache"),
+    "Running machines": ("up", "run", "suspend", "resume", "down", "wait"),
+    "What is kept of them": ("discard", "rm", "prune", "cache"),
     "Talking to them": ("console", "send", "logs", "status", "ls", "events", "ctl"),
     "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
     "From and to others": ("import", "export"),
@@ -52,6 +53,14 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "down": (("vmmgr down demo", "pull its plug"),),
     "discard": (("vmmgr discard demo", "drop its suspended state"),),
+    "rm": (
+        ("vmmgr rm demo", "forget it: its states, disks' changes and logs"),
+        ("vmmgr rm --force demo other", "without a question"),
+    ),
+    "prune": (
+        ("vmmgr prune --dry-run", "which machines hold nothing but logs?"),
+        ("vmmgr prune --force", "remove them, without a question"),
+    ),
     "wait": (
         ("vmmgr wait demo stopped", "until the guest powers off"),
         ("vmmgr wait demo ready --timeout 60s", "exit code 124 when it takes longer"),

@@ -26,14 +26,20 @@ class MachineLock:
     @classmethod
     def take(cls, path: Path) -> MachineLock | None:
         """Take the lock; None when another process has it."""
-        descriptor = _open(path)
         give_up = time.monotonic() + _PATIENCE
-        while not _try(descriptor, fcntl.LOCK_EX):
-            if time.monotonic() > give_up:
+        descriptor = _open(path)
+        while True:
+            if _try(descriptor, fcntl.LOCK_EX):
+                if _is_at(descriptor, path):
+                    return cls(descriptor)
+                # The machine was removed while this process waited; its next self has a new lock.
+                os.close(descriptor)
+                descriptor = _open(path)
+            elif time.monotonic() > give_up:
                 os.close(descriptor)
                 return None
-            time.sleep(0.01)
-        return cls(descriptor)
+            else:
+                time.sleep(0.01)
 
     def release(self) -> None:
         """Let go of the machine."""
@@ -59,6 +65,13 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise HostError(f"{path}: cannot open the lock: {error.strerror}") from None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _try(descriptor: int, kind: int) -> bool:

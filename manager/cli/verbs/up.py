@@ -104,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None:
     """How to bring a machine up, or None when there is nothing to do."""
+    from manager.cli.questions import confirm
     from manager.graph.boot_files import boot_files
     from manager.state.paths import MachinePaths
     from manager.state.situation import look
@@ -123,7 +124,11 @@ def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None
     if not resume and not all(path.is_file() for path in boot_files(graph.boot).values()):
         load(file, args.settings, require_files=True)  # which says what is missing
     if situation.saved is not None and args.fresh and not args.yes:
-        _confirm(situation)
+        confirm(
+            f"Drop the suspended state of {situation.name}?",
+            loss=f"{situation.name} has a suspended state, which --fresh drops",
+            option="-y",
+        )
     if situation.state == "crashed":
         print(f"vmmgr: {graph.name} had crashed: {situation.note}", file=sys.stderr)
     if resume:
@@ -214,18 +219,6 @@ def _readiness(args: argparse.Namespace, graph: Graph, resume: bool) -> Readines
         None if timeout is None else timeout / 1e9,
         declared.port if declared is not None else None,
     )
-
-
-def _confirm(situation: Situation) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"{situation.name} has a suspended state, which --fresh drops",
-            help="add -y if that is meant",
-        )
-    print(f"Drop the suspended state of {situation.name}? [y/N] ", end="", file=sys.stderr)
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UsageError("nothing was done")
 
 
 def _announce(graph: Graph, situation: Situation, resume: bool) -> None:

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`vmmgr prune`: remove machines that hold nothing but logs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from manager.cli.output import print_json, size
+from manager.text.shown import shown
+
+if TYPE_CHECKING:
+    from manager.state.situation import Situation
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "prune",
+        description="Removes machines that are stopped and hold nothing but logs and recordings. "
+        "Those that run, are suspended, crashed, have snapshots or wrote to disks stay: `rm` "
+        "removes them. Says what it would remove, and asks.",
+    )
+    parser.add_argument("-f", "--force", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    import shutil
+
+    from manager.cli.questions import confirm
+    from manager.state.removal import disk_usage, half_removed, remove, unused
+
+    machines, leftovers = unused(), half_removed()
+    sizes = {item.name: disk_usage(item.paths.directory) for item in machines}
+    total = sum(sizes.values()) + sum(map(disk_usage, leftovers))
+    if not args.json:
+        _list(machines, sizes)
+    if (machines or leftovers) and not args.dry_run:
+        count = f"{len(machines)} machine{'' if len(machines) == 1 else 's'}"
+        what = f"{count}, {size(total)}"
+        if not args.force:
+            confirm(f"Remove {what}?", loss=f"this would remove {what}", option="--force")
+        for item in machines:
+            remove(item.paths, only_unused=True)
+        for path in leftovers:
+            shutil.rmtree(path, ignore_errors=True)
+        print(f"{what} removed", file=sys.stderr)
+    elif not args.json and not machines:
+        print("nothing to remove", file=sys.stderr)
+    if args.json:
+        print_json({"machines": list(sizes), "size": total, "removed": not args.dry_run})
+    return 0
+
+
+def _list(machines: list[Situation], sizes: dict[str, int]) -> None:
+    from manager.text.columns import columns
+
+    rows = [
+        (item.name, size(sizes[item.name]), item.last_run.file if item.last_run else "never ran")
+        for item in machines
+    ]
+    if rows:
+        print("\n".join(map(shown, columns(rows))), flush=True)
