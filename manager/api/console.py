@@ -3,7 +3,7 @@
 
 Each port has a cursor: the end of the last match. A search begins there, so what was matched once
 is never matched again. Patterns are regular expressions whose `^` and `$` match at lines; escape
-sequences and carriage returns are not in the text (manager.machine.console_text). They are
+sequences and carriage returns are not in the text (manager.text.console_text). They are
 searched in linear time, so they cannot look around or refer back (manager.text.pattern).
 """
 
@@ -17,8 +17,8 @@ from manager.api.durations import Duration, nanoseconds
 from manager.api.errors import FailOnError, MachineEndedError, OutOfBudgetError
 from manager.config.units import format_duration
 from manager.errors import UsageError
-from manager.machine.console_text import WINDOW, ConsoleText
 from manager.machine.expectation import Expectation, Until
+from manager.text.console_text import WINDOW, ConsoleText
 from manager.text.pattern import Match, PatternError, any_of, compile_pattern
 from manager.text.search import Search
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from manager.bus.record import NEVER
 from manager.cpu.state import CpuState
-from manager.machine.console_text import ConsoleText
+from manager.text.console_text import ConsoleText
 from manager.text.pattern import PatternError, compile_pattern
 
 LAST_LINES = 40

@@ -9,11 +9,15 @@ import selectors
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from manager.backends.backend import Receive
 from manager.backends.outbox import Outbox
 from manager.backends.terminal import RawTerminal
 from manager.backends.watch import READ, WRITE, Watch
+
+if TYPE_CHECKING:
+    from manager.text.terminal import TerminalText
 
 ESCAPE = 0x1D
 """Ctrl-], which leaves the guest's console when stdin is a terminal."""
@@ -29,7 +33,9 @@ class StdioBackend:
     """Standard input and output. A terminal is in raw mode from `attach` to `close`.
 
     The end of standard input ends the input, not the machine; a reader that went away ends the
-    output, not the machine. `on_escape` is called when Ctrl-] was typed at a terminal.
+    output, not the machine. `on_escape` is called when Ctrl-] was typed at a terminal. A terminal
+    that is looked at only, as its answers could not reach the guest, gets text and colours alone,
+    unless it is to be `raw`.
     """
 
     def __init__(
@@ -37,8 +43,15 @@ class StdioBackend:
         stdin: int = 0,
         stdout: int = 1,
         on_escape: Callable[[], None] | None = None,
+        *,
+        raw: bool = False,
     ) -> None:
         self.on_escape = on_escape
+        self._text: TerminalText | None = None
+        if os.isatty(stdout) and not os.isatty(stdin) and not raw:
+            from manager.text.terminal import TerminalText
+
+            self._text = TerminalText()
         self._stdin = stdin
         self._stdout = stdout
         self._outbox = Outbox(LIMIT)
@@ -84,6 +97,8 @@ class StdioBackend:
 
     def write(self, data: bytes) -> None:
         """Print."""
+        if self._text is not None:
+            data = self._text.add(data)
         if self._writing:
             self._outbox.put(data)
             self._flush()
@@ -109,6 +124,8 @@ class StdioBackend:
                 watch.want(0)
         self._input = self._output = None
         if self._writer >= 0:
+            if self._text is not None and self._writing:
+                self._outbox.put(self._text.end())
             self._give_up(self._outbox.drain(self._writer, PATIENCE))
             os.set_blocking(self._writer, self._blocking)
             os.close(self._writer)

@@ -45,11 +45,11 @@ class RawTerminal:
             tty.setraw(self._descriptor, termios.TCSANOW)
 
     def leave(self) -> None:
-        """Put the terminal back as it was."""
+        """Put the terminal back as it was; its answers to the guest are not the shell's to read."""
         if self._saved is None:
             return
         with suppress(termios.error):  # the terminal may be gone
-            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._saved)
+            termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, self._saved)
         self._saved = None
         with suppress(OSError):
             os.write(self._leash, b".")

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.colour import has_colour
+from manager.cli.guest_output import GuestOutput
 from manager.cli.output import print_json
 from manager.errors import ExitCode, HostError, VmmgrError
+from manager.text.shown import shown_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,6 +181,7 @@ class _Watch:
         self.status = 0
         self._start = start
         self._shows_output = shows_output
+        self._output = GuestOutput(raw=start.launch.raw)
         self._up = False
         self._settled = False
 
@@ -189,8 +192,7 @@ class _Watch:
             self._up = True
         elif "output" in event:
             if self._shows_output:
-                sys.stdout.buffer.write(event["output"].encode("latin-1"))
-                sys.stdout.buffer.flush()
+                self._output.write(event["output"].encode("latin-1"))
         elif (ready := event.get("ready")) is not None:
             self._settled = True
             _tell(f"{name} {self._start.verb} and is ready: {ready['detail']}")
@@ -214,6 +216,7 @@ class _Watch:
 
     def end(self) -> None:
         """There will be no more reports."""
+        self._output.close()
         if self._settled:
             return
         name = self._start.name
@@ -252,11 +255,12 @@ def _print_json(name: str, event: dict[str, Any]) -> None:
 
 def _tell(text: str, end: str = "\n") -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone, or the log's disk full
-        print(text, file=sys.stderr, end=end, flush=True)
+        print(shown_lines(text), file=sys.stderr, end=end, flush=True)
 
 
 def _tell_error(error: VmmgrError) -> None:
-    _tell(error.report(colour=has_colour(sys.stderr)))
+    with contextlib.suppress(OSError):
+        print(error.report(colour=has_colour(sys.stderr)), file=sys.stderr, flush=True)
 
 
 def _farewell(name: str, outcome: Outcome) -> str:

@@ -21,7 +21,8 @@ from manager.client.left import Left
 from manager.client.line_input import LineInput
 from manager.client.outgoing import CHUNK, Outgoing
 from manager.client.screen import Screen
-from manager.errors import ExitCode, VmmgrError
+from manager.client.settling import Settling
+from manager.errors import ExitCode, VmmgrError, WrongStateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Options:
     attended: bool = False
     """The console belongs to the machine's start: it lets it begin, and two interrupts or a
     SIGTERM here end it."""
+    settle: float | None = None
+    """Seconds of silence after which a console whose input has ended, and was taken by the guest,
+    ends too; None: it stays."""
+    raw: bool = False
+    """A terminal that nothing is typed at gets all that the guest prints too."""
 
 
 class Console:
@@ -48,9 +54,10 @@ class Console:
         self._name = name
         self._options = options
         self._terminal = RawTerminal(0)
-        self._screen = Screen(self._terminal)
+        self._screen = Screen(self._terminal, raw=options.raw)
         self._keys = Keys(options.escape if os.isatty(0) else None)
         self._outgoing = Outgoing(self._write, self._screen.say)
+        self._settling = Settling(options.settle) if options.settle is not None else None
         self._prompt: LineInput | None = None
         self._selector = selectors.PollSelector()
         self._asked: dict[int, str] = {}
@@ -69,20 +76,24 @@ class Console:
     def run(self) -> Left:
         """Be the console. Raises VmmgrError when the port cannot be attached."""
         options = self._options
-        attached = self._client.execute(
-            "attach", mode=options.mode, replay=options.replay, **_named(options.port)
-        )
+        port = {} if options.port is None else {"port": options.port}
+        attached = self._client.execute("attach", mode=options.mode, replay=options.replay, **port)
         status = self._client.execute("subscribe")
         self._port = attached["port"]
         self._writes = attached["writes"]
         self._paused = status["state"] == "paused"
+        if not self._writes and options.mode != "read" and not os.isatty(0):
+            raise WrongStateError(
+                f"process {attached['writer']} types at {self._port}",
+                help="`--take` types all the same, `--read-only` only looks",
+            )
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._terminal)
             for part in (self._selector, self._screen, self._outgoing):
                 stack.callback(part.close)
             stack.enter_context(Signals(self._selector, self._signalled))
             self._greet(attached)
-            self._show(base64.b64decode(attached["replay"]))
+            self._screen.print_again(base64.b64decode(attached["replay"]))
             if options.attended and self._paused:
                 self._begins = True
                 self._ask("continue")
@@ -97,8 +108,21 @@ class Console:
     def _turn(self) -> None:
         self._outgoing.offer()
         self._watch_input()
-        for key, events in self._selector.select(self._outgoing.wait()):
+        waits = [self._outgoing.wait(), self._settle()]
+        wait = min((seconds for seconds in waits if seconds is not None), default=None)
+        for key, events in self._selector.select(wait):
             key.data(events)
+
+    def _settle(self) -> float | None:
+        """Seconds until a console that was fed by a pipe has to look whether it is over."""
+        settling = self._settling
+        if settling is None or self._open or not self._outgoing.is_empty:
+            return None
+        if settling.is_over():
+            self._left = Left("detached")
+        elif settling.wants_look():
+            self._ask("query-status")
+        return settling.wait()
 
     def _watch_input(self) -> None:
         wanted = self._open and not self._outgoing.is_full
@@ -133,8 +157,7 @@ class Console:
             self._screen.say("read-only; Enter ~w makes you the one who types")
 
     def _write(self, data: bytes) -> bool:
-        encoded = base64.b64encode(data).decode("ascii")
-        return self._ask("write", base64=encoded) is not None
+        return self._ask("write", base64=base64.b64encode(data).decode("ascii")) is not None
 
     def _ask(self, command: str, **arguments: Any) -> int | None:
         try:
@@ -159,6 +182,8 @@ class Console:
 
     def _event(self, event: str, data: Message) -> None:
         if event == "output":
+            if self._settling is not None:
+                self._settling.heard()
             self._show(base64.b64decode(data["base64"]))
         elif event == "skipped":
             self._screen.say(f"{data['bytes']} bytes skipped; the log has them")
@@ -192,6 +217,9 @@ class Console:
             return
         if command == "write":
             self._outgoing.accepted(result["accepted"])
+        elif command == "query-status" and self._settling is not None:
+            ports = {port["id"]: port["pending"] for port in result["ports"]}
+            self._settling.pending(ports[self._port])
         elif command == "take":
             self._writes = True
             self._screen.say("you type now")
@@ -268,7 +296,3 @@ class Console:
                 self._ask("down")
             else:
                 self._screen.say("interrupt once more to power the machine off")
-
-
-def _named(port: str | None) -> dict[str, str]:
-    return {} if port is None else {"port": port}

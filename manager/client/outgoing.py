@@ -46,6 +46,11 @@ class Outgoing:
         """Whether no more is to be typed for now."""
         return len(self._held) >= QUEUE_LIMIT
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the guest's port has taken all that was typed, and all of a file."""
+        return not (self._held or self._under_way or self._file is not None)
+
     def wait(self) -> float | None:
         """Seconds until there is something to offer again; None: not by the clock."""
         return None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())

@@ -12,17 +12,29 @@ from typing import IO
 
 from manager.backends.terminal import RawTerminal
 from manager.text.shown import shown_lines, unfiltered
+from manager.text.terminal import TerminalText, without_questions
 
 
 class Screen:
     """Messages go to standard error; standard output has the port's bytes and nothing else."""
 
-    def __init__(self, terminal: RawTerminal) -> None:
+    def __init__(self, terminal: RawTerminal, *, raw: bool = False) -> None:
+        """With `raw`, a terminal gets every byte, even when its answers would be the shell's."""
         self._terminal = terminal
+        self._raw = raw
+        looks_only = os.isatty(1) and not os.isatty(0)
+        self._text = TerminalText() if looks_only and not raw else None
         self._log: IO[bytes] | None = None
+
+    def print_again(self, data: bytes) -> bool:
+        """Show what the port sent before: what it asked is answered, or too old to be."""
+        asks = os.isatty(1) and not self._raw
+        return self.print(without_questions().add(data) if asks else data)
 
     def print(self, data: bytes) -> bool:
         """Show what the port sent; false when standard output has no reader any more."""
+        if self._text is not None:
+            data = self._text.add(data)
         try:
             while data:
                 written = os.write(1, data)
@@ -62,6 +74,9 @@ class Screen:
 
     def leave(self, *, more_follows: bool) -> None:
         """The console is over; a message may follow."""
+        if self._text is not None:
+            with contextlib.suppress(OSError):
+                os.write(1, self._text.end())
         if self._terminal.is_raw:
             self.tell("\x1b[0m")  # the guest may have left a colour
             if more_follows:

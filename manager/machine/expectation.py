@@ -15,10 +15,11 @@ from typing import Literal, Protocol
 
 from manager.bus.clock import Clock
 from manager.bus.record import NEVER
-from manager.machine.console_text import ConsoleText
 from manager.machine.listeners import Listeners
+from manager.text.console_text import ConsoleText
 from manager.text.pattern import Match, Pattern
 from manager.text.search import Search
+from manager.text.shown import shown
 
 SETTLE = 1_000_000
 """Virtual ns from the first byte of a burst until its text is searched."""
@@ -245,4 +246,4 @@ def _line_of(match: Match) -> str:
     if end - start > _LONGEST_DETAIL:
         end = min(end, match.end())
         start = max(start, end - _LONGEST_DETAIL)
-    return text[start:end].strip()
+    return shown(text[start:end].strip())

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from manager.bus.memory import AddressError
 from manager.errors import UsageError
-from manager.machine.console_text import WINDOW, ConsoleText
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
 from manager.replay.replay import restored, seconds
+from manager.text.console_text import WINDOW, ConsoleText
 from manager.text.search import Search
 
 if TYPE_CHECKING:

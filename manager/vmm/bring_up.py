@@ -57,7 +57,7 @@ def own(launch: Launch, audience: Audience) -> Outcome:
         socket = directory.paths.socket()
         serve_clients(running, socket, selector, stack)
         _begin_record(recorder, source, running, stack)
-        stdio = None if launch.detached else terminal(running)
+        stdio = None if launch.detached else terminal(running, raw=launch.raw)
         connect_backends(connections, launch.graph, selector, stdio, directory.paths.pty_link)
         let_gdb_in(running, selector, audience.say, stack)
         paced = launch.graph.clock_mode == "paced"

@@ -47,6 +47,8 @@ class Script:
     """ns of virtual time."""
     port: str | None = None
     """The port whose output goes to standard output and is searched; the console unless named."""
+    raw: bool = False
+    """Whether a terminal that takes no input gets all that the guest prints."""
 
 
 def run_ephemeral(graph: Graph, script: Script, *, paced: bool) -> Outcome:
@@ -103,7 +105,7 @@ def _connect_backends(
         given = declared.get(id)  # the debug port has none
         if id == console:
             typed = given is not None and not script.steps
-            backend: Backend = _Printer(running, interactive=typed)
+            backend: Backend = _Printer(running, interactive=typed, raw=script.raw)
         elif given is None or given.type == "stdio":
             backend = NullBackend()
         else:
@@ -118,12 +120,12 @@ class _Printer(StdioBackend):
         """What a message calls it."""
         return "standard output"
 
-    def __init__(self, running: RunningMachine, *, interactive: bool) -> None:
+    def __init__(self, running: RunningMachine, *, interactive: bool, raw: bool) -> None:
         terminal = interactive and sys.stdin is not None and sys.stdin.isatty()
         if terminal:
             print("vmmgr: every key goes to the guest; Ctrl-] ends it", file=sys.stderr)
         stdin = 0 if terminal else os.open(os.devnull, os.O_RDONLY)
-        super().__init__(stdin, on_escape=lambda: running.finish(Outcome("down")))
+        super().__init__(stdin, on_escape=lambda: running.finish(Outcome("down")), raw=raw)
         self._running = running
         self._reader = select.poll()
         self._reader.register(1, 0)

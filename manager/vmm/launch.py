@@ -55,6 +55,8 @@ class Launch:
     on_term: OnTerm = "down"
     """What SIGTERM does."""
     readiness: Readiness | None = None
+    raw: bool = False
+    """Whether a terminal that is no console gets all that the guest prints."""
     cache: bool = True
     """Whether a machine that was kept when it was ready may be taken instead of booting."""
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from manager.vmm.running import RunningMachine
 
 
-def terminal(running: RunningMachine) -> Backend:
+def terminal(running: RunningMachine, *, raw: bool) -> Backend:
     """Standard input and output for a machine that this process owns in the foreground."""
-    return StdioBackend(on_escape=lambda: running.finish(Outcome("down")))
+    return StdioBackend(on_escape=lambda: running.finish(Outcome("down")), raw=raw)
 
 
 class Detached(NullBackend):

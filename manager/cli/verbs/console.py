@@ -8,8 +8,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from manager.cli.arguments import add_escape
+from manager.cli.arguments import add_escape, duration
+from manager.cli.guest_output import add_raw
 from manager.errors import ExitCode, WrongStateError
+from manager.text.shown import shown
 
 if TYPE_CHECKING:
     from manager.client.console import Options
@@ -28,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Connects the terminal to a serial port. Ctrl-] detaches, Enter ~? lists more "
         "keys; Ctrl-C and everything else goes to the guest. Several consoles can be attached to "
         "one port; the first one types, Enter ~w takes over. From a pipe, every byte goes to the "
-        "guest.",
+        "guest, and the console ends when the guest has taken all and was silent for a while.",
     )
     parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
     parser.add_argument(
@@ -48,6 +50,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=4096,
         help="how much of the earlier output to show, at most 64 KiB [4096]",
     )
+    parser.add_argument(
+        "--settle",
+        metavar="DUR",
+        type=duration,
+        default=1_000_000_000,
+        help="how long the guest has to be silent after it took all that a pipe gave [1s]; one "
+        "that never is gets five times as long",
+    )
+    add_raw(parser)
     add_escape(parser)
     parser.set_defaults(run=run)
 
@@ -60,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
     situation = find(args.name)
     mode: Mode = "read" if args.read_only else "take" if args.take else "write"
-    options = Options(args.port, mode, args.escape, args.replay)
+    settle = None if args.follow or args.read_only else args.settle / 1e9
+    options = Options(args.port, mode, args.escape, args.replay, settle=settle, raw=args.raw)
     while True:
         if args.follow and situation.state != "running":
             _await_running(situation)
@@ -73,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             situation = look(situation.paths)
             continue
         if left.text:
-            print(f"vmmgr: {left.text}", file=sys.stderr)
+            print(f"vmmgr: {shown(left.text)}", file=sys.stderr)
         if left.kind in ("detached", "interrupted") or not args.follow:
             return _status(left)
         situation = look(situation.paths)

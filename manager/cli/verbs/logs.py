@@ -1,25 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`vmmgr logs`: print what a serial port sent."""
+"""`vmmgr logs`: print what serial ports sent."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
-from collections import deque
-from typing import IO, TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from manager.errors import HostError, UsageError
+from manager.cli.guest_output import GuestOutput, add_raw
+from manager.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from manager.state.log_reader import LogReader
     from manager.state.situation import Situation
 
 _INTERVAL = 0.1
 """Seconds between looks at a log that is followed."""
-_BLOCK = 65536
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,15 +25,22 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "logs",
         description="Prints what a serial port sent since the machine was booted, byte by byte; "
-        "the machine need not run any more.",
+        "the machine need not run any more. Of several machines it prints line by line, with "
+        "their names.",
     )
-    parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
+    parser.add_argument("names", metavar="NAME", nargs="+", help="a machine, or its machine file")
     parser.add_argument("--port", metavar="P", help="com1..com4 or a device id [the console]")
     parser.add_argument("-n", "--lines", metavar="N", type=_count, help="only the last N lines")
     parser.add_argument("--previous", action="store_true", help="of the boot before this one")
     parser.add_argument(
-        "-f", "--follow", action="store_true", help="go on until the machine no longer runs"
+        "-f", "--follow", action="store_true", help="go on until the machines no longer run"
     )
+    parser.add_argument(
+        "--times",
+        action="store_true",
+        help="line by line, with the host's time at which each came while following",
+    )
+    add_raw(parser)
     parser.set_defaults(run=run)
 
 
@@ -45,88 +50,90 @@ def _count(text: str) -> int:
     return min(int(text), sys.maxsize)
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A machine and the log of one of its ports."""
+
+    situation: Situation
+    log: LogReader
+
+    @property
+    def name(self) -> str:
+        return self.situation.name
+
+    def runs(self) -> bool:
+        """Whether there may be more."""
+        from manager.state.lock import is_locked
+
+        return is_locked(self.situation.paths.lock)
+
+
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import find
-    from manager.state.port_log import old, pieces
 
-    situation = find(args.name)
-    path = _log_of(situation, args.port)
-    if args.previous:
-        path = old(path)
-    found = pieces(path)
-    if not found:
-        raise UsageError(f"{situation.name}: nothing was logged for that port")
-    try:
-        log = _print(found, args.lines)
-        if args.follow and not args.previous:
-            log = _follow(situation, path, log)
-        log.close()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise HostError(f"{path}: cannot read: {error.strerror}") from None
+    situations = {situation.name: situation for situation in map(find, args.names)}
+    sources = [_source(item, args.port, args.previous) for item in situations.values()]
+    follow = args.follow and not args.previous
+    if len(sources) == 1 and not args.times:
+        _copy(sources[0], args.lines, follow=follow, raw=args.raw)
+    else:
+        _interleave(sources, args.lines, follow=follow, times=args.times, raw=args.raw)
+    for source in sources:
+        source.log.close()
     return 0
 
 
-def _log_of(situation: Situation, port: str | None) -> Path:
+def _source(situation: Situation, port: str | None, previous: bool) -> _Source:
     from manager.graph.port_names import resolve_port
+    from manager.state.log_reader import LogReader
+    from manager.state.port_log import old, pieces
 
     record = situation.last_run
     if record is None:
         raise UsageError(f"{situation.name} has no logs")
-    return situation.paths.port_log(resolve_port(record.ports, port, record.console))
+    path = situation.paths.port_log(resolve_port(record.ports, port, record.console))
+    if previous:
+        path = old(path)
+    if not pieces(path):
+        raise UsageError(f"{situation.name}: nothing was logged for that port")
+    return _Source(situation, LogReader(path))
 
 
-def _print(found: list[Path], lines: int | None) -> IO[bytes]:
-    """Print the pieces; returns the newest one, open at its end."""
-    last: deque[bytes] = deque(maxlen=lines)
-    for path in found:
-        log = path.open("rb")
-        if lines is None:
-            _copy(log)
-        else:
-            last.extend(log)
-        if path != found[-1]:
-            log.close()
-    sys.stdout.buffer.write(b"".join(last))
-    sys.stdout.buffer.flush()
-    return log
-
-
-def _follow(situation: Situation, path: Path, log: IO[bytes]) -> IO[bytes]:
-    """Print what is added, over the begin of a new piece too, until the machine ends."""
-    from manager.state.lock import is_locked
-    from manager.state.port_log import PIECES, piece
-
+def _copy(source: _Source, lines: int | None, *, follow: bool, raw: bool) -> None:
+    """One machine's log, byte by byte."""
+    output = GuestOutput(raw=raw)
+    if lines is not None:
+        output.write(source.log.last(lines))
     while True:
-        ended = not is_locked(situation.paths.lock)
-        _copy(log)
-        number = _number_of(log, path, PIECES)
-        if number:
-            _copy(log)  # what was added between the look and the change of name
-            log.close()
-            log = piece(path, number - 1).open("rb")
-        elif ended:
-            return log
-        else:
-            time.sleep(_INTERVAL)
+        ended = not follow or not source.runs()
+        while data := source.log.read():
+            output.write(data)
+        if ended:
+            break
+        time.sleep(_INTERVAL)
+    output.close()
 
 
-def _number_of(log: IO[bytes], path: Path, most: int) -> int:
-    """Which piece an open log is by now; 0 is the one being written."""
-    from manager.state.port_log import piece
+def _interleave(
+    sources: list[_Source], lines: int | None, *, follow: bool, times: bool, raw: bool
+) -> None:
+    """Several logs line by line: what is there, one after another, then as it comes."""
+    from manager.cli.labelled import Labelled
 
-    is_open = os.fstat(log.fileno())
-    for number in range(most + 1):
-        candidate = piece(path, number)
-        if candidate.exists() and os.path.samestat(candidate.stat(), is_open):
-            return number
-    # It is no piece any more: a boot put it aside, so the log is followed from its beginning.
-    return 1 if path.exists() else 0
-
-
-def _copy(log: IO[bytes]) -> None:
-    while data := log.read(_BLOCK):
-        sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    output = Labelled([source.name for source in sources], times=times, raw=raw)
+    for source in sources:
+        if lines is not None:
+            output.add(source.name, source.log.last(lines), is_new=False)
+        while data := source.log.read():
+            output.add(source.name, data, is_new=False)
+    while follow:
+        running = [source for source in sources if source.runs()]
+        for source in sources:
+            while data := source.log.read():
+                output.add(source.name, data, is_new=True)
+        output.idle()
+        if not running:
+            break
+        time.sleep(_INTERVAL)
+    output.idle(at_end=True)

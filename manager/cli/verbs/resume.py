@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_escape, add_on_term, on_a_terminal
-from manager.errors import UsageError, WrongStateError
+from manager.cli.guest_output import add_raw
+from manager.errors import SnapshotCorruptError, UsageError, WrongStateError
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -35,6 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="first check all RAM against its hashes; without it only the rest is checked",
     )
+    add_raw(parser)
     add_on_term(parser)
     add_escape(parser)
     parser.set_defaults(run=run)
@@ -62,13 +64,14 @@ def run(args: argparse.Namespace) -> int:
         graph = load(file, settings, remember=True)
     else:
         settings = [f"name={situation.name}"]
-        graph = _as_saved(situation)
+        graph = _as_saved(situation, file)
     launch = Launch(
         graph,
         settings=settings,
         resume=True,
         detached=args.detach,
         paused=args.paused,
+        raw=args.raw,
         on_term=args.on_term,
     )
     if launch.graph.name != situation.name:
@@ -84,11 +87,19 @@ def run(args: argparse.Namespace) -> int:
     return in_background([start])
 
 
-def _as_saved(situation: Situation) -> Graph:
+def _as_saved(situation: Situation, file: Path | None) -> Graph:
     """The graph of a machine whose file is not here: it came from another host, or is gone."""
     from dataclasses import replace
 
     from manager.cli.graphs import of_snapshot
     from manager.state.saved import open_saved
 
-    return replace(of_snapshot(open_saved(situation.paths)), name=situation.name)
+    opened = open_saved(situation.paths)
+    try:
+        return replace(of_snapshot(opened), name=situation.name)
+    except SnapshotCorruptError as error:
+        gone = f"there is no machine file {file} any more" if file else "its record is lost"
+        raise UsageError(
+            f"{situation.name}: {gone}, and {error.message}",
+            help="name it where it is now: `vmmgr resume FILE`",
+        ) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.arguments import add_settings, duration, escaped_text, pattern
+from manager.cli.guest_output import add_raw
 from manager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--paced", action="store_true", help="do not let virtual time overtake the host's"
     )
+    add_raw(parser)
     add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -96,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     from manager.vmm.ephemeral import Script, run_ephemeral
 
     steps = [Until(value) if option == "--until" else Send(value) for option, value in args.steps]
-    script = Script(steps, args.fail_on, args.max_time, args.port)
+    script = Script(steps, args.fail_on, args.max_time, args.port, args.raw)
     graph = load(args.file, args.settings, require_files=True)
     outcome = run_ephemeral(graph, script, paced=args.paced)
     waited = any(isinstance(step, Until) for step in steps)

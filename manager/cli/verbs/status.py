@@ -76,8 +76,8 @@ def describe(situation: Situation) -> dict[str, Any]:
 
 def _last_words(situation: Situation) -> list[str]:
     """The last lines of a crashed machine's console, and what its process said."""
-    from manager.machine.console_text import ConsoleText
     from manager.state.port_log import tail
+    from manager.text.console_text import ConsoleText
 
     text = ConsoleText()
     record = situation.last_run

@@ -17,6 +17,7 @@ from manager.cli.arguments import (
     on_a_terminal,
     pattern,
 )
+from manager.cli.guest_output import add_raw
 from manager.errors import UsageError, VmmgrError, WrongStateError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--json", action="store_true", help="with -d: print what happens as lines of JSON"
     )
+    add_raw(parser)
     add_on_term(parser)
     add_escape(parser)
     add_settings(parser)
@@ -140,6 +142,7 @@ def _launch(args: argparse.Namespace, file: Path, graph: Graph) -> Launch | None
         fresh=args.fresh,
         detached=args.detach,
         readiness=readiness,
+        raw=args.raw,
         cache=not args.no_cache,
         on_term=args.on_term,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from manager.machine.console_text import WINDOW, ConsoleText
 from manager.machine.expectation import (
     SETTLE,
     Expectation,
@@ -13,6 +12,7 @@ from manager.machine.expectation import (
     Until,
     Verdict,
 )
+from manager.text.console_text import WINDOW, ConsoleText
 from manager.text.pattern import compile_pattern
 from manager.text.search import Search
 

@@ -11,29 +11,11 @@ from __future__ import annotations
 import codecs
 import re
 
+from manager.text.sequences import SEQUENCE, UNFINISHED
+
 WINDOW = 65536
 """Characters that are kept; older ones are forgotten."""
 
-_LONGEST = 512
-"""The longest string (ECMA-48 OSC, DCS, ...) that is taken for one; a longer one stays as text."""
-
-_SEQUENCE = re.compile(
-    r"\x1b(?:"
-    r"\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # CSI: colours, cursor movement
-    rf"|\][^\x07\x1b]{{0,{_LONGEST}}}(?:\x07|\x1b\\)"  # OSC: window titles
-    rf"|[PX^_][^\x1b]{{0,{_LONGEST}}}\x1b\\"  # DCS, SOS, PM, APC
-    r"|[ -/]{1,8}[0-~]"  # character sets
-    r"|[0-OQ-WYZ\\`-~]"  # save cursor, reset and the like
-    r")"
-)
-_UNFINISHED = re.compile(
-    r"\x1b(?:"
-    r"\[[0-?]{0,64}[ -/]{0,8}"
-    rf"|\][^\x07\x1b]{{0,{_LONGEST}}}\x1b?"
-    rf"|[PX^_][^\x1b]{{0,{_LONGEST}}}\x1b?"
-    r"|[ -/]{0,8}"
-    r")\Z"
-)
 _LINE_END = re.compile(r"(?<!\r)\r+\n")  # from the first: in linear time
 
 
@@ -68,10 +50,10 @@ class ConsoleText:
 
     def _without_sequences(self, more: str) -> str:
         held = self._sequence + more
-        unfinished = _UNFINISHED.search(held)
+        unfinished = UNFINISHED.search(held)
         end = unfinished.start() if unfinished else len(held)
         self._sequence = held[end:]
-        return _SEQUENCE.sub("", held[:end])
+        return SEQUENCE.sub("", held[:end])
 
     def forget(self) -> None:
         """Drop what is older than WINDOW characters."""
