@@ -25,7 +25,8 @@ class Device(Generic[S]):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if inspect.isabstract(cls):
+        is_generic = bool(getattr(cls, "__parameters__", ()))
+        if is_generic or inspect.isabstract(cls):
             return
         if not hasattr(cls, "STATE"):
             raise TypeError(f"{cls.__name__} has no state record: STATE = ...")

@@ -28,12 +28,12 @@ from manager.bus.pci import (
     Msix,
     MsixState,
     PciConfigState,
-    PciFunction,
     PciHeader,
     PciSlot,
     vendor_specific,
 )
 from manager.bus.record import Record, nested, octets, uint
+from manager.devices.card import PciCard
 from manager.devices.claims import (
     EXPANSION_ROM,
     INTA,
@@ -113,40 +113,29 @@ class Rom:
         pass
 
 
-class Card(Device[CardState]):
+class Card(PciCard[CardState]):
     """The card. `memory` is what is behind BAR 4."""
 
     STATE = CardState
 
     def __init__(self, header: PciHeader, slot: PciSlot, memory: BarMemory) -> None:
         self.memory = memory
-        self.msi = Msi(VECTORS)
-        self.msix = Msix(VECTORS, bar=TABLE)
-        self._dma = slot.dma
-        self.function = PciFunction(
+        table = Msix(VECTORS, bar=TABLE)
+        super().__init__(
             header,
             slot,
             {
-                REGISTERS: self, PORTS: self, TABLE: self.msix, MEMORY: memory,
+                REGISTERS: self, PORTS: self, TABLE: table, MEMORY: memory,
                 EXPANSION_ROM: Rom(rom()),
             },
             capabilities=[vendor_specific(b"card")],
-            msi=self.msi,
-            msix=self.msix,
+            msi=Msi(VECTORS),
+            msix=table,
         )  # fmt: skip
         self.load(self.power_on())
 
-    def power_on(self) -> CardState:
-        return CardState(config=self.function.power_on(), msix=self.msix.power_on())
-
-    def load(self, record: CardState) -> None:
-        self.function.state = record.config
-        self.msi.state = record.msi
-        self.msix.load(record.msix)
-        super().load(record)
-
     def settle(self) -> None:
-        self.function.settle()
+        super().settle()
         self.function.set(bool(self.state.pin))
 
     # -- registers --------------------------------------------------------------------------
@@ -185,11 +174,11 @@ class Card(Device[CardState]):
         length = min(self._word(LENGTH), len(self.state.buffer))
         done = 0
         if command == FROM_RAM:
-            data = self._dma.read(address, length)
+            data = self.dma.read(address, length)
             self.state.buffer[: len(data)] = data
             done = len(data)
         elif command == TO_RAM:
-            done = self._dma.write(address, self.state.buffer[:length])
+            done = self.dma.write(address, self.state.buffer[:length])
         self.state.words[DONE : DONE + 4] = done.to_bytes(4, "little")
 
     def _interrupt(self, vector: int) -> None:
