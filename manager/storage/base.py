@@ -92,5 +92,7 @@ class RawImage:
             return error.errno == errno.ENXIO
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
+        """Close the file; once, however often it is asked for."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)

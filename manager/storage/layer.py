@@ -63,8 +63,10 @@ class Layer:
             yield from range(first, first + count)
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
+        """Close the file; once, however often it is asked for."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 def read_exactly(fd: int, length: int, offset: int) -> bytes:

@@ -182,3 +182,16 @@ def test_an_image_that_became_shorter_is_an_io_error(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="shorter"):
         disk.read(2 * BLOCK, BLOCK)
+
+
+def test_what_is_closed_twice_closes_no_other_file(tmp_path: Path) -> None:
+    disk = Disk(RawImage(image_of(bytes(SIZE), tmp_path)), WriteLog.nameless())
+    disk.write(0, b"x" * SECTOR)
+    disk.saved((freeze(disk),))
+    disk.close()
+    others = [os.open(tmp_path, os.O_RDONLY) for _ in range(4)]
+
+    disk.close()
+
+    for other in others:
+        os.close(other)  # it is still open
