@@ -4,6 +4,9 @@
 `-S` has had two meanings. Today it wires the guest's memory and stands alone. Once
 `-S SLOT,DEVICE` put a PCI device at the ports of the ISA device that it stood for; what follows
 the option tells them apart.
+
+xhyve, bhyve's port to macOS, has the same options and a few of its own: `-f kexec,...` names the
+kernel that it loads by itself.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from manager import files
 from manager.errors import UsageError
 from manager.interop.bhyve_config import Settings, parse
 
@@ -34,17 +38,28 @@ FLAGS: dict[str, tuple[str, str]] = {
 NAMED = {"m": "memory.size", "K": "keyboard.layout", "U": "uuid", "r": "restore", "f": "fwcfg"}
 """Options whose argument is the value of one setting."""
 WITH_ARGUMENT = frozenset("cGklops") | NAMED.keys()
+OF_XHYVE: dict[str, tuple[str, str]] = {
+    "b": ("xhyve.bvmcons", "true"),
+    "M": ("xhyve.macaddr", "true"),
+}
+XHYVE_NAMED = {"F": "xhyve.pidfile", "g": "gdb.port"}
+KEXEC = ("kexec.kernel", "kexec.initrd", "kexec.cmdline")
+"""The settings that `-f kexec,KERNEL,INITRD,CMDLINE` makes."""
 
 _OLD_STYLE = re.compile(r"\d+(?::\d+){0,2},.+")
 _NUMBER = "([0-9]{1,5})"
 _SLOT = re.compile(rf"(?:(?:{_NUMBER}:)?{_NUMBER}:{_NUMBER}|{_NUMBER})")
 
 
-def parse_argv(words: list[str], read: Callable[[Path], str] = Path.read_text) -> Settings:
+def parse_argv(
+    words: list[str], read: Callable[[Path], str] = files.read_text, *, xhyve: bool = False
+) -> Settings:
     """The settings that a command line makes; the last word is the machine's name.
 
     `read` gives the text of a file that `-k` names. Raises UsageError.
     """
+    flags = FLAGS | OF_XHYVE if xhyve else FLAGS
+    with_argument = WITH_ARGUMENT | XHYVE_NAMED.keys() if xhyve else WITH_ARGUMENT
     settings: Settings = {}
     rest = list(words)
     while rest and rest[0].startswith("-") and rest[0] != "-":
@@ -57,11 +72,15 @@ def parse_argv(words: list[str], read: Callable[[Path], str] = Path.read_text) -
             if option == "S" and _OLD_STYLE.fullmatch(old_style):
                 _slot(settings, _taken(cluster, rest, option), legacy=True)
                 break
-            if option in FLAGS:
-                name, value = FLAGS[option]
+            if option in flags:
+                name, value = flags[option]
                 settings[name] = value
-            elif option in WITH_ARGUMENT:
-                _apply(settings, option, _taken(cluster, rest, option), read)
+            elif option in with_argument:
+                argument = _taken(cluster, rest, option)
+                if xhyve and option in XHYVE_NAMED:
+                    settings[XHYVE_NAMED[option]] = argument
+                else:
+                    _apply(settings, option, argument, read)
                 break
             elif option != "I":  # accepted and ignored by bhyve itself
                 raise UsageError(f"bhyve has no option -{option}")
@@ -82,12 +101,15 @@ def _taken(cluster: str, rest: list[str], option: str) -> str:
 
 
 def _apply(settings: Settings, option: str, value: str, read: Callable[[Path], str]) -> None:
-    if option in NAMED:
+    if option == "f" and value.startswith("kexec,"):
+        # The command line is the rest, with its commas.
+        settings.update(zip(KEXEC, value.split(",", 3)[1:], strict=False))
+    elif option in NAMED:
         settings[NAMED[option]] = value
     elif option == "c":
         _topology(settings, value)
     elif option == "G":
-        settings["gdb"] = value
+        _gdb(settings, value)
     elif option == "p":
         settings[f"vcpu.{value.partition(':')[0]}.cpuset"] = value.partition(":")[2]
     elif option == "o":
@@ -107,6 +129,15 @@ def _apply(settings: Settings, option: str, value: str, read: Callable[[Path], s
         _lpc_device(settings, value)
     else:
         _slot(settings, value, legacy=False)
+
+
+def _gdb(settings: Settings, value: str) -> None:
+    """`-G [w][ADDRESS:]PORT`."""
+    if value.startswith("w"):
+        settings["gdb.wait"] = "true"
+    address, _, settings["gdb.port"] = value.removeprefix("w").rpartition(":")
+    if address:
+        settings["gdb.address"] = address
 
 
 def _topology(settings: Settings, value: str) -> None:

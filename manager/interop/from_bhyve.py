@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from manager.config.sections import CPUS_MAX
-from manager.config.units import format_size
+from manager.config.units import MIB, format_size
+from manager.config.values import MAX_MEMORY, PAGE
 from manager.errors import UsageError
 from manager.interop import vmrun
-from manager.interop.bhyve_argv import parse_argv
+from manager.interop.bhyve_argv import KEXEC, parse_argv
 from manager.interop.bhyve_config import Settings, expand, parse
 from manager.interop.translation import Translation, comments
 from manager.names import NAME
@@ -34,7 +35,12 @@ _SIZE = re.compile(r"([0-9]{1,20})([kKmMgGtT]?)[bB]?")
 _COUNT = re.compile(r"[0-9]{1,5}")
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _PCI = re.compile(r"pci\.([0-9]{1,5})\.([0-9]{1,5})\.([0-9]{1,5})\.(.+)")
-_NMDM = re.compile(r"/dev/nmdm(\w*)([AB])")
+_NMDM = re.compile(r"/dev/nmdm([\w.-]*)([AB])")
+_PORT = re.compile(r"[0-9]{1,5}")
+_HERE = re.compile(r"127\..*|localhost")
+_SLOTS, _FUNCTIONS = 32, 8
+_GDB_ADDRESS = "127.0.0.1"
+"""Where bhyve's gdb server listens when nobody says."""
 LEGACY = ("com1", "com2")
 """What the first and the second uart of the old `-S SLOT,uart` became."""
 
@@ -51,9 +57,9 @@ def import_argv(text: str) -> Translation:
     program = PurePosixPath(words[0]).name if words else ""
     if program == "vmrun.sh":
         words, lost = vmrun.to_bhyve(words[1:])
-    elif program == "bhyve":
+    elif program in ("bhyve", "xhyve"):
         words = words[1:]
-    return translate(parse_argv(words), lost)
+    return translate(parse_argv(words, xhyve=program == "xhyve"), lost)
 
 
 def import_config(text: str, where: str) -> Translation:
@@ -72,14 +78,17 @@ class _Importer:
         """What has not been read yet."""
         self.lost = list(lost)
         self.lines: list[str] = []
+        self._taken: dict[str, str] = {}
+        """Ends on the host that only one port can have, and which one has them."""
 
     def translation(self) -> Translation:
         name = self._name()
-        memory = format_size(_bytes(self.left.pop("memory.size", DEFAULT_MEMORY)))
+        memory = format_size(_memory(self.left.pop("memory.size", DEFAULT_MEMORY)))
         self._table("memory", f"size = {_toml(memory)}")
         self._boot()
         has_lpc = self._slots()
         self._com_ports(has_lpc)
+        self._gdb()
         if self._flag("x86.strictio"):
             self._table("debug", "strict-io = true")
         self._cpu()
@@ -110,6 +119,11 @@ class _Importer:
         if rom is not None:
             self._table("boot", f"firmware = {_toml(rom)}")
             return
+        kernel, initrd, cmdline = (self.left.pop(name, "") for name in KEXEC)
+        if kernel:
+            keys = {"kernel": kernel, "initrd": initrd, "cmdline": cmdline}
+            self._table("boot", *(f"{key} = {_toml(text)}" for key, text in keys.items() if text))
+            return
         help = "bhyve was given no boot ROM: bhyveload or grub-bhyve loaded the kernel; name it"
         self.lost.append("the kernel: bhyve's command line does not say what bhyveload loaded")
         self._table("boot", 'kernel = "kernel"', f"help = {_toml(help)}")
@@ -122,7 +136,7 @@ class _Importer:
                 place = (int(match[1]), int(match[2]), int(match[3]))
                 found.setdefault(place, {})[match[4]] = self.left.pop(key)
         legacy = iter(LEGACY)
-        kinds = set()
+        kinds, tables = set(), set()
         for (bus, slot, function), options in sorted(found.items()):
             kind = options.pop("device", "")
             where = f"pci.{bus}.{slot}.{function}"
@@ -132,11 +146,23 @@ class _Importer:
             if kind == "amd_hostbridge":
                 self.lost.append(f"{where}: the host bridge is Intel's, not AMD's")
                 kind = "hostbridge"
+            if slot >= _SLOTS or function >= _FUNCTIONS:
+                self.lost.append(f"{where}: there are {_SLOTS} slots of {_FUNCTIONS} functions")
+                continue
+            if kind in kinds and kind in ("hostbridge", "lpc"):
+                self.lost.append(f"{where}={kind}: there is one already")
+                continue
             if kind not in ("hostbridge", "lpc", "uart"):
                 words = ",".join([kind, *(f"{k}={v}" for k, v in options.items())])
                 self.lost.append(f"{where}={words}: there is no such device here")
                 continue
             kinds.add(kind)
+            table = f"slots.{slot}"
+            if function and table in tables:
+                table += f".{function}"
+            elif function:
+                self.lost.append(f"{where}: nothing is in function 0, where guests look first")
+            tables.add(table)
             lines = [f'device = "{kind}"']
             if kind == "uart":
                 lines.append(f"backend = {self._backend(where, options.pop('path', ''))}")
@@ -144,7 +170,7 @@ class _Importer:
                     lines += self._legacy(where, legacy)
             for key, value in options.items():
                 self.lost.append(f"{where}.{key}={value}: there is nothing like it here")
-            self._table(f"slots.{slot}.{function}" if function else f"slots.{slot}", *lines)
+            self._table(table, *lines)
         if kinds and "hostbridge" not in kinds and (0, 0, 0) not in found:
             self.lines += ["", "# bhyve does without; guests here find PCI through it."]
             self.lines += ["[slots.0]", 'device = "hostbridge"']
@@ -173,16 +199,43 @@ class _Importer:
 
     def _backend(self, where: str, path: str) -> str:
         """The backend that stands for a path of bhyve's uart."""
-        if path in ("", "stdio"):
-            return '"stdio"' if path else '"null"'
+        if not path:
+            return '"null"'
+        if (other := self._taken.setdefault(path, where)) != where:
+            self.lost.append(f"{where}: {path} is taken, by {other}; the port is not connected")
+            return '"null"'
+        if path == "stdio":
+            return '"stdio"'
+        if path.startswith("autopty"):
+            link = path.partition("=")[2]
+            return f'{{ type = "pty", path = {_toml(link)} }}' if link else '"pty"'
         if path.startswith("tcp="):
-            return f'{{ type = "tcp", listen = {_toml(path.removeprefix("tcp="))} }}'
+            if _endpoint(listen := path.removeprefix("tcp=")):
+                return f'{{ type = "tcp", listen = {_toml(listen)} }}'
+            self.lost.append(f"{where}: {path}: not an address and a port; it is not connected")
+            return '"null"'
         if match := _NMDM.fullmatch(path):
             other = f"nmdm{match[1]}{'AB'[match[2] == 'A']}"
             was = quoted(path, "comment")
             return f'{{ type = "pty", path = {_toml(other)} }}   # was {was}; the other end is here'
         self.lost.append(f"{where}: an existing terminal, {path}, cannot be a backend")
         return '"null"'
+
+    def _gdb(self) -> None:
+        port = self.left.pop("gdb.port", None)
+        address, waits = self.left.pop("gdb.address", _GDB_ADDRESS), self._flag("gdb.wait")
+        if port is None:
+            return
+        listen = f"{address}:{port}"
+        other = self._taken.get(f"tcp={listen}")
+        if not _endpoint(listen) or other is not None:
+            reason = f"taken, by {other}" if other is not None else "not an address and a port"
+            self.lost.append(f"gdb.port={port}: {listen} is {reason}")
+            return
+        lines = [f"listen = {_toml(listen)}"]
+        lines += ["wait = true"] if waits else []
+        lines += [] if _HERE.fullmatch(address) else ["allow-remote = true"]
+        self._table("gdb", *lines)
 
     def _cpu(self) -> None:
         """Bhyve's count, as cores of one package."""
@@ -199,6 +252,21 @@ class _Importer:
     def _clock(self) -> None:
         if self.left.pop("rtc.use_localtime", "true") != "false":
             self.lost.append("rtc.use_localtime=true: the clock shows UTC, from `clock.epoch` on")
+
+
+def _endpoint(text: str) -> bool:
+    """Whether it is HOST:PORT."""
+    host, _, port = text.rpartition(":")
+    return bool(host) and bool(_PORT.fullmatch(port)) and int(port) <= 0xFFFF
+
+
+def _memory(text: str) -> int:
+    """A size that a machine can have. Raises UsageError."""
+    size = _bytes(text)
+    if not MIB <= size <= MAX_MEMORY or size % PAGE:
+        most, least = format_size(MAX_MEMORY), format_size(MIB)
+        raise UsageError(f"memory.size={text}: a machine has {least} to {most} of whole pages")
+    return size
 
 
 def _bytes(text: str) -> int:

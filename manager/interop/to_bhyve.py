@@ -8,12 +8,12 @@ from pathlib import PurePath
 
 from manager.config.units import format_duration, format_size
 from manager.devices.node import DeviceNode
-from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot
+from manager.graph.nodes import FirmwareBoot, Gdb, Graph, ImageBoot
 from manager.interop.bhyve_config import Settings, to_text
 from manager.interop.translation import Translation, comments
 from manager.text.quoting import UnquotableError, quoted, shell_words
 
-_NMDM = re.compile(r"nmdm(\w*)([AB])")
+_NMDM = re.compile(r"nmdm([\w.-]*)([AB])")
 _HEADLINE = "What the machine file says, and bhyve cannot be told:"
 
 
@@ -29,7 +29,7 @@ def export_argv(graph: Graph) -> Translation:
     plain, lost = settings_of(graph)
     # bhyve expands %(name) in whatever it is given.
     settings = {name: quoted(value, "setting") for name, value in plain.items()}
-    words = ["bhyve", "-A", "-u", "-c", "1", "-m", settings["memory.size"]]
+    words = ["bhyve", "-A", "-u", "-c", settings["cpus"], "-m", settings["memory.size"]]
     if "x86.strictio" in settings:
         words.append("-e")
     for node in graph.devices:
@@ -45,6 +45,9 @@ def export_argv(graph: Graph) -> Translation:
             words += ["-l", f"{name},{path}" if path else name]
     if "lpc.bootrom" in settings:
         words += ["-l", f"bootrom,{settings['lpc.bootrom']}"]
+    if "gdb.port" in settings:
+        wait = "w" if "gdb.wait" in settings else ""
+        words += ["-G", f"{wait}{settings['gdb.address']}:{settings['gdb.port']}"]
     lines = [*comments(lost, _HEADLINE), shell_words([*words, settings["name"]])]
     return Translation("\n".join(lines) + "\n", lost)
 
@@ -67,6 +70,8 @@ def settings_of(graph: Graph) -> tuple[Settings, list[str]]:
     for node in graph.devices:
         _device(node, settings, lost)
     _boot(graph, settings, lost)
+    if graph.gdb is not None:
+        _gdb(graph.gdb, settings, lost)
     if graph.ready is not None:
         timeout = format_duration(graph.ready.timeout_ns)
         lost.append(f"ready: wait for {graph.ready.wait_for!r} on {graph.ready.port}, {timeout}")
@@ -78,6 +83,16 @@ def settings_of(graph: Graph) -> tuple[Settings, list[str]]:
         except UnquotableError as error:
             lost.append(f"{name} {value}: {error}")
     return told, lost
+
+
+def _gdb(gdb: Gdb, settings: Settings, lost: list[str]) -> None:
+    address, _, port = gdb.listen.rpartition(":")
+    if gdb.is_path or address.startswith("["):
+        lost.append(f"gdb.listen {gdb.listen}: bhyve waits for gdb on IPv4")
+        return
+    settings |= {"gdb.address": address, "gdb.port": port}
+    if gdb.wait:
+        settings["gdb.wait"] = "true"
 
 
 def _place(node: DeviceNode) -> str:
@@ -93,13 +108,19 @@ def _device(node: DeviceNode, settings: Settings, lost: list[str]) -> None:
             settings[f"{_place(node)}.path"] = path
     elif node.type == "isa-uart":
         settings[f"{node.id}.path"] = _path(node, lost)
-    elif node.type == "debug-exit":
-        lost.append(f"{node.id}: bhyve has no such device")
+    elif not node.id.startswith("board."):
+        lost.append(f"{node.id}: {_reason(node)}")
     if "legacy" in node.properties:
         com = node.properties["legacy"]
         lost.append(f"{node.id}: legacy {com}: today's bhyve has no such slot")
     if "pace" in node.properties:
         lost.append(f"{node.id}: pace {node.properties['pace']}: bhyve's uarts have no baud rate")
+
+
+def _reason(node: DeviceNode) -> str:
+    if node.disks:
+        return "bhyve would write to the image itself: give it a copy"
+    return f"bhyve has no {node.type} as it is here"
 
 
 def _path(node: DeviceNode, lost: list[str]) -> str:

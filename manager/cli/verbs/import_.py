@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from manager import files
 from manager.errors import ExitCode, UsageError
 
 
@@ -14,7 +15,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `import` to the command line."""
     parser = subparsers.add_parser("import")
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    argv = kinds.add_parser("bhyve", help="a command line of bhyve or vmrun.sh, in one argument")
+    argv = kinds.add_parser(
+        "bhyve", help="a command line of bhyve, vmrun.sh or xhyve, in one argument"
+    )
     argv.add_argument("argv", metavar="ARGV", help="such as '-c 1 -m 512M -s 0,hostbridge vm0'")
     config = kinds.add_parser("bhyve-config", help="a configuration file (bhyve -k)")
     config.add_argument("file", type=Path, metavar="FILE", help="NAME=VALUE lines; `-` for stdin")
@@ -37,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(path: Path) -> str:
     try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text()
+        return sys.stdin.read(files.TEXT) if str(path) == "-" else files.read_text(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

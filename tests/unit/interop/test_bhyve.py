@@ -6,12 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from manager.cli.main import main
 from manager.devices import host
 from manager.errors import UsageError
 from manager.graph.build import check, load_graph
-from manager.graph.nodes import FirmwareBoot, Graph
+from manager.graph.nodes import FirmwareBoot, Gdb, Graph, KernelBoot
 from manager.graph.wiring import compare
 from manager.interop.bhyve_config import expand, parse
 from manager.interop.from_bhyve import import_argv, import_config
@@ -111,7 +113,18 @@ def test_several_cpus_are_several_cpus(tmp_path: Path) -> None:
         ("-l com1,stdio vm", ("lpc.com1=stdio", "without an lpc slot")),
         ("-s 31,lpc -l tpm,passthru,/dev/tpm0 vm", ("lpc.tpm",)),
         ("-l bootrom,uefi.fd,vars.fd vm", ("lpc.bootvars=vars.fd",)),
-        ("-G w:1234 vm", ("gdb=w:1234",)),
+        ("-G w1234 -l com1,tcp=127.0.0.1:1234 -s 31,lpc vm", ("gdb.port=1234", "com1")),
+        ("-G 123456 vm", ("gdb.port=123456", "not an address")),
+        ("-s 31,lpc -l com1,stdio -l com2,stdio vm", ("com2", "stdio is taken, by com1")),
+        ("-s 4,uart,tcp=0:1 -s 5,uart,tcp=0:1 vm", ("pci.0.5.0", "taken, by pci.0.4.0")),
+        ("-s 4,uart,/dev/nmdm0A -s 5,uart,/dev/nmdm0A vm", ("pci.0.5.0", "taken")),
+        ("-s 30,lpc -s 31,lpc vm", ("pci.0.31.0=lpc", "one already")),
+        ("-s 0,hostbridge -s 1,hostbridge vm", ("pci.0.1.0=hostbridge", "one already")),
+        ("-s 32,uart vm", ("pci.0.32.0", "32 slots")),
+        ("-s 4:8,uart vm", ("pci.0.4.8", "8 functions")),
+        ("-s 4,nvme,x -s 4:2,uart vm", ("pci.0.4.2", "function 0")),
+        ("-s 4,uart,tcp=nowhere vm", ("tcp=nowhere", "not an address")),
+        ("xhyve -b -F pid -f fbsd,a,b vm", ("xhyve.pidfile=pid",)),
         ("-U 0000-00 vm", ("uuid=0000-00",)),
         ("-p 0:3 vm", ("vcpu.0.cpuset=3",)),
         ("-o x86.strictmsr=false vm", ("x86.strictmsr=false",)),
@@ -137,6 +150,8 @@ def test_strict_ports_have_a_place(tmp_path: Path) -> None:
         ("-Z vm", "no option -Z"),
         ("-m", "-m needs an argument"),
         ("-m lots vm", "not a size"),
+        ("-m 100T vm", "1M to 64G"),
+        ("-m 2000000 vm", "whole pages"),
         ("-s uart vm", "not of the form"),
         ("-s 4,uart -s 4,uart vm", "given twice"),
         ("-o nothing vm", "not a NAME=VALUE"),
@@ -304,3 +319,88 @@ def test_a_command_line_pasted_over_several_lines_is_one() -> None:
     pasted = import_argv("-c 1 -m 512M \\\n  -s 0,hostbridge -s 31,lpc \\\n  -l com1,stdio vm0\n")
 
     assert pasted == one
+
+
+def test_gdb_there_and_back(tmp_path: Path) -> None:
+    there = machine(import_argv("-G w127.0.0.1:1234 -s 0,hostbridge vm"), tmp_path)
+
+    assert there.gdb == Gdb("127.0.0.1:1234", wait=True)
+    assert "-G w127.0.0.1:1234 vm" in export_argv(there).text
+    assert machine(import_config(export_config(there).text, "x"), tmp_path).gdb == there.gdb
+
+
+def test_gdb_for_all_hosts_is_said_to_be_meant(tmp_path: Path) -> None:
+    assert machine(import_argv("-G 0.0.0.0:1234 vm"), tmp_path).gdb == Gdb("0.0.0.0:1234")
+
+
+@pytest.mark.parametrize("listen", ["./gdb.sock", "[::1]:1234"])
+def test_gdb_where_bhyve_does_not_listen_is_listed(listen: str, tmp_path: Path) -> None:
+    (tmp_path / "it.toml").write_text(f'[boot]\nkernel = "k"\n[gdb]\nlisten = "{listen}"\n')
+
+    assert lost(export_argv(load_graph(tmp_path / "it.toml")), "gdb.listen", "IPv4")
+
+
+def test_names_of_vm_bhyve_keep_the_console(tmp_path: Path) -> None:
+    graph = machine(import_argv("-s 31,lpc -l com1,/dev/nmdm-web-1.1A web-1"), tmp_path)
+
+    com1 = graph.device("lpc.com1")
+    assert com1 is not None
+    assert com1.backend == host.Pty(tmp_path / "nmdm-web-1.1B")
+    assert "com1,/dev/nmdm-web-1.1A" in export_argv(graph).text
+
+
+def test_kernel_that_xhyve_loads(tmp_path: Path) -> None:
+    graph = machine(
+        import_argv(
+            "sudo xhyve -A -m 1G -s 0:0,hostbridge -s 31,lpc -l com1,autopty=tty "
+            "-f kexec,boot/vmlinuz,boot/initrd.gz,'console=ttyS0,115200 quiet'"
+        ),
+        tmp_path,
+    )
+
+    assert graph.boot == KernelBoot(
+        tmp_path / "boot/vmlinuz", tmp_path / "boot/initrd.gz", "console=ttyS0,115200 quiet"
+    )
+    com1 = graph.device("lpc.com1")
+    assert com1 is not None
+    assert com1.backend == host.Pty(tmp_path / "tty")
+
+
+def test_as_many_cpus_as_there_are(tmp_path: Path) -> None:
+    assert " -c 4 " in export_argv(machine(import_argv("-c 4 vm"), tmp_path)).text
+
+
+def test_disks_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "it.toml").write_text(
+        '[boot]\nkernel = "k"\n[disks.root]\nimage = "i"\n[slots.0]\ndevice = "hostbridge"\n'
+        '[slots.4]\ndevice = "virtio-blk"\ndisk = "root"\n[slots.5]\ndevice = "virtio-rng"\n'
+    )
+    found = export_config(load_graph(tmp_path / "it.toml"))
+
+    assert lost(found, "slots.4", "give it a copy")
+    assert lost(found, "slots.5", "virtio-rng")
+
+
+PARTS = st.sampled_from(
+    [
+        "-c 2", "-c 99", "-m 64M", "-m 2G", "-G 1234", "-G w:1234", "-e", "-A", "-H", "-u", "-x",
+        "-s 0,hostbridge", "-s 0:0,amd_hostbridge", "-s 1,lpc", "-s 31,lpc", "-s 2,uart,stdio",
+        "-s 3,uart,stdio", "-s 4:1,uart", "-s 4:2,uart,/dev/nmdm0A", "-s 5,uart,/dev/nmdm0A",
+        "-s 6,uart,tcp=127.0.0.1:1234", "-s 7,uart,tcp=127.0.0.1:1234", "-s 40,uart",
+        "-s 1:2:3,uart", "-S 8,uart", "-S 9,uart,stdio", "-s 10,virtio-blk,x",
+        "-l com1,stdio", "-l com2,stdio",
+        "-l com3,/dev/nmdm-a.b.1A", "-l com4,tcp=:1", "-l bootrom,/fw", "-l com1,autopty",
+        "-f kexec,k,i,c", "-o a.b=c", "-o name=Ä", "-U 1", "-p 0:1", "-w", "-W", "-Y",
+    ]
+)  # fmt: skip
+
+
+@given(parts=st.lists(PARTS, max_size=12))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_command_line_is_refused_or_makes_a_machine(parts: list[str], tmp_path: Path) -> None:
+    try:
+        found = import_argv(" ".join(["xhyve", *parts]))
+    except UsageError:
+        return
+
+    machine(found, tmp_path)
