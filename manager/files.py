@@ -92,6 +92,12 @@ def parse_json(data: str | bytes) -> Any:
         raise ValueError("it nests too deeply") from None
 
 
+def head(path: Path, size: int) -> bytes:
+    """The first `size` bytes of a regular file, or as many as it has. Raises OSError."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read(size)
+
+
 def tail(path: Path, size: int) -> bytes:
     """The last `size` bytes of a regular file of any size. Raises OSError, UnfitFileError."""
     with os.fdopen(open_regular(path), "rb") as file:

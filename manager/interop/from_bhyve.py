@@ -80,6 +80,8 @@ class _Importer:
         self.lines: list[str] = []
         self._taken: dict[str, str] = {}
         """Ends on the host that only one port can have, and which one has them."""
+        self._legacies: dict[str, str] = {}
+        """COM ports that are PCI uarts, and where those are."""
 
     def translation(self) -> Translation:
         name = self._name()
@@ -185,6 +187,7 @@ class _Importer:
             f"{where}: -S SLOT,uart is deprecated, and so is `legacy`: "
             f"an LPC bridge and `[lpc.{name}]` take its place"
         )
+        self._legacies[name] = where
         return [f"legacy = {_toml(name)}   # deprecated: use [lpc.{name}]"]
 
     def _com_ports(self, has_lpc: bool) -> None:
@@ -192,7 +195,9 @@ class _Importer:
             path = self.left.pop(f"lpc.{name}.path", None)
             if path is None:
                 continue
-            if has_lpc:
+            if name in self._legacies:
+                self.lost.append(f"lpc.{name}={path}: {self._legacies[name]} is {name} already")
+            elif has_lpc:
                 self._table(f"lpc.{name}", f"backend = {self._backend(name, path)}")
             else:
                 self.lost.append(f"lpc.{name}={path}: without an lpc slot bhyve ignores it")

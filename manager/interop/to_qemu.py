@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A machine as QEMU's command line: the `pc` board, which has the same 440FX and PIIX3."""
+"""A machine as QEMU's command line: the `pc` board, which has the same 440FX and PIIX3.
+
+What the line says, QEMU 7.2 starts; what it cannot say is in the list.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from manager import files
+from manager.boot.errors import BootImageError
+from manager.boot.loader import Protocol, protocol_of
+from manager.config.modules import split_module
 from manager.config.units import format_size
-from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
-from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot
+from manager.graph.nodes import FirmwareBoot, Gdb, Graph, ImageBoot, KernelBoot
+from manager.interop.qemu_devices import comma, device, drive
 from manager.interop.translation import Translation, comments
 from manager.text.quoting import UnquotableError, quoted, shell_words
 
@@ -17,33 +24,30 @@ _CPUS = {
     for name in (
         "Conroe", "Penryn", "Nehalem", "Westmere", "SandyBridge", "IvyBridge", "Haswell",
         "Broadwell", "Skylake-Client", "Skylake-Server", "Cascadelake-Server", "Cooperlake",
-        "Icelake-Client", "Icelake-Server", "Denverton", "Snowridge", "KnightsMill", "Opteron_G1",
-        "Opteron_G2", "Opteron_G3", "Opteron_G4", "Opteron_G5", "EPYC", "Dhyana", "EPYC-Rome",
+        "Icelake-Server", "Denverton", "Snowridge", "KnightsMill", "Opteron_G1", "Opteron_G2",
+        "Opteron_G3", "Opteron_G4", "Opteron_G5", "EPYC", "Dhyana", "EPYC-Rome",
     )
 }  # fmt: skip
 """CPU models that QEMU spells with capitals."""
-_LPC_SLOT = 1
-"""Where QEMU's `pc` has its ISA bridge, whatever one says."""
+_GONE = {"icelake-client": "Icelake-Server"}
+"""Those that it has no more, and what comes nearest."""
+_LEAST_MEMORY = 2 << 20
+"""With less, QEMU's firmware does not come as far as the kernel."""
+_UEFI, _UEFI_AT = b"_FVH", 40
+"""The signature of a firmware volume and its place (UEFI PI specification, volume 3)."""
+_ELF = b"\x7fELF"
 
 
 def export(graph: Graph) -> Translation:
     """QEMU's command line, for a shell."""
     lost: list[str] = []
-    moment = datetime.fromtimestamp(graph.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    words = ["qemu-system-x86_64", "-name", graph.name, "-machine", "pc", "-accel", "tcg"]
-    memory = format_size(graph.memory_size)
-    words += ["-cpu", _CPUS.get(graph.cpu_model, graph.cpu_model)]
-    if graph.cpu_count > 1:
-        words += ["-smp", str(graph.cpu_count)]
-    words += ["-m", f"{memory}B" if memory.isdigit() else memory, "-nodefaults"]
-    words += ["-display", "none", "-rtc", f"base={moment},clock=vm"]
-    if graph.debug.on_triple_fault == "stop" or graph.debug.on_reset == "stop":
-        words += ["-no-reboot"]
-    if graph.clock_mode == "virtual":
-        words += ["-icount", "shift=0,sleep=off"]
-    words += _boot(graph, lost)
+    words = ["qemu-system-x86_64", "-name", graph.name]
+    words += [*_machine(graph, lost), *_boot(graph, lost)]
+    for source in graph.disks:
+        words += drive(source, lost)
     for node in graph.devices:
-        words += _device(node, lost)
+        words += device(node, graph, lost)
+    words += _gdb(graph.gdb) if graph.gdb is not None else []
     if graph.ready is not None:
         lost.append(f"ready: wait for {graph.ready.wait_for!r} on {graph.ready.port}")
     if graph.debug.strict_io:
@@ -51,8 +55,33 @@ def export(graph: Graph) -> Translation:
     if graph.debug.trace:
         lost.append(f"debug.trace {', '.join(graph.debug.trace)}")
     line = shell_words(_tellable(words, lost))
-    lines = [*comments(lost, _HEADLINE), line]
-    return Translation("\n".join(lines) + "\n", lost)
+    return Translation("\n".join([*comments(lost, _HEADLINE), line]) + "\n", lost)
+
+
+def _machine(graph: Graph, lost: list[str]) -> list[str]:
+    moment = datetime.fromtimestamp(graph.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    # With firmware SeaBIOS talks on COM1 here; without, QEMU's is not to be heard.
+    board = "pc,graphics=off" if isinstance(graph.boot, FirmwareBoot) else "pc"
+    words = ["-machine", board, "-accel", "tcg"]
+    model = _GONE.get(graph.cpu_model, _CPUS.get(graph.cpu_model, graph.cpu_model))
+    if graph.cpu_model in _GONE:
+        lost.append(f"cpu.model {graph.cpu_model}: QEMU has it no more; {model} is near")
+    words += ["-cpu", model]
+    if graph.cpu_count > 1:
+        words += ["-smp", str(graph.cpu_count)]
+    memory = format_size(graph.memory_size)
+    if graph.memory_size < _LEAST_MEMORY:
+        lost.append(f"memory.size {memory}: QEMU's firmware needs {format_size(_LEAST_MEMORY)}")
+    words += ["-m", f"{memory}B" if memory.isdigit() else memory, "-nodefaults"]
+    words += ["-display", "none", "-rtc", f"base={moment},clock=vm"]
+    debug = graph.debug
+    if debug.on_triple_fault == "stop" or debug.on_reset == "stop":
+        words += ["-no-reboot"]
+    if debug.on_triple_fault == "stop" and debug.on_reset == "reset":
+        lost.append("debug.on-reset reset: QEMU ends at a reset as it does at a triple fault")
+    if graph.clock_mode == "virtual":
+        words += ["-icount", "shift=0,sleep=off"]
+    return words
 
 
 def _tellable(words: list[str], lost: list[str]) -> list[str]:
@@ -71,75 +100,79 @@ def _boot(graph: Graph, lost: list[str]) -> list[str]:
     boot = graph.boot
     if isinstance(boot, ImageBoot):
         lost.append(f"boot.entry {boot.entry:#x}, {boot.bits}-bit: QEMU starts at the reset vector")
-        return ["-device", f"loader,file={_comma(str(boot.image))},addr={boot.load:#x}"]
-    words = []
-    if isinstance(boot, FirmwareBoot):
-        words += ["-bios", str(boot.firmware)]
-    elif boot.protocol is not None:
-        lost.append(f"boot.protocol {boot.protocol}: QEMU chooses by itself")
+        return ["-device", f"loader,file={comma(str(boot.image))},addr={boot.load:#x}"]
+    words = _firmware(boot) if isinstance(boot, FirmwareBoot) else []
+    if isinstance(boot, KernelBoot):
+        lost += _differences(boot)
     if boot.kernel is not None:
         words += ["-kernel", str(boot.kernel)]
     if boot.initrd is not None:
-        words += ["-initrd", str(boot.initrd)]
+        words += ["-initrd", comma(str(boot.initrd)) if _is_multiboot(boot) else str(boot.initrd)]
     elif isinstance(boot, KernelBoot) and boot.modules:
-        words += ["-initrd", ",".join(_comma(module) for module in boot.modules)]
+        words += ["-initrd", ",".join(comma(module) for module in boot.modules)]
     if boot.cmdline:
         words += ["-append", boot.cmdline]
     return words
 
 
-def _device(node: DeviceNode, lost: list[str]) -> list[str]:
-    if node.type == "debug-exit":
-        return ["-device", f"isa-debug-exit,iobase={node.ports[0].base:#x},iosize=1"]
-    if node.address is not None and node.BUS == PCI_BUS and node.address.slot != 0:
-        lost.append(f"{node.id}: QEMU's host bridge is in slot 0")
-    if node.address is not None and node.BUS == LPC_BUS and node.address.slot != _LPC_SLOT:
-        lost.append(f"{node.id}: QEMU's LPC bridge is in slot {_LPC_SLOT}")
-    if node.type not in ("isa-uart", "pci-uart"):
-        return []
-    name = node.port_name.replace(".", "-")
-    kind, options = _chardev(node)
+def _firmware(boot: FirmwareBoot) -> list[str]:
+    """UEFI without room for its variables starts from flash alone, and is too large for -bios."""
+    path = boot.firmware
     try:
-        quoted(options, "shell")
-    except UnquotableError as error:
-        lost.append(f"{node.id}: the backend {kind}{options}: {error}")
-        kind, options = "null", ""
-    words = ["-chardev", f"{kind},id={name}{options}"]
-    if "legacy" in node.properties:
-        lost.append(f"{node.id}: legacy {node.properties['legacy']}: an ISA port takes its place")
-    if "pace" in node.properties:
-        lost.append(f"{node.id}: pace {node.properties['pace']}")
-    if node.type == "isa-uart" or "legacy" in node.properties:
-        base = node.ports[0].base if node.ports else node.bars[0].base
-        return [*words, "-device", f"isa-serial,chardev={name},iobase={base:#x},irq={node.irq}"]
-    assert node.address is not None
-    place = f"{node.address.slot:#x}.{node.address.function}"
-    first = node.address.function == 0 and node.properties.get("multifunction")
-    more = ",multifunction=on" if first else ""
-    return [*words, "-device", f"pci-serial,chardev={name},addr={place}{more}"]
+        is_uefi = files.head(path, _UEFI_AT + len(_UEFI)).endswith(_UEFI)
+    except OSError:
+        is_uefi = False
+    if not is_uefi:
+        return ["-bios", str(path)]
+    return ["-drive", f"if=pflash,unit=0,format=raw,snapshot=on,file={comma(str(path))}"]
 
 
-def _chardev(node: DeviceNode) -> tuple[str, str]:
-    """The kind of character device, and its options."""
-    assert node.backend is not None
-    kind, options = node.backend.type, node.backend.options
-    path = _comma(options.get("path", ""))
-    if kind == "file":
-        return "file", f",path={path},append=on"
-    if kind == "pty":
-        return "pty", f",path={path}" if path else ""
-    if kind == "pipe":
-        return "socket", f",path={path},server=on,wait=off"
-    if kind == "unix":
-        end = _comma(options.get("listen") or options["connect"])
-        return "socket", f",path={end}" + (",server=on,wait=off" if "listen" in options else "")
-    if kind == "tcp":
-        host, _, port = (options.get("listen") or options["connect"]).rpartition(":")
-        server = ",server=on,wait=off" if "listen" in options else ""
-        return "socket", f",host={_comma(host.strip('[]'))},port={port}{server}"
-    return kind, ""
+def _protocol(boot: KernelBoot) -> Protocol | None:
+    try:
+        return protocol_of(boot)
+    except BootImageError:
+        return None
 
 
-def _comma(text: str) -> str:
-    """QEMU's options end at a comma unless it is doubled."""
-    return text.replace(",", ",,")
+def _is_multiboot(boot: FirmwareBoot | KernelBoot) -> bool:
+    return isinstance(boot, KernelBoot) and _protocol(boot) is Protocol.MULTIBOOT
+
+
+def _differences(boot: KernelBoot) -> list[str]:
+    """In what QEMU starts the kernel otherwise, or why it does not."""
+    protocol = _protocol(boot)
+    where = f"boot.kernel {boot.kernel}"
+    try:
+        start = files.head(boot.kernel, 5)
+    except OSError:
+        return [f"{where}: it cannot be read, and what QEMU makes of it cannot be told"]
+    if protocol is None:
+        return [f"{where}: it is no kernel"]
+    is_elf64 = start == _ELF + b"\x02"
+    if protocol is Protocol.MULTIBOOT2:
+        return [f"{where}: QEMU has no multiboot 2; a CD with GRUB on it can start the kernel"]
+    if protocol is Protocol.MULTIBOOT and (is_elf64 or not start.startswith(_ELF)):
+        return [f"{where}: QEMU starts multiboot kernels that are ELF files of 32 bits"]
+    if start[:2] in (b"\x1f\x8b", b"BZ") or start in (b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"):
+        return [f"{where}: QEMU does not unpack it; unpack it first"]
+    found = []
+    if protocol is Protocol.MULTIBOOT:
+        found.append("boot.kernel: the kernel finds the whole path before its command line")
+        found += [
+            f"boot.modules {module}: the module finds the whole path before its arguments"
+            for module in boot.modules
+            if split_module(module)[0]
+        ]
+    elif boot.protocol is not None:
+        found.append(f"boot.protocol {boot.protocol}: QEMU chooses by itself")
+    return found
+
+
+def _gdb(gdb: Gdb) -> list[str]:
+    if gdb.is_path:
+        place = f"path={comma(gdb.listen)}"
+    else:
+        host, _, port = gdb.listen.rpartition(":")
+        place = f"host={comma(host.strip('[]'))},port={port}"
+    words = ["-chardev", f"socket,id=gdb,{place},server=on,wait=off", "-gdb", "chardev:gdb"]
+    return [*words, "-S"] if gdb.wait else words

@@ -41,7 +41,7 @@ MAY_IMPORT = {
         "version",
     },
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
-    "interop": {"config", "devices", "graph", "errors"},
+    "interop": {"boot", "config", "devices", "graph", "errors"},
     "state": {"cbor", "replay", "machine", "snapshot", "storage", "graph", "errors", "version"},
     "client": {"backends", "errors"},
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "snapshot"}
