@@ -195,8 +195,10 @@ class _Importer:
             path = self.left.pop(f"lpc.{name}.path", None)
             if path is None:
                 continue
-            if name in self._legacies:
-                self.lost.append(f"lpc.{name}={path}: {self._legacies[name]} is {name} already")
+            rival = LEGACY[(int(name[-1]) - 1) % 2]
+            if rival in self._legacies:
+                reason = f"{self._legacies[rival]} is {rival}, whose interrupt it would share"
+                self.lost.append(f"lpc.{name}={path}: {reason}")
             elif has_lpc:
                 self._table(f"lpc.{name}", f"backend = {self._backend(name, path)}")
             else:

@@ -123,7 +123,7 @@ def test_several_cpus_are_several_cpus(tmp_path: Path) -> None:
         ("-s 32,uart vm", ("pci.0.32.0", "32 slots")),
         ("-s 4:8,uart vm", ("pci.0.4.8", "8 functions")),
         ("-s 4,nvme,x -s 4:2,uart vm", ("pci.0.4.2", "function 0")),
-        ("-s 1,lpc -S 8,uart -l com1,stdio vm", ("lpc.com1=stdio", "pci.0.8.0 is com1")),
+        ("-s 1,lpc -S 8,uart -l com3,stdio vm", ("lpc.com3=stdio", "pci.0.8.0 is com1")),
         ("-s 4,uart,tcp=nowhere vm", ("tcp=nowhere", "not an address")),
         ("xhyve -b -F pid -f fbsd,a,b vm", ("xhyve.pidfile=pid",)),
         ("-U 0000-00 vm", ("uuid=0000-00",)),
