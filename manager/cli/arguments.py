@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.state.situation import Situation
     from manager.text.pattern import Pattern
-    from manager.vmm.launch import Launch
 
 T = TypeVar("T")
 
@@ -116,9 +115,9 @@ def _escape(text: str) -> int | None:
     return _argument(parse_escape, text)
 
 
-def on_a_terminal(launch: Launch) -> bool:
+def at_terminal(graph: Graph) -> bool:
     """Whether the user is at a terminal that can be the machine's console."""
-    return sys.stdin is not None and sys.stdin.isatty() and bool(launch.graph.serial_ports())
+    return sys.stdin is not None and sys.stdin.isatty() and bool(graph.serial_ports())
 
 
 def load(

@@ -124,27 +124,19 @@ def in_foreground(launch: Launch) -> int:
 
 def on_terminal(start: Start, escape: int | None) -> int:
     """Start the machine and be its console; returns the exit code of its end, 0 after a detach."""
-    from manager.cli.clients import await_end, connect
-    from manager.client.console import Console, Options
+    from manager.cli.joining import be_console, say_running
     from manager.client.reports import follow
-    from manager.state.paths import MachinePaths
-    from manager.state.situation import look
 
     up = False
     for event in follow(start.begin()):
         up = up or "up" in event
+        if _was_overtaken(start, event):
+            say_running(start.launch.graph)
+            return be_console(start.name, escape)
         _raise_error(event)
     if not up:
         raise _died(start)
-    options = Options(escape=escape, attended=not start.launch.paused)
-    paths = MachinePaths.of(start.name)
-    with connect(look(paths)) as client:
-        left = Console(client, start.name, options).run()
-    if left.is_end:
-        await_end(paths)
-    if left.text:
-        _tell(f"vmmgr: {left.text}")
-    return left.status
+    return be_console(start.name, escape, attended=not start.launch.paused)
 
 
 def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
@@ -164,6 +156,8 @@ def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
                 watch.end()
                 continue
             watch.hear(event)
+            if watch.is_overtaken:
+                continue
             _raise_error(event if alone and not as_json else {})
             if as_json:
                 _print_json(name, event)
@@ -171,6 +165,9 @@ def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:
         for watch in watches.values():
             watch.leave()
         raise
+    for watch in watches.values():
+        if watch.is_overtaken:
+            watch.join(as_json=as_json)
     return next((watch.status for watch in watches.values() if watch.status), 0)
 
 
@@ -179,6 +176,8 @@ class _Watch:
 
     def __init__(self, start: Start, *, shows_output: bool) -> None:
         self.status = 0
+        self.is_overtaken = False
+        """Whether another command started the machine while this one was about to."""
         self._start = start
         self._shows_output = shows_output
         self._output = GuestOutput(raw=start.launch.raw)
@@ -201,12 +200,21 @@ class _Watch:
             self.status = int(unready["status"])
             help = f"it still runs; `vmmgr down {name}` ends it"
             _tell_error(HostError(f"{name}: {unready['detail']}", help=help))
+        elif _was_overtaken(self._start, event):
+            self._settled = self.is_overtaken = True
         elif "error" in event:
             self._settled = True
             error = _error_of(event)
             self.status = error.exit_code
             if not self._shows_output:
                 _tell_error(HostError(f"{name}: {error.message}", help=error.help))
+
+    def join(self, *, as_json: bool) -> None:
+        """Be with the machine that the other command started."""
+        from manager.cli.joining import join
+
+        launch = self._start.launch
+        self.status = join(launch.graph, launch.readiness, raw=launch.raw, as_json=as_json)
 
     def leave(self) -> None:
         """The command ends; the machine goes on."""
@@ -236,6 +244,14 @@ def _error_of(event: dict[str, Any]) -> VmmgrError:
 
     error = event["error"]
     return error_from(error["code"], error["message"], error["help"])
+
+
+def _was_overtaken(start: Start, event: dict[str, Any]) -> bool:
+    """Whether the start failed because another command had just started the same machine."""
+    from manager.cli.joining import runs
+
+    failed = event.get("error")
+    return failed is not None and failed["code"] == "wrong-state" and runs(start.launch.graph)
 
 
 def _raise_error(event: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "suspend": ("suspend", "save running machines and end their processes"),
     "resume": ("resume", "go on with a suspended machine"),
     "down": ("down", "power running machines off"),
+    "restart": ("restart", "power machines off and boot them again"),
     "discard": ("discard", "drop the suspended state of a machine"),
     "rm": ("rm", "remove machines with all their states"),
     "prune": ("prune", "remove machines that hold nothing but logs"),

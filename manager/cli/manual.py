@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from manager.errors import ExitCode
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Running machines": ("up", "run", "suspend", "resume", "down", "wait"),
+    "Running machines": ("up", "run", "suspend", "resume", "down", "restart", "wait"),
     "What is kept of them": ("discard", "rm", "prune", "cache"),
     "Talking to them": ("console", "send", "logs", "status", "ls", "events", "ctl"),
     "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
@@ -29,6 +29,7 @@ REST = "More"
 
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "up": (
+        ("vmmgr up", "the one machine file in this folder"),
         ("vmmgr up machines/hello.toml", "boot it, or resume it, and be at its console"),
         ("vmmgr up -d machines/linux.toml", "in the background; returns once it is ready"),
         ("vmmgr up -d a.toml --wait-for 'login: $' --timeout 90s", "ready means: it says so"),
@@ -53,6 +54,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "down": (("vmmgr down demo", "pull its plug"),),
     "discard": (("vmmgr discard demo", "drop its suspended state"),),
+    "restart": (("vmmgr restart -d demo", "boot it again, as its file is now"),),
     "rm": (
         ("vmmgr rm demo", "forget it: its states, disks' changes and logs"),
         ("vmmgr rm --force demo other", "without a question"),

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from manager.cli.audience import Start
+from manager.state.paths import MachinePaths
 
 if TYPE_CHECKING:
-    from manager.state.paths import MachinePaths
     from manager.vmm.launch import Launch
 
 
-def start_of(launch: Launch, paths: MachinePaths, verb: str, *, attended: bool) -> Start:
+def start_of(launch: Launch, verb: str, *, attended: bool) -> Start:
     """The start of `launch`; `verb` says what became of it: "is up", or "resumed"."""
+    paths = MachinePaths.of(launch.graph.name)
     paths.make()
     if launch.resume:
         verb = "resumed"

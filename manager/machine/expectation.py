@@ -204,12 +204,12 @@ class Expectation:
             self._search = None
             self._send_due()
             if self._next == len(self._steps):
-                self._finish(Verdict("matched", _line_of(match)))
+                self._finish(Verdict("matched", line_of(match)))
                 return
         if failure is not None and fail_on is not None:
             self.match = failure
             fail_on.go_on(start + failure.end())
-            self._finish(Verdict("failed", _line_of(failure)))
+            self._finish(Verdict("failed", line_of(failure)))
 
     def _searches(self) -> Iterator[Search]:
         if self._search is not None:
@@ -237,7 +237,7 @@ class Expectation:
         self._finished(verdict)
 
 
-def _line_of(match: Match) -> str:
+def line_of(match: Match) -> str:
     """The line in which a match begins, or the last of the match where that is long."""
     text = match.string
     start = text.rfind("\n", 0, match.start()) + 1

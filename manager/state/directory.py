@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -38,6 +39,11 @@ class MachineDirectory:
         if lock is None:
             raise WrongStateError(f"{paths.name} is already running")
         return cls(paths, lock)
+
+    def begin_log(self) -> None:
+        """Empty the owner's log of what processes before this one said."""
+        with suppress(OSError):  # what the host refuses is reported, not logged
+            os.truncate(self.paths.owner_log, 0)
 
     def situation(self) -> Situation:
         """What was left by the owner before; ask before `begin`."""

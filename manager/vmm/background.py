@@ -115,7 +115,7 @@ def _run(body: Callable[[Reporter], object], reporter: Reporter) -> None:
 def _redirect(log: Path) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     try:
-        messages = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        messages = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError:
         messages = os.dup(nowhere)  # what else the host refuses is reported, not logged
     os.dup2(nowhere, 0)

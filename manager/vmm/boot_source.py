@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.errors import HostError, SnapshotMismatchError
+from manager.errors import HostError, SnapshotMismatchError, WrongStateError
 from manager.replay.entries import Start
 from manager.state.disks import MachineDisks
 from manager.state.saved import discard_saved, open_saved
@@ -45,6 +45,11 @@ class BootSource:
     """What it was taken from instead of being booted."""
 
     @property
+    def is_boot(self) -> bool:
+        """Whether the guest is at its very beginning."""
+        return not self.start.snapshot and self.warm_start is None
+
+    @property
     def snapshot(self) -> Path | None:
         """A snapshot of the machine as it is, if there is one apart from `start`."""
         return self.warm_start.snapshot if self.warm_start is not None else None
@@ -70,6 +75,10 @@ def open_source(launch: Launch, directory: MachineDirectory) -> BootSource:
     graph, situation = launch.graph, directory.situation()
     if situation.holds_something:
         situation.require_of(graph.source)
+    if situation.saved is not None and not (launch.resume or launch.fresh):
+        raise WrongStateError(
+            f"{graph.name} was suspended meanwhile", help="the same command again resumes it"
+        )
     disks = MachineDisks(directory.paths)
     if launch.resume:
         situation.require_saved()

@@ -40,6 +40,8 @@ def own(launch: Launch, audience: Audience) -> Outcome:
     """
     with ExitStack() as stack:  # steps are undone in the opposite order
         directory = stack.enter_context(MachineDirectory.take(MachinePaths.of(launch.graph.name)))
+        if launch.detached:
+            directory.begin_log()
         source = _open_machine(launch, directory, stack)
         selector = stack.enter_context(selectors.DefaultSelector())
         connections = _open_ports(launch, source, directory)
@@ -118,7 +120,7 @@ def _wait_until_ready(
         then = keep if keep is not None and wanted.is_declared_by(launch.graph) else None
         vital = launch.attended or not launch.detached
         readiness.await_ready(running, timers, wanted, audience, then=then, is_vital=vital)
-    elif keep is not None and declared is not None:
+    elif declared is not None and source.is_boot:
         readiness.watch_for_ready(running, declared, keep)
 
 
@@ -149,7 +151,7 @@ def _tell_of_warm_start(
     if source.warm_start is None:
         return
     detail = f"taken from the ready cache, not booted: {source.warm_start.detail}"
-    running.got_ready(detail)
+    running.waiting.got_ready(detail)
     if _was_waited_for(launch, source):
         audience.ready(detail)
     else:

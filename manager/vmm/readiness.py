@@ -49,7 +49,7 @@ def expect(
         fail_on=Search(fail_on) if fail_on is not None else None,
         budget=budget,
     )
-    running.begin_to_wait(expectation)
+    running.waiting.begin(expectation)
     return expectation
 
 
@@ -73,7 +73,7 @@ def await_ready(
     def finished(verdict: Verdict) -> None:
         settled()
         if verdict.outcome == "matched":
-            running.got_ready(verdict.detail)
+            running.waiting.got_ready(verdict.detail)
             if then is not None:
                 then(verdict.detail)
             audience.ready(verdict.detail)
@@ -95,11 +95,12 @@ def await_ready(
         connection.listeners.remove(audience.output)
 
     def not_ready(status: int, detail: str) -> None:
-        running.did_not_get_ready(status, detail)
+        running.waiting.did_not_get_ready(status, detail)
         audience.unready(status, detail)
         if is_vital:
             running.finish(Outcome("verdict", status, detail))
 
+    running.waiting.for_ready(readiness.wait_for.source)
     connection.listeners.add(audience.output)
     limit = NO_LIMIT if readiness.timeout is None else readiness.timeout
     timer = timers.after(limit, too_late)
@@ -109,22 +110,36 @@ def await_ready(
     expectation.search_soon()
 
 
-def watch_for_ready(running: RunningMachine, declared: Ready, then: IsReady) -> None:
-    """Begin to wait for what `[ready]` says, though no user does."""
-    from manager.machine.expectation import Until
+def watch_for_ready(running: RunningMachine, declared: Ready, then: IsReady | None) -> None:
+    """Begin to wait for what `[ready]` says, though no user does: for the status, and for `then`.
+
+    Without `then` it gives way to a rewind.
+    """
+    from manager.machine.expectation import Expectation, Until
     from manager.text.pattern import compile_pattern
+    from manager.text.search import Search
 
     def finished(verdict: Verdict) -> None:
         if verdict.outcome == "matched":
-            then(verdict.detail)
+            running.waiting.got_ready(verdict.detail)
+            if then is not None:
+                then(verdict.detail)
+        else:
+            running.waiting.did_not_get_ready(
+                ExitCode.FAIL_ON_MATCHED, f"`fail-on` of [ready] matched: {verdict.detail}"
+            )
 
     fail_on = declared.fail_on
-    expect(
-        running,
-        running.connections.find(declared.port),
-        [Until(compile_pattern(declared.wait_for))],
-        finished,
-        fail_on=compile_pattern(fail_on) if fail_on is not None else None,
+    running.waiting.for_ready(declared.wait_for)
+    begin = running.waiting.begin if then is not None else running.waiting.watch
+    begin(
+        Expectation(
+            running.machine.clock,
+            running.connections.find(declared.port),
+            [Until(compile_pattern(declared.wait_for))],
+            finished=finished,
+            fail_on=Search(compile_pattern(fail_on)) if fail_on is not None else None,
+        )
     )
 
 

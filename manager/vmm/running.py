@@ -17,9 +17,9 @@ from manager.vmm.events import Events
 from manager.vmm.holds import Holds
 from manager.vmm.outcome import Kind, Outcome
 from manager.vmm.sinks import Sinks
+from manager.vmm.waiting import Waiting
 
 if TYPE_CHECKING:
-    from manager.machine.expectation import Expectation
     from manager.machine.inputs import Input
     from manager.machine.machine import Machine
     from manager.state.directory import MachineDirectory
@@ -50,6 +50,7 @@ class RunningMachine:
     ) -> None:
         self.connections = connections
         self.events = Events(self.now)
+        self.waiting = Waiting(self.events)
         self.sinks = Sinks(connections, self.events, say)
         self._advice = Advice(self.events, advise or say)
         self.holds = Holds(connections, self.events, say, paused=paused)
@@ -59,9 +60,7 @@ class RunningMachine:
         self._recorder = recorder
         self._on_term = on_term
         self._started = time.monotonic()
-        self._ready: bool | None = None
         self._outcome: Outcome | None = None
-        self._expectations: list[Expectation] = []
         self._postponed: list[Callable[[], None]] = []
 
     @property
@@ -91,7 +90,8 @@ class RunningMachine:
             "resets": self._machine.resets,
             "uptime": round(time.monotonic() - self._started, 3),
             "clock": self._machine.graph.clock_mode,
-            "ready": self._ready,
+            "ready": self.waiting.ready,
+            "waits-for": self.waiting.awaited,
             "ports": with_advice(self.connections.describe(), self._machine),
             "failed-sinks": self.sinks.describe(),
             "disks": self._machine.disks.describe(),
@@ -141,7 +141,7 @@ class RunningMachine:
         if self._recorder is None:
             raise WrongStateError("this machine keeps no state")
         self._recorder.require_way_back()
-        if self._is_waited_for():
+        if self.waiting.is_on:
             raise WrongStateError("the machine is not ready yet", help="wait until it is")
         began, before = time.monotonic(), self.now()
         self.connections.pump()
@@ -158,6 +158,7 @@ class RunningMachine:
     def _replace(self, machine: Machine, sent: Mapping[str, int]) -> None:
         """Go on with `machine`, an earlier self, whose ports had sent `sent` bytes by then."""
         before, self._machine = self._machine, machine
+        self.waiting.rewound()
         self.connections.rewind(machine.ports, sent)
         if self._directory is not None:
             MachineDisks(self._directory.paths).adopt(machine.graph, machine.disks)
@@ -168,7 +169,7 @@ class RunningMachine:
 
     def history(self) -> tuple[int, list[Input]] | None:
         """When the record of this run begins, and all input since; None without a way back."""
-        if self._recorder is None or self._is_waited_for():
+        if self._recorder is None or self.waiting.is_on:
             return None
         return self._recorder.history()
 
@@ -235,26 +236,6 @@ class RunningMachine:
         self._machine.inputs.post("break", id)
         self.events.publish("break", port=id)
         return id
-
-    # -- waiting for what it prints -----------------------------------------------------------
-
-    def begin_to_wait(self, expectation: Expectation) -> None:
-        """Start it. Until it has its verdict no way leads back: this machine's clock has it."""
-        self._expectations.append(expectation)
-        expectation.start()
-
-    def _is_waited_for(self) -> bool:
-        return any(expectation.is_waiting for expectation in self._expectations)
-
-    def got_ready(self, detail: str) -> None:
-        """What was waited for has come: the line `detail`."""
-        self._ready = True
-        self.events.publish("ready", detail=detail)
-
-    def did_not_get_ready(self, status: int, detail: str) -> None:
-        """It has not; `status` is the exit code that says why."""
-        self._ready = False
-        self.events.publish("unready", status=int(status), detail=detail)
 
     # -- how its time passes ------------------------------------------------------------------
 

@@ -26,10 +26,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    return each(chosen(args), _power_off)
+    return each(chosen(args), power_off)
 
 
-def _power_off(situation: Situation) -> str:
+def power_off(situation: Situation) -> str:
+    """Power one off, and wait until its process is gone. Raises VmmgrError."""
     from manager.cli.clients import await_end, connect
     from manager.client.client import HungUpError
 

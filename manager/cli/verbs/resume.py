@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.cli.arguments import add_escape, add_on_term, on_a_terminal
+from manager.cli.arguments import add_escape, add_on_term, at_terminal
 from manager.cli.guest_output import add_raw
 from manager.errors import SnapshotCorruptError, UsageError, WrongStateError
 
@@ -79,9 +79,9 @@ def run(args: argparse.Namespace) -> int:
             f"{file} is of the machine {launch.graph.name!r} by now, not {situation.name!r}",
             help="give the machine its name back, or discard its state",
         )
-    if not args.detach and not on_a_terminal(launch):
+    if not args.detach and not at_terminal(launch.graph):
         return in_foreground(launch)
-    start = start_of(launch, situation.paths, "resumed", attended=not args.detach)
+    start = start_of(launch, "resumed", attended=not args.detach)
     if not args.detach:
         return on_terminal(start, args.escape)
     return in_background([start])
