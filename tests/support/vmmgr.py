@@ -15,15 +15,16 @@ COMMAND = (sys.executable, "-m", "manager")
 
 
 class Vmmgr:
-    """Runs vmmgr with a state directory of its own, from the project's root."""
+    """Runs the vmmgr of a tree with a state directory of its own, from the tree's root."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, tree: Path = ROOT) -> None:
         self.home = home
+        self.tree = tree
         self.env = {
             **os.environ,
             "VMMGR_STATE_HOME": str(home / "state"),
             "XDG_RUNTIME_DIR": str(home / "run"),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(tree),
         }
         (home / "run").mkdir(mode=0o700)
 
@@ -42,7 +43,7 @@ class Vmmgr:
         result = subprocess.run(
             [*COMMAND, *map(str, arguments)],
             env=self.env,
-            cwd=ROOT,
+            cwd=self.tree,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -60,7 +61,7 @@ class Vmmgr:
             COMMAND[0],
             [*COMMAND[1:], *map(str, arguments)],
             env=self.env,
-            cwd=str(ROOT),
+            cwd=str(self.tree),
             timeout=timeout,
             encoding="utf-8",
             codec_errors="replace",

@@ -30,7 +30,7 @@ class Messages:
 
 
 def page_as_module(folder: Path) -> ModuleType:
-    (source,) = [block.text for block in blocks(PAGE.read_text()) if block.language == "python"]
+    (source,) = [block.text for block in blocks(PAGE.read_text()) if "class Summer(" in block.text]
     (folder / "summer.py").write_text(source)
     spec = importlib.util.spec_from_file_location("summer", folder / "summer.py")
     assert spec is not None
