@@ -17,6 +17,12 @@ from typing import Any
 MIB = 1 << 20
 TEXT = 4 * MIB
 """Bytes of a file that people write, at most."""
+KERNEL = 1 << 30
+"""Bytes of a kernel, at most."""
+ROM = 64 * MIB
+"""Bytes that are read of what is said to be firmware, at most."""
+PAYLOAD = 4 << 30
+"""Bytes of another file to boot from, at most, in a machine of any size."""
 STATE = 1 * MIB
 """Bytes of a small file of the state directory, at most."""
 
@@ -48,12 +54,48 @@ def open_regular(path: Path, *, follow: bool = True) -> int:
         if error.errno == errno.ENXIO:
             raise UnfitFileError(path, "is a socket, not a regular file") from None
         raise
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
+    except ValueError:
+        raise UnfitFileError(path, "has a NUL character in its name") from None
+    try:
+        _require_regular(path, os.fstat(descriptor))
+    except UnfitFileError:
         os.close(descriptor)
-        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-        raise UnfitFileError(path, f"is {kind}, not a regular file")
+        raise
     return descriptor
+
+
+def look(path: Path) -> os.stat_result:
+    """What is known of a regular file that can be read. Raises OSError, UnfitFileError."""
+    try:
+        status = path.stat()
+    except ValueError:
+        raise UnfitFileError(path, "has a NUL character in its name") from None
+    _require_regular(path, status)
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return status
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise UnfitFileError(path, f"is {kind}, not a regular file")
+
+
+def open_output(path: Path, flags: int, mode: int = 0o666) -> int:
+    """A descriptor for writing to a regular file or a device; `flags` are added to O_WRONLY.
+
+    Never waits for a FIFO's other side. Raises OSError, UnfitFileError for a FIFO or a socket.
+    """
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        kind = stat.S_IFREG
+    except ValueError:
+        raise UnfitFileError(path, "has a NUL character in its name") from None
+    if kind in (stat.S_IFIFO, stat.S_IFSOCK):
+        raise UnfitFileError(path, f"is {_KINDS[kind]}, not a regular file")
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, mode)
 
 
 def read(path: Path, limit: int) -> bytes:

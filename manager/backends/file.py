@@ -7,6 +7,7 @@ import os
 import selectors
 from pathlib import Path
 
+from manager import files
 from manager.backends.backend import Receive
 from manager.errors import HostError
 
@@ -26,9 +27,7 @@ class FileBackend:
         """Bytes that the file does not have."""
         self.fault = ""
         try:
-            self._descriptor = os.open(
-                path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
-            )
+            self._descriptor = files.open_output(path, os.O_APPEND, 0o644)
         except OSError as error:
             raise HostError(
                 f"cannot write {path}: {error.strerror}",

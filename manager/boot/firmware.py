@@ -10,7 +10,9 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from manager import files as host_files
 from manager.boot import linux, table_loader
+from manager.boot.content import most, read
 from manager.boot.errors import BootImageError
 from manager.bus.memory import ABOVE_VGA, FOUR_GIB, PAGE, Memory
 from manager.graph.nodes import FirmwareBoot, Graph, KernelBoot
@@ -51,7 +53,7 @@ Files = Mapping[str, bytes]
 
 def read_rom(boot: FirmwareBoot, memory: Memory) -> bytes:
     """The firmware: whole pages, at most ROM_LIMIT bytes. Raises BootImageError."""
-    content = _read(boot.firmware)
+    content = read(boot.firmware, host_files.ROM)
     if not content or len(content) % PAGE or len(content) > ROM_LIMIT:
         raise BootImageError(
             f"{boot.firmware}: {len(content)} bytes are not a ROM: it has whole pages of "
@@ -100,7 +102,7 @@ def _for_firmware(
         files["etc/sercon-port"] = struct.pack("<Q", console.ports[0].base)
     if boot.kernel is None:
         return {}
-    image = _read(boot.kernel)
+    image = read(boot.kernel, host_files.KERNEL)
     if not linux.is_bzimage(image):
         return _efi_application(boot, boot.kernel, image)
     files[LINUX_ROM_NAME] = linux_rom()
@@ -130,13 +132,6 @@ def linux_rom() -> bytes:
     return bytes(rom)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BootImageError(f"{path}: {error.strerror}") from error
-
-
 def _u16(value: int) -> bytes:
     return struct.pack("<H", value)
 
@@ -159,7 +154,7 @@ def _efi_application(boot: FirmwareBoot, path: Path, image: bytes) -> dict[int, 
             f"{path}: neither a Linux bzImage nor an EFI application",
             help="firmware starts no other kernels",
         )
-    initrd = _read(boot.initrd) if boot.initrd is not None else b""
+    initrd = read(boot.initrd, host_files.PAYLOAD) if boot.initrd is not None else b""
     cmdline = boot.cmdline.encode() + b"\0"
     parts = (
         (KERNEL_SIZE, KERNEL, image),
@@ -187,7 +182,7 @@ def _bzimage(
     """A bzImage in its two parts, initrd and command line, and where each of them goes."""
     if len(image) < linux.SETUP_HEADER_LIMIT:
         raise BootImageError(f"{path}: the bzImage is cut short")
-    initrd = _read(boot.initrd) if boot.initrd is not None else b""
+    initrd = read(boot.initrd, most(memory)) if boot.initrd is not None else b""
     cmdline = boot.cmdline.encode() + b"\0"
     setup_length = ((image[linux.SETUP_SECTORS] or 4) + 1) * SECTOR
     setup = bytearray(image[:setup_length])

@@ -7,7 +7,9 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
+from manager import files
 from manager.boot import e820, elf, linux, modes, multiboot, multiboot2, payload, pvh
+from manager.boot.content import most, read
 from manager.boot.errors import BootImageError
 from manager.boot.modules import Module, named
 from manager.bus.memory import AddressError, Memory
@@ -51,16 +53,9 @@ def load(boot: Boot, memory: Memory, rsdp: int = 0) -> CpuState:
             return CpuState.at_reset()  # its ROM is at the reset vector already
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BootImageError(f"{path}: {error.strerror}") from error
-
-
 def _kernel(boot: KernelBoot, memory: Memory, rsdp: int) -> CpuState:
-    image = _read(boot.kernel)
-    modules = _modules(boot)
+    image = read(boot.kernel, files.KERNEL)
+    modules = _modules(boot, memory)
     try:
         image = unpacked(image)
         protocol = _protocol(boot, image)
@@ -89,14 +84,14 @@ def _protocol(boot: KernelBoot, image: bytes) -> Protocol:
         raise BootImageError(f'"{boot.protocol}" is no boot protocol') from error
 
 
-def _modules(boot: KernelBoot) -> list[Module]:
+def _modules(boot: KernelBoot, memory: Memory) -> list[Module]:
     """The initrd first. Raises BootImageError."""
-    modules = []
+    modules, limit = [], most(memory)
     if boot.initrd is not None:
-        modules.append(Module(boot.initrd.name, _read(boot.initrd)))
+        modules.append(Module(boot.initrd.name, read(boot.initrd, limit)))
     for text in boot.modules:
         path, arguments = split_module(text)
-        modules.append(Module(Path(path).name, _read(Path(path)), arguments))
+        modules.append(Module(Path(path).name, read(Path(path), limit), arguments))
     return modules
 
 
@@ -116,7 +111,7 @@ def unpacked(image: bytes) -> bytes:
 def protocol_of(boot: KernelBoot) -> Protocol:
     """How a kernel will be entered. Raises BootImageError, naming the file."""
     try:
-        return _protocol(boot, unpacked(_read(boot.kernel)))
+        return _protocol(boot, unpacked(read(boot.kernel, files.KERNEL)))
     except BootImageError as error:
         raise named_after(boot.kernel, error) from error
 
@@ -177,7 +172,7 @@ def _linux(
 
 
 def _image(boot: ImageBoot, memory: Memory) -> CpuState:
-    image = _read(boot.image)
+    image = read(boot.image, most(memory))
     try:
         memory.write(boot.load, image)
     except AddressError as error:

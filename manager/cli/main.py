@@ -100,6 +100,9 @@ def _carried_out(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         _drop_output()  # the reader has closed its end
         return ExitCode.FAILURE
+    except MemoryError:
+        print("error: the host has no memory left for this", file=sys.stderr)
+        return ExitCode.FAILURE
     except OSError as error:
         if os.environ.get("VMMGR_DEBUG"):
             raise

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from manager import files
 
 CHUNK = 16384
 """Bytes of input in one request."""
@@ -62,9 +65,12 @@ class Outgoing:
     def send_file(self, name: str) -> None:
         """Send a file after what was typed."""
         try:
-            self._file = _File(Path(name).expanduser().open("rb"), name)
+            file = os.fdopen(files.open_regular(Path(name).expanduser()), "rb")
+            self._file = _File(file, name)
         except OSError as error:
             self._say(f"{name}: cannot read: {error.strerror}")
+        except RuntimeError:
+            self._say(f"{name}: there is no such user")
 
     def offer(self) -> None:
         """Send the next piece, if there is one and it is time."""

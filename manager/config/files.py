@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from manager import files
 from manager.config.diagnostics import Diagnostic
 from manager.config.load import LoadedModel
 from manager.config.modules import split_module
@@ -18,31 +20,29 @@ def boot_files(loaded: LoadedModel) -> dict[KeyPath, Path]:
     """Each file that the machine boots from, by its place in the model."""
     boot = loaded.model.boot
     given = ((key, getattr(boot, key)) for key in path_keys(type(boot)))
-    files: dict[KeyPath, Path] = {
+    found: dict[KeyPath, Path] = {
         ("boot", key): Path(path) for key, path in given if isinstance(path, str)
     }
     for index, module in enumerate(boot.modules):
-        files["boot", "modules", index] = Path(split_module(module)[0])
-    return files
+        found["boot", "modules", index] = Path(split_module(module)[0])
+    return found
 
 
 def missing_files(loaded: LoadedModel) -> list[Diagnostic]:
     """What is wrong with the files to boot from."""
     found = []
     for place, path in boot_files(loaded).items():
-        code, reason = "VM071", None
-        if not path.exists():
+        code, help = "VM071", loaded.model.boot.help
+        try:
+            files.look(path)
+            continue
+        except (FileNotFoundError, NotADirectoryError):
             code, reason = "VM070", "no such file"
-        elif not path.is_file():
-            reason = "not a file"
-        elif not os.access(path, os.R_OK):
-            reason = "permission denied"
-        if reason is not None:
-            help = loaded.model.boot.help
-            if help is None and code == "VM070":
-                help = "put the file there, or correct the path"
-            span = loaded.origins.value_span(place)
-            found.append(Diagnostic(code, f"{show_path(path)}: {reason}", span, help=help))
+            help = help or "put the file there, or correct the path"
+        except OSError as error:
+            reason = str(error.strerror)
+        span = loaded.origins.value_span(place)
+        found.append(Diagnostic(code, f"{show_path(path)}: {reason}", span, help=help))
     return [*found, *_missing_disks(loaded)]
 
 
@@ -53,20 +53,30 @@ def _missing_disks(loaded: LoadedModel) -> Iterator[Diagnostic]:
             given = getattr(disk, key)
             if given is None:
                 continue
-            path = Path(given)
-            is_kind = path.is_file() if key == "image" else path.is_dir()
-            if not path.exists():
-                reason = f"no such {'file' if key == 'image' else 'folder'}"
-            elif not is_kind:
-                reason = "not a file" if key == "image" else "not a folder"
-            elif not os.access(path, os.R_OK):
-                reason = "permission denied"
-            elif key == "image" and path.stat().st_size == 0:
-                reason = "the image is empty"
-            else:
-                continue
-            span = loaded.origins.value_span(("disks", name, key))
-            yield Diagnostic("VM072", f"{show_path(path)}: {reason}", span)
+            reason = _unfit_image(Path(given)) if key == "image" else _unfit_folder(Path(given))
+            if reason is not None:
+                span = loaded.origins.value_span(("disks", name, key))
+                yield Diagnostic("VM072", f"{show_path(Path(given))}: {reason}", span)
+
+
+def _unfit_image(path: Path) -> str | None:
+    try:
+        return None if files.look(path).st_size else "the image is empty"
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as error:
+        return str(error.strerror)
+
+
+def _unfit_folder(path: Path) -> str | None:
+    try:
+        if not stat.S_ISDIR(path.stat().st_mode):
+            return "not a folder"
+    except FileNotFoundError:
+        return "no such folder"
+    except OSError as error:
+        return str(error.strerror)
+    return None if os.access(path, os.R_OK) else "permission denied"
 
 
 def show_path(path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import tomli
 
+from manager import files
 from manager.config.diagnostics import Diagnostic, Span
 from manager.config.scan import Entry, KeyPath, Region, scan
 from manager.config.syntax import explain
@@ -110,9 +111,9 @@ def read(path: Path, blame: Span | None = None) -> tuple[Source, Tree] | Diagnos
     """
     name, directory = str(path), Path(os.path.abspath(path)).parent  # noqa: PTH100 - keeps links
     try:
-        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        data = files.read(path, files.TEXT).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
-        reason = f"{name}: {os.strerror(error.errno or 0)}"
+        reason = f"{name}: {error.strerror}"
         if blame is None:
             span = Span(name, 1, 1, 1, "")
             return Diagnostic("VM001", f"cannot read {reason}", span, help=_other_file(path))

@@ -8,11 +8,14 @@ what breakpoints and memory are addressed by, in real mode too.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from manager import files
 from manager.cpu.engine import Cpu
 from manager.cpu.state import CpuState
 
@@ -66,11 +69,15 @@ def architecture(machine: Machine) -> Architecture:
     if isinstance(boot, ImageBoot):
         return LONG if boot.bits == 64 else SHORT
     kernel = boot.kernel
-    return SHORT if kernel is None or _is_32_bit_elf(kernel.open("rb").read(5)) else LONG
+    return SHORT if kernel is None or _is_32_bit_elf(kernel) else LONG
 
 
-def _is_32_bit_elf(start: bytes) -> bool:
-    return start == b"\x7fELF\x01"
+def _is_32_bit_elf(path: Path) -> bool:
+    try:
+        with os.fdopen(files.open_regular(path), "rb") as file:
+            return file.read(5) == b"\x7fELF\x01"
+    except OSError:  # it was there at power-on
+        return False
 
 
 def program_counter(state: CpuState) -> int:

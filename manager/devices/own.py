@@ -8,7 +8,6 @@ file: when it is loaded (KindError), and later, from whichever of its methods (`
 from __future__ import annotations
 
 import linecache
-import os
 import re
 import sys
 import traceback
@@ -21,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from manager import files
 from manager.devices.node import DeviceNode
 from manager.errors import UsageError
 
@@ -142,7 +142,7 @@ def adopt(point: EntryPoint) -> type[DeviceNode]:
         value = point.load()
         module = sys.modules[value.__module__]
         path = Path(str(module.__file__))
-        digest = _digest(path.read_bytes())
+        digest = _digest(files.read(path, files.TEXT))
     except Exception as error:
         fault = Fault(f"the installed device {point.name}: {_said(error)}", Path(point.module))
         raise KindError(fault, "it is not one of vmmgr's own: ask its author") from error
@@ -181,10 +181,9 @@ def _is_kind(value: object) -> bool:
 
 def _run(path: Path) -> _Loaded:
     try:
-        content = path.read_bytes()
+        content = files.read(path, files.TEXT)
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        fault = Fault(f"{shown(path)} cannot be read: {reason}", path, NOWHERE)
+        fault = Fault(f"{shown(path)} cannot be read: {error.strerror}", path, NOWHERE)
         raise KindError(fault, "paths are relative to the file that names them") from None
     digest, key = _digest(content), str(path)
     known = _files.get(key)
@@ -204,7 +203,7 @@ def _run(path: Path) -> _Loaded:
     _files[key] = _Loaded(digest, module)  # so that a fault in it is found to be its own
     try:
         exec(code, vars(module))  # noqa: S102 - what the machine file asks for
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         fault = blame(error) or Fault(_said(error), path)
         del _files[key], sys.modules[module.__name__]
         raise KindError(fault) from error

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from manager import files
 from manager.config.diagnostics import Diagnostic, Span
 from manager.config.files import show_path
 from manager.config.load import LoadedModel
@@ -61,7 +62,7 @@ def check_lock(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
 def _read(path: Path) -> dict[str, Any] | str:
     """The identity in a lock file, or what is wrong with the file."""
     try:
-        content: Any = json.loads(path.read_bytes())
+        content: Any = files.read_json(path, files.TEXT)
     except OSError as error:
         return "no lock file" if isinstance(error, FileNotFoundError) else str(error.strerror)
     except ValueError:

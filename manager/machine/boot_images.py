@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from manager import files
 from manager.errors import HostError
 from manager.graph.boot_files import boot_files
 from manager.graph.nodes import Graph
@@ -77,7 +79,7 @@ def _stamp(path: Path) -> Stamp:
 @lru_cache(maxsize=32)
 def _digest(path: Path, stamp: Stamp) -> str:
     digest = blake3()
-    with path.open("rb") as file:
+    with os.fdopen(files.open_regular(path), "rb") as file:
         while part := file.read(1 << 20):
             digest.update(part)
     if _stamp(path) != stamp:

@@ -7,10 +7,12 @@ cannot tell whether it is traced.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TextIO
 
+from manager import files
 from manager.bus.clock import SECOND
 from manager.bus.pci import PciBus
 from manager.bus.ports import PortBus
@@ -45,7 +47,8 @@ class Trace:
     def open(self, path: Path) -> None:
         """Write to `path` from now on. Raises HostError."""
         try:
-            self._sink = path.open("w", buffering=1 << 16)
+            descriptor = files.open_output(path, os.O_TRUNC)
+            self._sink = os.fdopen(descriptor, "w", buffering=1 << 16)
         except OSError as error:
             raise HostError(f"cannot write the trace to {path}: {error.strerror}") from error
 

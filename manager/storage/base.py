@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from manager import files
 from manager.errors import HostError
 
 BLOCK = 4096
@@ -68,8 +69,7 @@ class RawImage:
         self.path = path
         self.digest = digest
         try:
-            # Not blocking: opening a FIFO of that name would hang.
-            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._fd = files.open_regular(path)
             self.size = os.lseek(self._fd, 0, os.SEEK_END)
         except OSError as error:
             raise HostError(f"disk image {path}: {error.strerror}") from error

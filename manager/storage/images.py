@@ -16,6 +16,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from manager import files
 from manager.errors import HostError, UsageError
 from manager.storage import tools
 from manager.storage.base import SECTOR, RawImage
@@ -86,7 +87,7 @@ def file_hash(path: Path, cache: Path) -> bytes:
     Raises HostError.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = files.open_regular(path)
         with os.fdopen(fd, "rb", buffering=0) as file:
             status = os.fstat(fd)
             known = cache / "hashes" / _stamp(status)

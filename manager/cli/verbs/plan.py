@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import files
 from manager.cli.arguments import add_settings, load
 from manager.cli.output import print_json
 from manager.errors import ExitCode, HostError
@@ -67,7 +68,7 @@ def _write_lock(graph: Graph) -> None:
 
     path, text = lock_path(graph), lock_text(graph)
     try:
-        changed = not path.exists() or path.read_text() != text
+        changed = not path.exists() or files.read_text(path) != text
         if changed:
             path.write_text(text)
     except (OSError, UnicodeDecodeError) as error:

@@ -99,7 +99,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
 
 def test_directory_is_no_kernel(tmp_path: Path) -> None:
-    with pytest.raises(BootImageError, match="Is a directory"):
+    with pytest.raises(BootImageError, match="is a directory, not a regular file"):
         boot(KernelBoot(tmp_path))
 
 
