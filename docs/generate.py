@@ -117,6 +117,7 @@ def commands() -> str:
     """docs/commands.md."""
     found = parsers()
     lines = [NOTICE + MADE, "# Commands", "", " ".join(manual.NAMES.split()), ""]
+    lines += [" ".join(manual.OPTIONS.split()), ""]
     lines += ["`vmmgr --help` lists them, `vmmgr VERB --help` says what is here.", ""]
     for title, verbs in manual.grouped(VERBS).items():
         links = ", ".join(f"[{verb}](#vmmgr-{verb})" for verb in verbs)
@@ -143,8 +144,9 @@ def man() -> str:
     lines = [ROFF_NOTICE, '.\\" Written by docs/generate.py.']
     lines += [f'.TH VMMGR 1 "" "vmmgr {manager.__version__}"', ".SH NAME"]
     lines += [r"vmmgr \- run virtual machines that TOML files declare", ".SH SYNOPSIS"]
-    lines += [r"\fBvmmgr\fR [\-h] [\-\-version] \fIVERB\fR ...", ".SH DESCRIPTION"]
-    lines += [roff(" ".join(manual.NAMES.split())), ".SH COMMANDS"]
+    lines += [r"\fBvmmgr\fR [\-h] [\-\-version] [\-q | \-v] \fIVERB\fR ...", ".SH DESCRIPTION"]
+    lines += [roff(" ".join(manual.NAMES.split())), ".PP", roff(" ".join(manual.OPTIONS.split()))]
+    lines += [".SH COMMANDS"]
     for verb, parser in parsers().items():
         lines += [".SS", roff(usage(parser)), roff(described(verb, parser))]
         for name, text in arguments(parser):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from manager.cli.colour import has_colour
+from manager.cli.loudness import detail
 from manager.errors import NoSuchMachineError, UsageError
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def load(
     from manager.cli import remembered
 
     if remember and (known := remembered.find(file, settings)) is not None:
+        detail(f"{file} has not changed since it was last read")
         return known
     from manager.config.diagnostics import ConfigError, render
     from manager.graph.build import check
@@ -143,6 +145,7 @@ def load(
         raise ConfigError(checked.diagnostics)
     for warning in checked.diagnostics:
         print(render([warning], colour=has_colour(sys.stderr)), file=sys.stderr)
+    detail(f"read {', '.join(map(str, checked.loaded.files))}")
     if remember and not checked.diagnostics:
         remembered.keep(file, settings, checked.graph, checked.loaded.files)
     return checked.graph

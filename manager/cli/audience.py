@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from manager.cli.colour import has_colour
 from manager.cli.guest_output import GuestOutput
+from manager.cli.loudness import detail
 from manager.cli.output import print_json
 from manager.errors import ExitCode, HostError, VmmgrError
-from manager.text.shown import shown_lines
+from manager.text.shown import loud, shown_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +107,7 @@ class Start:
         from manager.vmm.bring_up import own
 
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        detail(f"starting {self.name} in a process of its own; its messages go to {self.log}")
         waited_for = self.waited_for
         launch = self.launch
         return detach(
@@ -118,7 +120,8 @@ def in_foreground(launch: Launch) -> int:
     from manager.vmm.bring_up import own
 
     outcome = own(launch, Foreground(launch.graph.name))
-    _tell(f"vmmgr: {outcome.closing(_farewell(launch.graph.name, outcome))}")
+    text = outcome.closing(_farewell(launch.graph.name, outcome))
+    _tell(f"vmmgr: {text}", is_error=bool(outcome.status))
     return outcome.status
 
 
@@ -269,14 +272,15 @@ def _print_json(name: str, event: dict[str, Any]) -> None:
         print_json({"event": kind, "name": name, **content})
 
 
-def _tell(text: str, end: str = "\n") -> None:
+def _tell(text: str, *, is_error: bool = False) -> None:
+    stream = loud(sys.stderr) if is_error else sys.stderr
     with contextlib.suppress(OSError):  # the terminal may be gone, or the log's disk full
-        print(shown_lines(text), file=sys.stderr, end=end, flush=True)
+        print(shown_lines(text), file=stream, flush=True)
 
 
 def _tell_error(error: VmmgrError) -> None:
     with contextlib.suppress(OSError):
-        print(error.report(colour=has_colour(sys.stderr)), file=sys.stderr, flush=True)
+        print(error.report(colour=has_colour(sys.stderr)), file=loud(sys.stderr), flush=True)
 
 
 def _farewell(name: str, outcome: Outcome) -> str:

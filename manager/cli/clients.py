@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.cli.loudness import detail
 from manager.client.client import Client
 from manager.errors import HostError, WrongStateError
 from manager.state.situation import Situation, look
@@ -32,7 +33,9 @@ def connect(situation: Situation, timeout: float | None = 60.0) -> Client:
         try:
             if record is None or not record.alive():
                 raise HostError(f"{situation.name}: its process is just starting or ending")
-            return Client.connect(Path(record.socket), timeout)
+            client = Client.connect(Path(record.socket), timeout)
+            detail(f"connected to process {record.pid} at {record.socket}")
+            return client
         except HostError:
             if time.monotonic() > give_up:
                 raise

@@ -20,6 +20,7 @@ from manager.state.paths import MachinePaths
 from manager.state.situation import look
 from manager.text.console_text import ConsoleText
 from manager.text.search import Search
+from manager.text.shown import loud
 
 if TYPE_CHECKING:
     from manager.client.client import Client, Message
@@ -67,7 +68,7 @@ def be_console(name: str, escape: int | None, *, attended: bool = False) -> int:
     if left.is_end:
         await_end(paths)
     if left.text:
-        print(f"vmmgr: {left.text}", file=sys.stderr)
+        print(f"vmmgr: {left.text}", file=loud(sys.stderr) if left.status else sys.stderr)
     return left.status
 
 
@@ -126,7 +127,7 @@ def _tell(name: str, verdict: Verdict, as_json: bool) -> int:
         print_json({"event": event, "name": name, **asdict(verdict)})
     if verdict.status:
         error = HostError(f"{name}: {verdict.detail}", help=f"`vmmgr status {name}` tells more")
-        print(error.report(colour=has_colour(sys.stderr)), file=sys.stderr)
+        print(error.report(colour=has_colour(sys.stderr)), file=loud(sys.stderr))
     else:
         print(f"{name} is ready: {verdict.detail}", file=sys.stderr)
     return verdict.status

@@ -17,6 +17,7 @@ from manager.cli.arguments import (
     pattern,
 )
 from manager.cli.guest_output import add_raw
+from manager.cli.loudness import detail
 from manager.errors import ExitCode, UsageError, WrongStateError
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def _launch(args: argparse.Namespace, wish: Wish, wanted: Readiness | None, fres
 
     situation, graph = wish.situation, wish.graph
     resume = wish.resumes(fresh)
+    detail(f"the state of {graph.name} is in {situation.paths.directory}")
     if not resume:
         wish.target.require_boot_files(graph)
     if situation.saved is not None and fresh and not args.yes:

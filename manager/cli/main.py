@@ -12,8 +12,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from manager.cli import loudness
 from manager.cli.colour import has_colour
-from manager.errors import ExitCode, UsageError, VmmgrError
+from manager.cli.other_words import in_own_words, no_such_verb
+from manager.errors import ExitCode, VmmgrError
 from manager.text.shown import Shown
 from manager.version import __version__
 
@@ -123,21 +125,24 @@ def _carried_out(argv: Sequence[str]) -> int:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
+    argv = in_own_words(argv)
     verb = next((word for word in argv if not word.startswith("-")), None)
     if verb is not None and verb not in VERBS:
-        raise UsageError(f"there is no verb {verb!r}", help=_meant(verb))
+        raise no_such_verb(verb, argv[argv.index(verb) + 1 :], tuple(VERBS))
     parser = argparse.ArgumentParser(
         prog="vmmgr",
-        usage="vmmgr [-h] [--version] VERB ...",
+        usage="vmmgr [-h] [--version] [-q | -v] VERB ...",
         description="Runs virtual machines that TOML files declare.",
     )
     parser.add_argument("--version", action="version", version=f"vmmgr {__version__}")
+    loudness.add_options(parser, shown=True)
     subparsers = parser.add_subparsers(
         dest="command", metavar="VERB", prog="vmmgr", required=True, help=argparse.SUPPRESS
     )
     if verb in VERBS:
         module = importlib.import_module(f"manager.cli.verbs.{VERBS[verb][0]}")
         module.register(subparsers)
+        _let_be_quiet(subparsers.choices[verb])
     else:
         for name in VERBS:
             subparsers.add_parser(name)
@@ -151,15 +156,18 @@ def _dispatch(argv: Sequence[str]) -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ExitCode.USAGE
     run = getattr(args, "run", None) or module.run
-    status: int = run(args)
+    with loudness.of(args):
+        status: int = run(args)
     return status
 
 
-def _meant(verb: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(verb, VERBS, n=1)
-    return f"did you mean `vmmgr {close[0]}`?" if close else "`vmmgr --help` lists them"
+def _let_be_quiet(parser: argparse.ArgumentParser) -> None:
+    """Let `-q` and `-v` stand after the verb too, and after the verb of a verb."""
+    loudness.add_options(parser, shown=False)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                _let_be_quiet(child)
 
 
 def _add_manual(parser: argparse.ArgumentParser, of_verb: argparse.ArgumentParser | None) -> None:

@@ -160,6 +160,10 @@ FILE is a machine file: TOML that says which parts a PC has. NAME is a machine:
 its name, which is the file's stem unless the file says otherwise, or the path
 of its file. A duration is a number with ns, us, ms, s, m or h."""
 
+OPTIONS = """\
+-q (--quiet) says nothing but errors, -v (--verbose) also what is done; they may
+stand before a verb or among its options."""
+
 ENVIRONMENT: Mapping[str, str] = {
     "VMMGR_STATE_HOME": "where machines keep their state; $XDG_STATE_HOME/vmmgr or "
     "~/.local/state/vmmgr if it is not set",
@@ -202,7 +206,7 @@ def overview(summaries: Mapping[str, str]) -> str:
     lines = []
     for title, verbs in grouped(summaries).items():
         lines += [f"{title}:", *(f"    {verb:<11} {summaries[verb]}" for verb in verbs), ""]
-    lines += [NAMES, "", "Environment:"]
+    lines += [NAMES, "", OPTIONS, "", "Environment:"]
     for name, meaning in ENVIRONMENT.items():
         lines += textwrap.wrap(
             f"{name:<17} {meaning}", 80, initial_indent="  ", subsequent_indent=" " * 20

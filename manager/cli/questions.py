@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 from manager.errors import UsageError
+from manager.text.shown import loud
 
 
 def confirm(question: str, *, loss: str, option: str) -> None:
@@ -16,7 +17,6 @@ def confirm(question: str, *, loss: str, option: str) -> None:
     """
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(loss, help=f"add {option} if that is meant")
-    print(f"{question} [y/N] ", end="", file=sys.stderr)
-    sys.stderr.flush()
+    print(f"{question} [y/N] ", end="", file=loud(sys.stderr), flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was done")

@@ -6,10 +6,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from manager.cli.colour import has_colour
 from manager.errors import ExitCode, HostError, UsageError, VmmgrError
+from manager.text.shown import loud
 
 if TYPE_CHECKING:
     from manager.state.situation import Situation
@@ -44,7 +45,7 @@ def chosen(args: argparse.Namespace) -> list[Situation]:
 def each(situations: list[Situation], act: Act) -> int:
     """Do it to all, with a line for each; the first failure's exit code."""
     if len(situations) == 1:
-        _say(act(situations[0]))
+        _say(act(situations[0]), sys.stderr)
         return ExitCode.OK
     from concurrent.futures import ThreadPoolExecutor
 
@@ -53,15 +54,14 @@ def each(situations: list[Situation], act: Act) -> int:
         futures = [(situation, pool.submit(act, situation)) for situation in situations]
         for situation, future in futures:
             try:
-                line = future.result()
+                _say(future.result(), sys.stderr)
             except VmmgrError as error:
                 named = HostError(f"{situation.name}: {error.message}", help=error.help)
-                line = named.report(colour=has_colour(sys.stderr))
+                _say(named.report(colour=has_colour(sys.stderr)), loud(sys.stderr))
                 status = status or error.exit_code
-            _say(line)
     return status
 
 
-def _say(line: str) -> None:
+def _say(line: str, stream: TextIO) -> None:
     if line:
-        print(line, file=sys.stderr, flush=True)
+        print(line, file=stream, flush=True)

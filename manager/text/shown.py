@@ -79,6 +79,27 @@ class Shown:
         return getattr(self.unfiltered, name)
 
 
+class Muted:
+    """A text stream for messages that are not wanted; `loud` is the stream for those that are."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.loud = stream
+        self.unfiltered = self
+
+    def write(self, text: str) -> int:
+        """Drop a text."""
+        return len(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.loud, name)
+
+
+def loud(stream: TextIO) -> TextIO:
+    """The stream below a Muted, for errors and questions."""
+    found: TextIO = getattr(stream, "loud", stream)
+    return found
+
+
 def unfiltered(stream: TextIO) -> TextIO:
     """The stream below a Shown, for text that is wholly our own, cursor movements and all."""
     found: TextIO = getattr(stream, "unfiltered", stream)

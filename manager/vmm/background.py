@@ -14,6 +14,7 @@ from pathlib import Path
 from manager.client.protocol import code_of, encode
 from manager.client.reports import Report
 from manager.errors import VmmgrError
+from manager.text.shown import loud
 
 PATIENCE = 5.0
 """Seconds that the starting command gets to read a report."""
@@ -121,5 +122,6 @@ def _redirect(log: Path) -> None:
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
     os.dup2(messages, 2)
+    sys.stderr = loud(sys.stderr)  # who is quiet to the user still writes the log
     os.close(nowhere)
     os.close(messages)

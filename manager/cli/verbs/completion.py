@@ -86,7 +86,7 @@ def complete(words: Sequence[str]) -> list[str]:
 
     *before, prefix = words or [""]
     if not before:
-        candidates = [*VERBS, "--help", "--version"]
+        candidates = [*VERBS, "--help", "--version", "--quiet", "--verbose"]
     elif before[0] not in VERBS:
         candidates = []
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from manager.cli.arguments import add_escape, duration
 from manager.cli.guest_output import add_raw
 from manager.errors import ExitCode, WrongStateError
-from manager.text.shown import shown
+from manager.text.shown import loud, shown
 
 if TYPE_CHECKING:
     from manager.client.console import Options
@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
             situation = look(situation.paths)
             continue
         if left.text:
-            print(f"vmmgr: {shown(left.text)}", file=sys.stderr)
+            stream = loud(sys.stderr) if left.status else sys.stderr
+            print(f"vmmgr: {shown(left.text)}", file=stream)
         if left.kind in ("detached", "interrupted") or not args.follow:
             return _status(left)
         situation = look(situation.paths)

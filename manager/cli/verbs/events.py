@@ -10,7 +10,7 @@ from typing import Any
 
 from manager.cli.output import print_json
 from manager.errors import ExitCode
-from manager.text.shown import shown
+from manager.text.shown import loud, shown
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
                 if last == args.until:
                     return ExitCode.OK
         except HungUpError:
-            print(f"error: {situation.name}: its process is gone", file=sys.stderr)
+            print(f"error: {situation.name}: its process is gone", file=loud(sys.stderr))
             return ExitCode.FAILURE
     return ExitCode.FAILURE if args.until else ExitCode.OK
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from manager.cli.arguments import duration
 from manager.cli.output import print_json
 from manager.errors import ExitCode
+from manager.text.shown import loud
 
 if TYPE_CHECKING:
     from manager.machine.machine import Machine
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         passed = f"from {seconds(start)} to {seconds(machine.now())} in {took:.2f} s"
         verdict = "the same" if divergence is None else "not the same"
         text = "\n".join([f"{verdict}: {passed}, {replay.checked} checks held", *lines])
-        print(f"vmmgr: {text}", file=sys.stderr)
+        print(f"vmmgr: {text}", file=loud(sys.stderr) if divergence else sys.stderr)
         if told.torn:
             print("vmmgr: the last entry of the log is incomplete", file=sys.stderr)
     return ExitCode.OK if divergence is None else ExitCode.FAILURE

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from manager.cli.arguments import add_settings, duration, escaped_text, pattern
 from manager.cli.guest_output import add_raw
 from manager.errors import ExitCode
+from manager.text.shown import loud
 
 if TYPE_CHECKING:
     from manager.vmm.outcome import Outcome
@@ -105,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     status, message = _judge(outcome, waited)
     lost = [f"output is lost: {place}" for place in outcome.lost]
     for line in [outcome.closing(message)] * bool(message) + lost:
-        print(f"vmmgr: {line}", file=sys.stderr)
+        print(f"vmmgr: {line}", file=loud(sys.stderr) if status or lost else sys.stderr)
     if lost and status not in _TELLS_ALREADY:
         return ExitCode.FAILURE
     return status

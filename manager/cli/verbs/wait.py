@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from manager.cli.arguments import duration
 from manager.errors import ExitCode, VmmgrError
+from manager.text.shown import loud
 
 if TYPE_CHECKING:
     from manager.state.situation import Situation
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     give_up = None if args.timeout is None else time.monotonic() + args.timeout / 1e9
     while not _is(situation, args.state):
         if give_up is not None and time.monotonic() >= give_up:
-            print(f"{situation.name} is still {situation.state}", file=sys.stderr)
+            print(f"{situation.name} is still {situation.state}", file=loud(sys.stderr))
             return ExitCode.TIME_BUDGET
         time.sleep(_INTERVAL)
         situation = look(situation.paths)
