@@ -40,6 +40,9 @@ SECTOR = 512
 FIRMWARE_RESERVE = 4 << 20
 """The top of RAM, where firmware keeps its tables."""
 
+PCI_ROOT = "/pci@i0cf8"
+"""What OpenFirmware calls PCI bus 0 of a PC."""
+
 MZ, PE = b"MZ", b"PE\0\0"
 PE_OFFSET = 0x3C
 """Where a file of Microsoft's Portable Executable format says at which offset its header is."""
@@ -100,14 +103,25 @@ def _for_firmware(
     files |= table_loader.files(graph)
     if (console := graph.device("lpc.com1")) is not None:
         files["etc/sercon-port"] = struct.pack("<Q", console.ports[0].base)
-    if boot.kernel is None:
-        return {}
-    image = read(boot.kernel, host_files.KERNEL)
-    if not linux.is_bzimage(image):
-        return _efi_application(boot, boot.kernel, image)
-    files[LINUX_ROM_NAME] = linux_rom()
-    files["bootorder"] = f"/rom@{LINUX_ROM_NAME}\n\0".encode()
-    return _bzimage(boot, boot.kernel, image, memory)
+    order = boot_order(graph, boot)
+    found: dict[int, bytes | memoryview] = {}
+    if boot.kernel is not None:
+        image = read(boot.kernel, host_files.KERNEL)
+        if linux.is_bzimage(image):
+            files[LINUX_ROM_NAME] = linux_rom()
+            order = [f"/rom@{LINUX_ROM_NAME}", *order]
+            found = _bzimage(boot, boot.kernel, image, memory)
+        else:
+            found = _efi_application(boot, boot.kernel, image)
+    if order:
+        files["bootorder"] = "".join(f"{path}\n" for path in order).encode() + b"\0"
+    return found
+
+
+def boot_order(graph: Graph, boot: FirmwareBoot) -> list[str]:
+    """What firmware is to boot from, as OpenFirmware would call it; the graph knows all of them."""
+    paths = {name: path for node in graph.devices for name, path in node.boot_paths().items()}
+    return [f"{PCI_ROOT}/{paths[name]}" for name in boot.order if name in paths]
 
 
 def with_directory(files: Files) -> dict[int, bytes]:

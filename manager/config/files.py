@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from manager import files
+from manager.config import firmware
 from manager.config.diagnostics import Diagnostic
 from manager.config.load import LoadedModel
 from manager.config.modules import split_module
@@ -19,7 +20,9 @@ from manager.config.values import path_keys
 def boot_files(loaded: LoadedModel) -> dict[KeyPath, Path]:
     """Each file that the machine boots from, by its place in the model."""
     boot = loaded.model.boot
-    given = ((key, getattr(boot, key)) for key in path_keys(type(boot)))
+    given = [(key, getattr(boot, key)) for key in path_keys(type(boot)) if key != "firmware"]
+    if boot.firmware is not None:
+        given.append(("firmware", str(firmware.find(boot.firmware)[0])))
     found: dict[KeyPath, Path] = {
         ("boot", key): Path(path) for key, path in given if isinstance(path, str)
     }
@@ -38,6 +41,9 @@ def missing_files(loaded: LoadedModel) -> list[Diagnostic]:
             continue
         except (FileNotFoundError, NotADirectoryError):
             code, reason = "VM070", "no such file"
+            named = firmware.NAMED.get(str(loaded.model.boot.firmware))
+            if named is not None and place == ("boot", "firmware"):
+                reason, help = f"{named.title} is not installed", named.help
             help = help or "put the file there, or correct the path"
         except OSError as error:
             reason = str(error.strerror)

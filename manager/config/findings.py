@@ -11,10 +11,10 @@ from pydantic_core import ErrorDetails
 
 from manager.config import in_python
 from manager.config.backends import BACKENDS
+from manager.config.boot import BOOT_HELP
 from manager.config.diagnostics import Diagnostic
 from manager.config.scan import KeyPath
 from manager.config.schema import bare, table_at
-from manager.config.sections import BOOT_HELP
 from manager.config.source import Origins, Tree
 from manager.config.suggest import did_you_mean
 from manager.devices import registry

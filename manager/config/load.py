@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from manager.config import firmware
 from manager.config.backends import BACKENDS
+from manager.config.boot import BootTable
 from manager.config.debugger import is_socket_path
 from manager.config.diagnostics import ConfigError, Diagnostic, errors
 from manager.config.disks import DiskTable
@@ -18,7 +20,7 @@ from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
 from manager.config.scan import KeyPath
 from manager.config.schema import MachineTable, device_table
-from manager.config.sections import BootTable, DebugTable
+from manager.config.sections import DebugTable
 from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
 from manager.config.variables import apply_overrides, expand
@@ -150,5 +152,6 @@ def _resolve_keys(
 
 
 def _resolve(table: Tree, key: str, source: Source) -> None:
-    if isinstance(value := table.get(key), str):
+    value = table.get(key)
+    if isinstance(value, str) and not (key == "firmware" and value in firmware.NAMED):
         table[key] = str(source.directory / value)

@@ -16,10 +16,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from manager.config.backends import BACKENDS
+from manager.config.boot import BootTable
 from manager.config.debugger import GdbTable
 from manager.config.disks import DiskTable
 from manager.config.sections import (
-    BootTable,
     ClockTable,
     CpuTable,
     DebugTable,

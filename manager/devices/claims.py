@@ -43,6 +43,13 @@ class PciAddress:
         return f"{self.slot}.{self.function}"
 
 
+def unit(name: str, address: PciAddress | None) -> str:
+    """A node of an OpenFirmware path: a function by its slot and, if it is not 0, its number."""
+    assert address is not None
+    function = f",{address.function:x}" if address.function else ""
+    return f"{name}@{address.slot:x}{function}"
+
+
 @dataclass(frozen=True, slots=True)
 class PciIdentity:
     """What the function's configuration header says it is."""

@@ -98,6 +98,13 @@ class DeviceNode(Claims):
         """The same device as PC firmware expects it, in a machine that starts with firmware."""
         return self
 
+    def boot_paths(self) -> dict[str, str]:
+        """What firmware can boot from here: its name in `boot-order`, and where firmware finds it.
+
+        That is a path of OpenFirmware's below the PCI bus, as QEMU's "bootorder" file has it.
+        """
+        return {}
+
     def build(self, board: Services) -> Device[Any]:
         """The device, wired to its board. All places and numbers come from this node."""
         raise NotImplementedError(f"{type(self).__name__} has no build()")

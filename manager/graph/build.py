@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from manager.config import in_python
+from manager.config import firmware, in_python
 from manager.config.diagnostics import ConfigError, Diagnostic, errors, in_order
 from manager.config.disks import DiskTable
 from manager.config.files import missing_files
@@ -176,7 +176,8 @@ def _boot(model: MachineTable) -> Boot:
     initrd = Path(boot.initrd) if boot.initrd is not None else None
     if boot.firmware is not None:
         kernel = Path(boot.kernel) if boot.kernel is not None else None
-        return FirmwareBoot(Path(boot.firmware), kernel, initrd, boot.cmdline or "")
+        code, _ = firmware.find(boot.firmware)
+        return FirmwareBoot(code, kernel, initrd, boot.cmdline or "", boot.boot_order)
     if boot.kernel is not None:
         return KernelBoot(
             Path(boot.kernel), initrd, boot.cmdline or "", boot.modules, boot.protocol

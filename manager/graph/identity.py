@@ -100,7 +100,8 @@ def _boot(boot: Boot) -> dict[str, Plain]:
         }
     if isinstance(boot, ImageBoot):
         return {"kind": "image", "load": boot.load, "entry": boot.entry, "bits": boot.bits}
-    return {"kind": "firmware", **_firmware_kernel(boot)}
+    order: dict[str, Plain] = {"order": list(boot.order)} if boot.order else {}
+    return {"kind": "firmware", **_firmware_kernel(boot), **order}
 
 
 def _firmware_kernel(boot: FirmwareBoot) -> dict[str, Plain]:

@@ -15,7 +15,7 @@ from manager.config.units import MIB, show_size
 from manager.devices import host
 from manager.devices.node import DeviceNode
 from manager.graph.nodes import Graph, ImageBoot
-from manager.graph.rules import model_path
+from manager.graph.places import model_path
 from manager.text.pattern import compile_pattern
 
 _HUGE_PAGE = 2 * MIB

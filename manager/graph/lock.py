@@ -18,7 +18,7 @@ from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
 from manager.graph.identity import Difference, differences, identity, identity_hash
 from manager.graph.nodes import Graph
-from manager.graph.rules import model_path
+from manager.graph.places import model_path
 
 SCHEMA = 1
 

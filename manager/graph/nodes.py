@@ -8,11 +8,18 @@ machine file ("slots.4", "slots.4.1", "lpc.com1"); parts that every PC has are "
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from manager.devices.node import DeviceNode
+
+NEWER = "vmmgr.newer"
+
+
+def newer(default: Any) -> Any:
+    """A field that is newer than the plain form, which leaves it out where it has its default."""
+    return field(default=default, metadata={NEWER: True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class FirmwareBoot:
     kernel: Path | None = None
     initrd: Path | None = None
     cmdline: str = ""
+    order: tuple[str, ...] = newer(())
+    """What to boot from: ids of devices, and drives of an IDE controller."""
 
 
 Boot = FirmwareBoot | KernelBoot | ImageBoot

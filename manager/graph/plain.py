@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 
 from manager.devices import host, own, registry
 from manager.devices.node import DeviceNode, facts_of
-from manager.graph.nodes import Graph
+from manager.graph.nodes import NEWER, Graph
 
 if TYPE_CHECKING:
     from manager.bus.record import Plain
@@ -41,7 +41,12 @@ def plain_value(value: Any) -> Plain:
     if isinstance(value, host.Backend):
         return {"type": value.type, "options": dict(value.options)}
     if is_dataclass(value):
-        return {item.name: plain_value(getattr(value, item.name)) for item in fields(value)}
+        found = {item: getattr(value, item.name) for item in fields(value)}
+        return {
+            item.name: plain_value(part)
+            for item, part in found.items()
+            if NEWER not in item.metadata or part != item.default
+        }
     if isinstance(value, (tuple, list)):
         return [plain_value(item) for item in value]
     if isinstance(value, Mapping):

@@ -99,6 +99,8 @@ def _boot(boot: Boot, protocol: str | None) -> Iterator[str]:
         yield f"image {show_path(boot.image)} {where}"
     else:
         yield f"firmware {show_path(boot.firmware)}"
+        if boot.order:
+            yield f"boot order {', '.join(boot.order)}"
 
 
 def _pci(graph: Graph) -> Iterator[str]:

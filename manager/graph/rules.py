@@ -6,16 +6,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from manager.config.diagnostics import Diagnostic, Span
+from manager.config.diagnostics import Diagnostic
 from manager.config.load import LoadedModel
-from manager.config.scan import KeyPath
 from manager.config.suggest import did_you_mean
 from manager.config.units import show_size
 from manager.devices.claims import PortRange
 from manager.devices.host import Backend, Stdio
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
+from manager.graph import disk_rules
 from manager.graph.memory_map import is_ram, memory_map
 from manager.graph.nodes import Graph, ImageBoot
+from manager.graph.places import Places
 from manager.graph.possible import impossible
 from manager.graph.table import all_ports, show_ports
 
@@ -31,35 +32,19 @@ def check(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
         *judge.memory(),
         *judge.interrupts(),
         *judge.endpoints(),
-        *judge.disks(),
+        *disk_rules.check(loaded, graph),
         *judge.addresses(),
         *judge.readiness(),
     ]
 
 
-def model_path(node: DeviceNode) -> KeyPath:
-    """Where a node of the machine file stands in the model."""
-    section, _, name = node.id.partition(".")
-    return (section, name)
-
-
-class _Judge:
+class _Judge(Places):
     def __init__(self, loaded: LoadedModel, graph: Graph) -> None:
-        self.origins = loaded.origins
+        super().__init__(loaded)
         self.ready_port = loaded.model.ready.port if loaded.model.ready is not None else None
         self.graph = graph
         self.pci = [node for node in graph.devices if node.id.startswith("slots.")]
         self.lpc = [node for node in graph.devices if node.id.startswith("lpc.")]
-
-    def table(self, node: DeviceNode, label: str = "") -> Span:
-        """The heading of a device's table."""
-        return self.origins.key_span(model_path(node), label)
-
-    def key(self, node: DeviceNode, key: str, label: str = "") -> Span:
-        """The value of a key of a device, or else the heading of its table."""
-        path = (*model_path(node), key)
-        known = path in self.origins.places
-        return self.origins.value_span(path, label) if known else self.table(node, label)
 
     def claims(self) -> Iterator[Diagnostic]:
         for node in (*self.pci, *self.lpc):
@@ -217,31 +202,6 @@ class _Judge:
                     self.key(*first, "here ..."),
                     tuple(self.key(*place, "... and here") for place in others),
                     help=f"give each {what} a {first[1]} of its own",
-                )
-
-    def disks(self) -> Iterator[Diagnostic]:
-        """A disk is for one device, and has to be there."""
-        names = [disk.name for disk in self.graph.disks]
-        users: dict[str, list[tuple[DeviceNode, str]]] = {}
-        for node in self.pci:
-            for use in node.disks:
-                users.setdefault(use.name, []).append((node, use.key))
-                if use.name not in names:
-                    yield Diagnostic(
-                        "VM063",
-                        f'the machine has no disk "{use.name}"',
-                        self.key(node, use.key),
-                        help=did_you_mean(use.name, names) or f"add `[disks.{use.name}]`",
-                    )
-        for name, uses in users.items():
-            if len(uses) > 1:
-                first, *others = uses
-                yield Diagnostic(
-                    "VM064",
-                    f'disk "{name}" is in {len(uses)} places',
-                    self.key(*first, "here ..."),
-                    tuple(self.key(*other, "... and here") for other in others),
-                    help="give each a disk of its own; two may have the same `image`",
                 )
 
     def addresses(self) -> Iterator[Diagnostic]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from manager.devices.claims import UNPLACED, DiskUse, IoBar, PciIdentity, PortRange
+from manager.devices.claims import UNPLACED, DiskUse, IoBar, PciIdentity, PortRange, unit
 from manager.devices.ide.registers import CHANNELS, MASTER_BAR, MASTER_LENGTH
 from manager.devices.node import DeviceNode, Place, fact
 
@@ -61,6 +61,16 @@ class IdeNode(DeviceNode):
             disks=tuple(DiskUse(name, drive.disk) for name, drive in drives.items()),
             **{name.replace("-", "_"): drive.type for name, drive in drives.items()},
         )
+
+    def boot_paths(self) -> dict[str, str]:
+        """Each drive by its channel and its place there; "ide." stands for the controller's id."""
+        controller = unit("ide", self.address)
+        return {
+            f"{name}.{place}": f"{controller}/drive@{number // 2}/disk@{number % 2}"
+            for name in (self.id, self.TYPE)
+            for number, place in enumerate(PLACES)
+            if getattr(self, place.replace("-", "_"))
+        }
 
     def build(self, board: Services) -> Device[Any]:
         """Two channels with their drives, and the function with their bus masters."""

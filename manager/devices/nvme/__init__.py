@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from manager.devices.claims import INTA, UNPLACED, DiskUse, MemoryBar, PciIdentity
+from manager.devices.claims import INTA, UNPLACED, DiskUse, MemoryBar, PciIdentity, unit
 from manager.devices.node import DeviceNode, Place, fact
 from manager.devices.nvme.registers import (
     MSIX_BAR,
@@ -54,6 +54,10 @@ class NvmeNode(DeviceNode):
             disks=(DiskUse("disk", table.disk),),
             disk=table.disk,
         )
+
+    def boot_paths(self) -> dict[str, str]:
+        """By the ids of QEMU's first NVMe controller, which OVMF looks for; SeaBIOS does not."""
+        return {self.id: f"{unit('pci8086,5845', self.address)}/namespace@1,0"}
 
     def build(self, board: Services) -> Device[Any]:
         """The controller, which has the disk, behind a function."""

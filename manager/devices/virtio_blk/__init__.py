@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from manager.devices.claims import INTA, DiskUse, PciIdentity
+from manager.devices.claims import INTA, DiskUse, PciIdentity, unit
 from manager.devices.node import DeviceNode, Place, fact
 from manager.devices.virtio.claims import BARS, MEMORY_BARS, VENDOR
 
@@ -48,6 +48,10 @@ class VirtioBlkNode(DeviceNode):
             disks=(DiskUse("disk", table.disk),),
             disk=table.disk,
         )
+
+    def boot_paths(self) -> dict[str, str]:
+        """A SCSI disk, as QEMU calls it."""
+        return {self.id: f"{unit('scsi', self.address)}/disk@0,0"}
 
     def build(self, board: Services) -> Device[Any]:
         """The core, which has the disk, behind a function."""

@@ -23,7 +23,8 @@ FILES = sorted(
     for path in (ROOT / folder).rglob("*.toml")
 )
 _NOT_TOGETHER = {
-    "initrd", "protocol", "image", "load", "entry", "bits", "firmware", "com2", "com4",
+    "initrd", "protocol", "image", "load", "entry", "bits", "firmware", "boot-order",
+    "com2", "com4",
 }  # fmt: skip
 ALL_KEYS = """
 schema = 1
