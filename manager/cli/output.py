@@ -33,3 +33,19 @@ def size(count: int) -> str:
             return f"{amount:.4g} {unit}"
         amount /= 1024
     return f"{amount:.4g} GiB"
+
+
+def span(seconds: float) -> str:
+    """A length of time for people, in its two largest units.
+
+    >>> span(7.4), span(125), span(3600 * 30)
+    ('7s', '2m 5s', '1d 6h')
+    """
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600}h"

@@ -63,6 +63,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "clock": live["clock"] if live else None,
         "file": record.file if record is not None else None,
         "ready": live["ready"] if live else None,
+        "waits_for": live.get("waits-for") if live else None,
         "ports": live["ports"] if live else ports,
         "consoles": live["consoles"] if live else [],
         "failed_sinks": live.get("failed-sinks", []) if live else [],
@@ -124,6 +125,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
     rows = [
         ("name", status["name"]),
         ("state", state),
+        ("ready", _ready(status)),
         ("pid", status["pid"]),
         ("virtual time", _seconds(status["virtual_time_ns"], 1e9)),
         ("resets", status["resets"] or None),
@@ -141,6 +143,12 @@ def _lines(status: dict[str, Any]) -> list[str]:
     known = [(key, str(value)) for key, value in rows if value is not None]
     words = [f"  | {line}" for line in status["last_words"]]
     return [*columns(known)] + (["last lines:", *words] if words else [])
+
+
+def _ready(status: dict[str, Any]) -> str | None:
+    if status["waits_for"] is not None:
+        return f"not yet, waits for {status['waits_for']!r}"
+    return {True: "yes", False: "no", None: None}[status["ready"]]
 
 
 def _ports(ports: list[dict[str, Any]], running: bool) -> list[tuple[str, str]]:

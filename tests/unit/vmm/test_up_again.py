@@ -306,3 +306,55 @@ def test_restart_boots_what_does_not_run(demo, machine_file) -> None:
     assert main(["restart", str(machine_file), "-d"]) == 0
 
     assert state() == "running"
+
+
+# -- ls and status ------------------------------------------------------------------------
+
+
+def listed(capsys) -> dict[str, object]:
+    capsys.readouterr()
+    assert main(["ls", "--json"]) == 0
+    (machine,) = json.loads(capsys.readouterr().out)["machines"]
+    return machine
+
+
+def test_ls_and_status_tell_whether_it_is_ready_and_since_when_it_runs(
+    demo, machine_file, capsys
+) -> None:
+    main(["up", str(machine_file), "-d"])
+    machine = listed(capsys)
+    assert machine["ready"] is True
+    assert 0 <= machine["uptime_s"] < 60
+
+    main(["ls"])
+    names, row = capsys.readouterr().out.splitlines()
+    assert names.split() == ["NAME", "STATE", "READY", "UPTIME", "PID", "FILE"]
+    assert row.split()[1:3] == ["running", "yes"]
+    main(["status", "demo"])
+    told = capsys.readouterr().out
+    assert "ready         yes" in told
+    assert "uptime        0." in told
+
+
+def test_ls_and_status_tell_what_it_still_waits_for(demo, machine_file, capsys) -> None:
+    child, terminal = foreground("up", str(machine_file), "-d", "--wait-for", "never")
+    read_until(terminal, b"login:")
+
+    assert listed(capsys)["ready"] is False
+    main(["status", "demo"])
+    assert "ready         not yet, waits for 'never'" in capsys.readouterr().out
+    main(["status", "demo", "--json"])
+    assert json.loads(capsys.readouterr().out)["waits_for"] == "never"
+
+    main(["down", "demo"])
+    exit_code(child)
+    os.close(terminal)
+
+
+def test_ls_of_a_machine_that_does_not_run_tells_of_neither(demo, machine_file, capsys) -> None:
+    main(["up", str(machine_file), "-d"])
+    main(["suspend", "demo"])
+
+    machine = listed(capsys)
+
+    assert (machine["ready"], machine["uptime_s"]) == (None, None)
