@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from manager.cli.loudness import detail
 from manager.client.client import Client
+from manager.client.peer import UntrustedError
 from manager.errors import HostError, WrongStateError
 from manager.state.situation import Situation, look
 
@@ -36,6 +37,8 @@ def connect(situation: Situation, timeout: float | None = 60.0) -> Client:
             client = Client.connect(Path(record.socket), timeout)
             detail(f"connected to process {record.pid} at {record.socket}")
             return client
+        except UntrustedError:
+            raise
         except HostError:
             if time.monotonic() > give_up:
                 raise

@@ -14,6 +14,7 @@ from manager.cli.colour import has_colour
 from manager.cli.guest_output import GuestOutput
 from manager.cli.output import print_json
 from manager.client.client import HungUpError
+from manager.client.peer import UntrustedError
 from manager.errors import ExitCode, HostError, VmmgrError, WrongStateError
 from manager.machine.expectation import line_of
 from manager.state.paths import MachinePaths
@@ -100,6 +101,8 @@ def _say_what_changed(graph: Graph) -> None:
     try:
         with connect(look(MachinePaths.of(name)), timeout=_PATIENCE) as client:
             lines = changed_since(graph, client)
+    except UntrustedError:
+        raise
     except VmmgrError:
         return  # it is starting, ending or busy; that it runs is said
     if lines:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from manager.client.peer import require_own_peer, require_own_socket
 from manager.client.protocol import PROTOCOL_VERSION, encode, error_from
 from manager.errors import HostError
 
@@ -44,13 +45,16 @@ class Client:
     def connect(cls, path: Path, timeout: float | None = 30.0) -> Client:
         """Connect and read the greeting; `timeout` (seconds) bounds every wait.
 
-        Raises HostError when no machine answers there, or one with another version of the protocol.
+        Raises UntrustedError when what is there is another user's, HostError when no machine
+        answers, or one with another version of the protocol.
         """
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(timeout)
         client = cls(connection, os.fspath(path))
         try:
+            require_own_socket(path)
             connection.connect(client._where)
+            require_own_peer(path, connection)
             greeting = client._line().get("vmmgr")
             if not isinstance(greeting, dict) or greeting.get("protocol") != PROTOCOL_VERSION:
                 raise HostError(

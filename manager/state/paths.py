@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from manager import users
 from manager.errors import HostError, UsageError
 from manager.names import NAME, NAME_HELP
 
@@ -95,9 +96,10 @@ class MachinePaths:
         return self.directory.is_dir()
 
     def make(self) -> None:
-        """Create the directory, readable for its owner only."""
+        """Create the directory, readable for its owner only. Raises HostError."""
         private_directory(self.directory.parent)
         private_directory(self.directory)
+        require_own(self.directory)
 
     def socket(self) -> Path:
         """A path for the control socket whose directory exists and that is short enough.
@@ -110,7 +112,7 @@ class MachinePaths:
         runtime = os.environ.get("XDG_RUNTIME_DIR", "")
         if runtime.startswith("/"):
             candidate = Path(runtime) / "vmmgr" / file_name
-            if fits_socket(candidate) and _is_ours(Path(runtime), candidate.parent):
+            if fits_socket(candidate) and not runtime_fault(Path(runtime)):
                 return candidate
         candidate = self.directory / "control.sock"
         if fits_socket(candidate):
@@ -122,15 +124,23 @@ class MachinePaths:
         return directory / f"{tag}.sock"
 
 
-def _is_ours(runtime: Path, directory: Path) -> bool:
-    """Whether a socket can be made in `directory`; `su` may leave us another user's `runtime`."""
+def runtime_fault(runtime: Path) -> str:
+    """Why no socket is made in `runtime`/vmmgr, or an empty string; makes that directory.
+
+    `su` and `sudo -E` leave another user's $XDG_RUNTIME_DIR behind. Root could write to it, and
+    its owner could put a socket of his own in the place of root's.
+    """
+    directory = runtime / "vmmgr"
     try:
-        if not runtime.is_dir():
-            return False
+        if fault := users.directory_fault(runtime.stat()):
+            return f"{runtime} {fault}"
         private_directory(directory)
-    except (HostError, OSError):
-        return False
-    return os.access(directory, os.W_OK | os.X_OK)
+        require_private(directory)
+    except OSError as error:
+        return f"{runtime}: {error.strerror}"
+    except HostError as error:
+        return error.message
+    return "" if os.access(directory, os.W_OK | os.X_OK) else f"{directory} cannot be written to"
 
 
 def fits_socket(path: Path) -> bool:
@@ -144,6 +154,15 @@ def private_directory(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise HostError(f"{path}: cannot create the directory: {error.strerror}") from None
+
+
+def require_own(path: Path) -> None:
+    """Raise HostError when another user could have put something into the directory `path`."""
+    if fault := users.directory_fault(path.stat()):
+        raise HostError(
+            f"{path} {fault}: what is in it may be another user's work",
+            help="run vmmgr as that user, or set VMMGR_STATE_HOME to a directory of yours",
+        )
 
 
 def require_private(path: Path) -> None:

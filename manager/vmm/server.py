@@ -6,12 +6,12 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from manager.client.peer import peer_of, require_own_peer
 from manager.client.protocol import (
     LINE_LIMIT,
     PROTOCOL_VERSION,
@@ -214,11 +214,12 @@ class ControlServer:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        if not _same_user(connection) or len(self._sessions) >= CLIENT_LIMIT:
+        peer = peer_of(connection)
+        if not peer.is_trusted or len(self._sessions) >= CLIENT_LIMIT:
             connection.close()
             return
         connection.setblocking(False)
-        session = ClientSession(self, connection, _peer(connection)[0])
+        session = ClientSession(self, connection, peer.pid)
         self._sessions.add(session)
         self._selector.register(connection, selectors.EVENT_READ, session.ready)
         greeting = {
@@ -257,23 +258,11 @@ def _refuse_living(path: Path) -> None:
         probe.settimeout(PROBE)
         try:
             probe.connect(os.fspath(path))
-            pid, _ = _peer(probe)
+            require_own_peer(path, probe)
+            pid = peer_of(probe).pid
         except OSError:
             return
     raise HostError(
         f"{path}: process {pid} still runs this machine, but its state directory was removed",
         help=f"end it with `kill {pid}`, which powers the machine off",
     )
-
-
-def _same_user(connection: socket.socket) -> bool:
-    return _peer(connection)[1] in (os.getuid(), 0)
-
-
-def _peer(connection: socket.socket) -> tuple[int, int]:
-    """The process and the user at the other end."""
-    size = struct.calcsize("3i")
-    pid, uid, _gid = struct.unpack(
-        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    )
-    return pid, uid

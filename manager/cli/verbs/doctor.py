@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from manager.cli.output import print_json
@@ -139,7 +141,6 @@ class _Nothing:
 def _userfaultfd() -> Finding:
     """Open one, as a snapshot would."""
     import ctypes
-    import os
 
     number = {"x86_64": 323, "aarch64": 282}.get(os.uname().machine)
     user_mode_only = 1
@@ -185,7 +186,6 @@ def _memory() -> Finding:
 
 
 def _terminal() -> Finding:
-    import os
 
     if not (sys.stdin is not None and sys.stdin.isatty()):
         return Finding("terminal", "ok", "none: `up` in the foreground uses pipes")
@@ -197,7 +197,6 @@ def _terminal() -> Finding:
 
 
 def _ptys() -> Finding:
-    import os
 
     try:
         ends = os.openpty()
@@ -209,7 +208,6 @@ def _ptys() -> Finding:
 
 
 def _state_directory() -> Finding:
-    import os
     import shutil
 
     from manager.state.paths import state_home
@@ -230,7 +228,7 @@ def _state_directory() -> Finding:
 
 
 def _sockets() -> Finding:
-    from manager.state.paths import MachinePaths
+    from manager.state.paths import MachinePaths, runtime_fault
 
     try:
         paths = MachinePaths.of("doctor")
@@ -247,6 +245,10 @@ def _sockets() -> Finding:
                 paths.directory.rmdir()
     own = path.parent == paths.directory
     place = f"with each machine's state, in {path.parent.parent}" if own else str(path.parent)
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime.startswith("/") and (fault := runtime_fault(Path(runtime))):
+        meaning = f"XDG_RUNTIME_DIR is passed over: {fault}"
+        return Finding("sockets", "warning", place, meaning)
     return Finding("sockets", "ok", place)
 
 

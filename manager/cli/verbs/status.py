@@ -94,10 +94,13 @@ def _last_words(situation: Situation) -> list[str]:
 
 def _ask(situation: Situation) -> dict[str, Any] | None:
     from manager.cli.clients import connect
+    from manager.client.peer import UntrustedError
 
     try:
         with connect(situation, timeout=_PATIENCE) as client:
             return client.execute("query-status")
+    except UntrustedError:
+        raise
     except VmmgrError:
         # It is starting, ending or busy saving; the rest of what is known still helps.
         return None

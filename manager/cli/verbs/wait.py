@@ -58,11 +58,14 @@ def _is(situation: Situation, state: str) -> bool:
     if state != "ready":
         return situation.state == state
     from manager.cli.clients import connect
+    from manager.client.peer import UntrustedError
 
     if situation.state != "running":
         return False
     try:
         with connect(situation) as client:
             return bool(client.execute("query-status")["ready"])
+    except UntrustedError:
+        raise
     except VmmgrError:  # it is on its way up or down
         return False

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "files": set(),
     "names": set(),
     "text": set(),
+    "users": set(),
     "version": set(),
     "bus": {"errors"},
     "devices": {"bus", "errors"},
@@ -62,7 +63,7 @@ The folders in it are `kinds`: no room names one but `machine`, which wires the 
 controllers.
 """
 
-ANYWHERE = {"files", "names", "text"}
+ANYWHERE = {"files", "names", "text", "users"}
 """What imports nothing and may be imported by all."""
 
 

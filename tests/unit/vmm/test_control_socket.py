@@ -212,13 +212,6 @@ def test_one_connection_too_many_is_turned_away(running, monkeypatch) -> None:
         running.connect()
 
 
-def test_another_users_process_is_turned_away(running, monkeypatch) -> None:
-    monkeypatch.setattr(server_module, "_same_user", lambda connection: False)
-    with pytest.raises(HostError):
-        running.connect()
-    monkeypatch.undo()
-
-
 def test_a_fault_in_a_command_is_an_answer(running, monkeypatch) -> None:
     monkeypatch.setattr(running.running, "status", lambda: 1 // 0)
     with running.connect() as client:
