@@ -55,6 +55,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "VM063": "a disk that is not there",
         "VM064": "two devices on one disk",
         "VM065": "a boot order that names nothing to boot from",
+        "VM066": "an image of two disks, one of which writes it",
         "VM070": "a file to boot from is missing",
         "VM071": "a file to boot from cannot be read",
         "VM072": "what a disk is made of cannot be used",

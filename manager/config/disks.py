@@ -56,8 +56,8 @@ class DiskTable(Table):
     mode: Literal["overlay", "read-only", "direct"] = Field(
         default="overlay",
         description='"overlay": what the guest writes goes to a layer of the machine\'s own, the '
-        'image is never written. "read-only": the guest cannot write. "direct": the guest writes '
-        "to the image itself, which must be raw.",
+        'image is never written. "read-only": the guest cannot write. "direct": what the guest '
+        "writes gets into the image, which must be raw, once the machine is over.",
         examples=["read-only"],
     )
     on_full: Literal["pause", "error"] = Field(

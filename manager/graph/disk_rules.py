@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from manager.config.diagnostics import Diagnostic
 from manager.config.load import LoadedModel
@@ -17,6 +18,7 @@ def check(loaded: LoadedModel, graph: Graph) -> Iterator[Diagnostic]:
     """Every error about disks."""
     judge = _Judge(loaded, graph)
     yield from judge.disks()
+    yield from judge.images()
     yield from judge.boot_order()
 
 
@@ -49,6 +51,24 @@ class _Judge(Places):
                     self.key(*first, "here ..."),
                     tuple(self.key(*other, "... and here") for other in others),
                     help="give each a disk of its own; two may have the same `image`",
+                )
+
+    def images(self) -> Iterator[Diagnostic]:
+        """An image that is written directly is that disk's alone."""
+        users: dict[Path, list[str]] = {}
+        for disk in self.graph.disks:
+            if disk.image is not None:
+                users.setdefault(disk.image.resolve(), []).append(disk.name)
+        direct = {disk.name for disk in self.graph.disks if disk.mode == "direct"}
+        for path, names in users.items():
+            if len(names) > 1 and direct.intersection(names):
+                first, *others = (("disks", name, "image") for name in names)
+                yield Diagnostic(
+                    "VM066",
+                    f"{path.name} is the image of {len(names)} disks, and one writes it",
+                    self.origins.value_span(first, "here ..."),
+                    tuple(self.origins.value_span(other, "... and here") for other in others),
+                    help='take mode = "overlay", or give each a copy',
                 )
 
     def boot_order(self) -> Iterator[Diagnostic]:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from manager.errors import HostError, SnapshotMismatchError, UsageError
+from manager.errors import HostError, SnapshotMismatchError
 from manager.graph.nodes import DiskSource, Graph
 from manager.storage.base import BLOCK, Base, Zeros
 from manager.storage.blocks import DiskBlocks
@@ -93,26 +94,31 @@ def open_disks(
     *,
     recover: bool = False,
     partial: bool = False,
+    anew: Collection[str] = (),
 ) -> Disks:
     """The disks of a machine, as `snapshot` holds them, or else as they begin.
 
     With `recover` what the logs hold is on top; with `partial` a disk that the snapshot does not
-    have begins anew. Raises HostError and UsageError when an image
+    have begins anew. Those in `anew` begin anew whatever there is, and their logs are emptied once
+    they are part of a snapshot. Raises HostError and UsageError when an image
     cannot be a disk, SnapshotMismatchError when it is not what it was.
     """
     entries = {entry.head.id: entry for entry in snapshot.manifest.disks} if snapshot else {}
     with ExitStack() as undo:
         found: dict[str, Disk] = {}
         for source in graph.disks:
-            entry = entries.get(source.name)
-            if snapshot is not None and entry is None and not partial:
+            is_new = source.name in anew
+            entry = entries.get(source.name) if not is_new else None
+            if snapshot is not None and entry is None and not (partial or is_new):
                 raise SnapshotMismatchError(
                     f'{snapshot.file}: it has no disk "{source.name}"',
                     help="boot afresh with `vmmgr up FILE --fresh`",
                 )
             base = _base(source)
             undo.callback(base.close)
-            disk = _disk(source, base, entry, snapshot, open_log, recover)
+            disk = _disk(source, base, entry, snapshot, open_log, recover and not is_new)
+            if not recover:
+                disk.log.truncate(0)
             undo.callback(disk.close)
             found[source.name] = disk
         undo.pop_all()
@@ -140,8 +146,6 @@ def _disk(
         disk = Disk(base, log, layers, read_only=read_only, recover=recover)
     except OSError as error:
         raise HostError(f'disk "{source.name}": {error.strerror}', help="free some room") from error
-    if not recover:
-        disk.log.truncate(0)
     disk.backing = backing
     return disk
 
@@ -155,22 +159,31 @@ def check_base(source: DiskSource, base: Base, entry: DiskEntry) -> None:
     if base.size == entry.head.size:
         changed = "its content is another"
     raise SnapshotMismatchError(
-        f'disk "{source.name}": {what} has changed since the machine was saved: {changed}',
-        help="put back what it was, or boot afresh with `vmmgr up FILE --fresh`",
+        f'disk "{source.name}": {what} has changed since the machine was saved: '
+        f"{changed}{_written_at(source)}",
+        help="put back what it was, or begin anew: `vmmgr discard NAME`, then "
+        f"`vmmgr disk reset NAME {source.name}`",
     )
+
+
+def _written_at(source: DiskSource) -> str:
+    """When the image was last written, for people."""
+    if source.image is None:
+        return ""
+    try:
+        seconds = source.image.stat().st_mtime
+    except OSError:
+        return ""
+    return f"; it was written at {datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _base(source: DiskSource) -> Base:
     from manager.storage import images
 
-    if source.mode == "direct":
-        raise UsageError(
-            f'disk "{source.name}": mode = "direct" is not there yet',
-            help='take "overlay"; the image stays as it is',
-        )
     cache = image_cache()
     if source.image is not None:
-        return images.open_image(source.image, cache)
+        direct = source.mode == "direct"
+        return (images.open_to_write if direct else images.open_image)(source.image, cache)
     if source.folder is not None:
         assert source.format is not None
         return images.open_folder(source.folder, source.format, source.size, cache)

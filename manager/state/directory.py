@@ -21,6 +21,7 @@ from manager.state.situation import Situation, left_behind
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
     from manager.machine.machine import Machine
+    from manager.storage.locked import ImageLock
 
 
 class MachineDirectory:
@@ -29,6 +30,7 @@ class MachineDirectory:
     def __init__(self, paths: MachinePaths, lock: MachineLock) -> None:
         self.paths = paths
         self._lock = lock
+        self._images: list[ImageLock] = []
         self._last_run: LastRun | None = None
 
     @classmethod
@@ -48,6 +50,17 @@ class MachineDirectory:
     def situation(self) -> Situation:
         """What was left by the owner before; ask before `begin`."""
         return left_behind(self.paths)
+
+    def lock_images(self, graph: Graph) -> None:
+        """Keep others from writing the images of its disks, or from using those that it writes.
+
+        Raises WrongStateError when another has one, HostError.
+        """
+        from manager.storage.locked import ImageLock
+
+        for source in graph.disks:
+            if source.image is not None:
+                self._images.append(ImageLock(source.image, to_write=source.mode == "direct"))
 
     def begin(
         self,
@@ -117,7 +130,9 @@ class MachineDirectory:
         self._write()
 
     def close(self) -> None:
-        """Give the machine up."""
+        """Give the machine and its images up."""
+        for image in self._images:
+            image.release()
         self._lock.release()
 
     def __enter__(self) -> MachineDirectory:

@@ -9,7 +9,6 @@ are written afterwards keep their old slot; *back* undoes all writes since a mar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from manager.storage.base import BLOCK, SECTOR, Base
 from manager.storage.layer import Layer, pack_runs
@@ -146,6 +145,21 @@ class Disk:
             for start in range(first, first + count, _WINDOW):
                 yield from self._blocks_from(start, min(_WINDOW, first + count - start))
 
+    def pieces_of(self, blocks: list[int]) -> Iterator[tuple[int, bytes]]:
+        """(offset, content) of ascending blocks, up to the disk's end. Raises OSError."""
+        for first, count in _runs(blocks):
+            yield from self._pieces(first, count)
+
+    def may_differ_from_zero(self) -> Iterator[tuple[int, bytes]]:
+        """(offset, content) of all that is not known to be zeros. Raises OSError."""
+        for first, count in self._not_zero(0, self._blocks):
+            yield from self._pieces(first, count)
+
+    def _pieces(self, first: int, count: int) -> Iterator[tuple[int, bytes]]:
+        offset, end = first * BLOCK, min((first + count) * BLOCK, self.size)
+        for start in range(offset, end, _WINDOW * BLOCK):
+            yield start, self.read(start, min(_WINDOW * BLOCK, end - start))
+
     def saved(self, layers: tuple[Layer, ...]) -> None:
         """All that is on top is in `layers` now, which take the place of the present ones."""
         if self._marks:
@@ -186,9 +200,8 @@ class Disk:
     def close(self) -> None:
         """Close all files."""
         self._log.close()
-        for layer in {id(layer): layer for layer in self._all_layers()}.values():
-            with suppress(OSError):
-                layer.close()
+        for layer in self._all_layers():
+            layer.close()
         self.base.close()
 
     # -- inside ---------------------------------------------------------------------------

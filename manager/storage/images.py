@@ -57,6 +57,19 @@ def open_image(path: Path, cache: Path) -> RawImage:
     return RawImage(path, file_hash(path, cache))
 
 
+def open_to_write(path: Path, cache: Path) -> RawImage:
+    """A raw image that is written later; until then it is read like any other.
+
+    Raises HostError, UsageError when it is not raw.
+    """
+    if _look(path)[0].startswith(_QCOW2):
+        raise UsageError(
+            f"disk image {path} is a qcow2 image, which vmmgr does not write",
+            help=f'take mode = "overlay", or: qemu-img convert -O raw {path.name} {path.stem}.img',
+        )
+    return open_image(path, cache)
+
+
 def open_folder(folder: Path, format: str, size: int | None, cache: Path) -> RawImage:
     """A file system with the content of `folder`, made when its content is not in the cache.
 

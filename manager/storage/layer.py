@@ -80,6 +80,15 @@ def read_exactly(fd: int, length: int, offset: int) -> bytes:
     return data
 
 
+def write_all(fd: int, content: bytes | memoryview, offset: int) -> None:
+    """Write all of it. Raises OSError."""
+    rest = memoryview(content)
+    while rest:
+        done = os.pwrite(fd, rest, offset)
+        offset += done
+        rest = rest[done:]
+
+
 def pack_runs(blocks: Iterator[int] | list[int]) -> bytes:
     """A run list of ascending block numbers.
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from manager.storage.base import BLOCK
-from manager.storage.layer import read_exactly
+from manager.storage.layer import read_exactly, write_all
 
 _ENTRY = struct.Struct("<Q")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -51,8 +51,8 @@ class WriteLog:
         """Write what is held. Raises OSError when there is still no room."""
         for slot in sorted(self._held):
             entry, content = self._held[slot]
-            _write_all(self._data, content, slot * BLOCK)
-            _write_all(self._index, _ENTRY.pack(entry), slot * _ENTRY.size)
+            write_all(self._data, content, slot * BLOCK)
+            write_all(self._index, _ENTRY.pack(entry), slot * _ENTRY.size)
             del self._held[slot]
 
     @classmethod
@@ -107,8 +107,8 @@ class WriteLog:
             if self._held:
                 raise OSError(errno.ENOSPC, "what came before is still held")
             if content is not None:
-                _write_all(self._data, content, slot * BLOCK)
-            _write_all(self._index, entries, slot * _ENTRY.size)
+                write_all(self._data, content, slot * BLOCK)
+            write_all(self._index, entries, slot * _ENTRY.size)
         except OSError as error:
             if not self.holding or error.errno not in NO_ROOM:
                 raise
@@ -128,7 +128,7 @@ class WriteLog:
             return
         # A slot has its room already, unless it is a hole.
         try:
-            _write_all(self._data, content, slot * BLOCK)
+            write_all(self._data, content, slot * BLOCK)
         except OSError as error:
             if not self.holding or error.errno not in NO_ROOM:
                 raise
@@ -180,11 +180,3 @@ class WriteLog:
         for fd in (self._data, self._index):
             if fd >= 0:
                 close(fd)
-
-
-def _write_all(fd: int, content: bytes | memoryview, offset: int) -> None:
-    rest = memoryview(content)
-    while rest:
-        done = os.pwrite(fd, rest, offset)
-        offset += done
-        rest = rest[done:]

@@ -79,6 +79,7 @@ def open_source(launch: Launch, directory: MachineDirectory) -> BootSource:
         raise WrongStateError(
             f"{graph.name} was suspended meanwhile", help="the same command again resumes it"
         )
+    directory.lock_images(graph)
     disks = MachineDisks(directory.paths)
     if launch.resume:
         situation.require_saved()

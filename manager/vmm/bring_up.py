@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from manager.errors import VmmgrError
 from manager.graph.port_names import console_of
 from manager.state.directory import MachineDirectory
+from manager.state.disks import MachineDisks
 from manager.state.paths import MachinePaths
 from manager.state.port_log import set_aside
 from manager.vmm import readiness
@@ -22,8 +23,10 @@ from manager.vmm.running import RunningMachine
 from manager.vmm.serving import serve_clients
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from manager.machine.machine import Machine
     from manager.vmm.launch import Audience, Launch
     from manager.vmm.outcome import Outcome
     from manager.vmm.timers import HostTimers
@@ -70,7 +73,10 @@ def own(launch: Launch, audience: Audience) -> Outcome:
         _write_down(launch, connections, directory, socket)
         audience.up()
         _tell_of_warm_start(launch, source, running, audience)
-        return _run(loop, directory)
+        outcome = _run(loop, directory)
+        if outcome.kind in ("ended", "down"):
+            _write_images(running.machine, directory, audience.say)
+        return outcome
 
 
 def _open_machine(launch: Launch, directory: MachineDirectory, stack: ExitStack) -> BootSource:
@@ -156,6 +162,29 @@ def _tell_of_warm_start(
         audience.ready(detail)
     else:
         audience.say(f"{launch.graph.name} was {detail}")
+
+
+def _write_images(
+    machine: Machine, directory: MachineDirectory, say: Callable[[str], None]
+) -> None:
+    """The machine is over: write the disks of `mode = "direct"` into their images."""
+    name, disks = machine.graph.name, MachineDisks(directory.paths)
+    ready = []
+    for source in machine.graph.disks:
+        if source.mode != "direct":
+            continue
+        if tags := disks.needed_by(machine.disks[source.name], source.name):
+            say(
+                f'disk "{source.name}": {source.image} is not written, because snapshots need it '
+                f"as it is: {', '.join(tags)}; what the guest wrote is kept. To write it all the "
+                f"same: vmmgr disk commit {name} {source.name} --image --force"
+            )
+        else:
+            ready.append(source.name)
+    try:
+        disks.write_back(machine.graph, machine.disks, ready)
+    except VmmgrError as error:
+        say(str(error))
 
 
 def _run(loop: EventLoop, directory: MachineDirectory) -> Outcome:
