@@ -61,6 +61,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "new": ("new", "write a machine file to start from"),
     "import": ("import_", "turn a bhyve command line into a machine file"),
     "export": ("export", "turn a machine file into a bhyve or QEMU command line"),
+    "disk": ("disk", "show what disks hold, and make images of them"),
     "snapshot": ("snapshot", "save, list, inspect, compare and move snapshots"),
 }
 """Verb -> (module of `verbs`, summary). It has `register(subparsers)` and `run(args) -> int`."""

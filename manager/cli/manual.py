@@ -19,7 +19,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Talking to them": ("console", "send", "logs", "status", "ls", "events", "ctl"),
     "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
     "From and to others": ("import", "export"),
-    "Snapshots": ("snapshot",),
+    "Snapshots and disks": ("snapshot", "disk"),
     "Time": ("replay", "rewind", "step-back", "verify", "bisect"),
     "This host": ("doctor", "completion"),
 }
@@ -68,6 +68,12 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vmmgr wait demo ready --timeout 60s", "exit code 124 when it takes longer"),
     ),
     "cache": (("vmmgr cache ls", "which machines are kept ready"),),
+    "disk": (
+        ("vmmgr disk ls", "the disks of all machines, and what was written to them"),
+        ("vmmgr disk commit demo root -o new.img", "a copy of the image, with what was written"),
+        ("vmmgr disk new data.img 1G", "an empty image"),
+        ("vmmgr disk new root.img --folder rootfs --format ext4", "an image of a folder"),
+    ),
     "console": (
         ("vmmgr console demo", "be at its console; Ctrl-] leaves"),
         ("vmmgr console demo com2 --read-only", "look at another port"),

@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "snapshot"}
     | {"config", "graph", "bus", "errors", "version"},
     "cli": {"client", "vmm", "state", "replay", "machine", "snapshot", "interop", "boot", "cpu"}
-    | {"cbor", "config", "devices", "graph", "bus", "errors", "version"},
+    | {"storage", "cbor", "config", "devices", "graph", "bus", "errors", "version"},
     "api": {"machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
     "testing": {"api", "machine", "kinds", "devices", "storage", "bus", "config", "graph", "errors"}
     | {"cbor", "version"},
