@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manager.cli.verbs.snapshot import size
+from manager.cli.output import print_json, size
 from manager.errors import UsageError, WrongStateError
 from manager.text.shown import shown
 
@@ -88,7 +87,7 @@ def _ls(args: argparse.Namespace) -> int:
     paths = [find(args.name).paths] if args.name else [MachinePaths.of(n) for n in machine_names()]
     found = [(item.name, disk) for item in paths for disk in kept_disks(item)]
     if args.json:
-        print(json.dumps({"schema": 1, "disks": [_as_json(*item) for item in found]}))
+        print_json({"disks": [_as_json(*item) for item in found]})
         return 0
     rows = [_HEAD, *(_row(*item) for item in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -145,7 +144,7 @@ def _show(args: argparse.Namespace) -> int:
     if not kept:
         raise _no_disk(situation.name, args.disk)
     if args.json:
-        print(json.dumps({"schema": 1, "disks": [_as_json(situation.name, d) for d in kept]}))
+        print_json({"disks": [_as_json(situation.name, disk) for disk in kept]})
         return 0
     for disk in kept:
         print(shown(f"{disk.source.name}: {size(disk.size)}, {disk.source.mode}"))
@@ -286,7 +285,7 @@ def _file_size(path: Path) -> str:
 def _report(args: argparse.Namespace, text: str, result: dict[str, Any]) -> int:
     if args.json:
         plain = {key: str(item) if isinstance(item, Path) else item for key, item in result.items()}
-        print(json.dumps({"schema": 1, **plain}))
+        print_json(plain)
     else:
         print(shown(text), file=sys.stderr)
     return 0
