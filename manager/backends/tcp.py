@@ -87,7 +87,10 @@ class TcpAddress:
         """A TCP port leaves nothing behind."""
 
     def _resolve(self) -> Found:
-        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except ValueError:  # IDNA refuses it, or it has a NUL character
+            raise socket.gaierror(socket.EAI_NONAME, "not a host's name") from None
         family, _, _, _, address = found[0]
         return family, (str(address[0]), self.port)
 

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from manager.config.addresses import Address, ServerAddress, SocketPath
 from manager.config.table import Table
-from manager.config.values import Address, FilePath, fault
+from manager.config.values import FilePath, fault
 from manager.devices import host
 
 
@@ -70,7 +71,7 @@ class TcpTable(_Socket):
     listen: Address | None = Field(
         default=None, description="HOST:PORT to wait on for a client.", examples=["127.0.0.1:4555"]
     )
-    connect: Address | None = Field(
+    connect: ServerAddress | None = Field(
         default=None, description="HOST:PORT of a server.", examples=["127.0.0.1:4555"]
     )
 
@@ -79,10 +80,10 @@ class UnixTable(_Socket):
     """A UNIX stream socket: either `listen` or `connect`."""
 
     type: Literal["unix"] = Field(description="The kind of backend.")
-    listen: FilePath | None = Field(
+    listen: SocketPath | None = Field(
         default=None, description="The path to wait on for a client.", examples=["com1.sock"]
     )
-    connect: FilePath | None = Field(
+    connect: SocketPath | None = Field(
         default=None, description="The path of a server.", examples=["com1.sock"]
     )
 
@@ -94,7 +95,7 @@ class PipeTable(BackendTable):
     """
 
     type: Literal["pipe"] = Field(description="The kind of backend.")
-    path: FilePath = Field(description="The socket that stands for the cable.", examples=["link"])
+    path: SocketPath = Field(description="The socket that stands for the cable.", examples=["link"])
 
 
 AnyBackend = Annotated[

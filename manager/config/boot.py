@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from manager.config.table import Table
-from manager.config.values import FilePath, GuestAddress, fault
+from manager.config.values import FilePath, GuestAddress, GuestText, exactly, fault
 
 BootProtocol = Literal["linux16", "linux32", "linux64", "pvh", "multiboot", "multiboot2"]
 
@@ -28,7 +28,7 @@ class BootTable(Table):
     initrd: FilePath | None = Field(
         default=None, description="Linux's initial RAM disk.", examples=["initrd.img"]
     )
-    cmdline: str | None = Field(
+    cmdline: GuestText | None = Field(
         default=None, description="The kernel's command line.", examples=["console=ttyS0"]
     )
     modules: Annotated[tuple[FilePath, ...], Field(strict=False)] = Field(
@@ -57,7 +57,7 @@ class BootTable(Table):
         description="The physical address of the image's first instruction.",
         examples=[0x7C00],
     )
-    bits: Literal[16, 32, 64] | None = Field(
+    bits: Annotated[Literal[16, 32, 64] | None, BeforeValidator(exactly)] = Field(
         default=None,
         description="The CPU's mode at entry: 16 is real mode, 32 protected, 64 long.",
         examples=[16],

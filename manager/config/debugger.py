@@ -7,18 +7,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from manager.config.addresses import HOST_PORT, LOOPBACK, check_address, check_socket_path, host_of
 from manager.config.table import Table
-from manager.config.values import HOST_PORT, fault, text_like
+from manager.config.values import fault, text_like
 
 
 def _listen(text: str) -> str:
-    match = HOST_PORT.fullmatch(text)
-    if "/" in text and "\0" not in text:
-        return text
-    if match is None or int(match[1]) > 0xFFFF or text.startswith(":"):
-        help = 'write "HOST:PORT", such as "127.0.0.1:1234", or a path with a slash, "./gdb.sock"'
-        raise fault("VM021", f'"{text}" is not an address to listen on', help)
-    return text
+    if is_socket_path(text) and "\0" not in text:
+        return check_socket_path(text)
+    help = 'write "HOST:PORT", such as "127.0.0.1:1234", or a path with a slash, "./gdb.sock"'
+    return check_address(text, help)
 
 
 def is_socket_path(listen: str) -> bool:
@@ -27,8 +25,7 @@ def is_socket_path(listen: str) -> bool:
 
 
 def _stays_here(listen: str) -> bool:
-    host = listen.rpartition(":")[0].strip("[]")
-    return is_socket_path(listen) or host in ("localhost", "::1") or host.startswith("127.")
+    return is_socket_path(listen) or LOOPBACK.fullmatch(host_of(listen)) is not None
 
 
 class GdbTable(Table):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -79,6 +80,12 @@ def errors(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(item for item in diagnostics if item.severity == "error")
 
 
+LONGEST = 200
+"""Characters that are shown of a line; few that people write are longer."""
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_LONG_WORD = re.compile(rf"[^\s/]{{{LONGEST},}}")
+
+
 _PLAIN = dict.fromkeys(("error", "warning", "bold", "frame", "help", "end"), "")
 _COLOURS = {
     "error": "\x1b[1;31m",
@@ -101,13 +108,14 @@ def _render(item: Diagnostic, styles: Mapping[str, str]) -> str:
     spans = (item.primary, *item.secondary)
     width = max(len(str(span.line)) for span in spans)
     loud, bold, frame, end = styles[item.severity], styles["bold"], styles["frame"], styles["end"]
-    message = shown_lines(item.message)
+    message = shown_lines(_shortened(item.message))
     lines = [f"{loud}{item.severity}[{item.code}]{end}{bold}: {message}{end}"]
     for number, span in enumerate(spans):
         arrow, mark = ("-->", "^") if number == 0 else (":::", "-")
-        before = span.text[: span.column - 1]
+        text, column = _around(span)
+        before = text[: column - 1]
         pad = "".join("\t" if char == "\t" else " " * _columns(char) for char in before)
-        under = span.text[span.column - 1 : span.column - 1 + span.length]
+        under = text[column - 1 : column - 1 + span.length]
         marks = mark * max(1, sum(map(_columns, under)))
         ink = loud if number == 0 else frame
         place = f"{shown(span.file)}:{span.line}:{span.column}"
@@ -116,13 +124,28 @@ def _render(item: Diagnostic, styles: Mapping[str, str]) -> str:
             continue
         lines += [
             f"{' ' * width} {frame}|{end}",
-            f"{frame}{span.line:>{width}} |{end} {shown_lines(span.text)}".rstrip(),
+            f"{frame}{span.line:>{width}} |{end} {shown_lines(text)}".rstrip(),
             f"{' ' * width} {frame}|{end} {pad}{ink}{f'{marks} {shown(span.label)}'.rstrip()}{end}",
         ]
     if item.help:
-        help = shown_lines(item.help)
+        help = shown_lines(_shortened(item.help))
         lines.append(f"{' ' * width} {frame}={end} {styles['help']}help{end}: {help}")
     return "\n".join(lines)
+
+
+def _around(span: Span) -> tuple[str, int]:
+    """What is shown of a line, and the column there; of a long one the part with the fault."""
+    start = max(0, span.column - 1 - LONGEST // 4)
+    if len(span.text) <= LONGEST:
+        start = 0
+    cut, more = start > 0, len(span.text) > start + LONGEST
+    text = span.text[start : start + LONGEST]
+    return f"{ELLIPSIS * cut}{text}{ELLIPSIS * more}", span.column - start + cut
+
+
+def _shortened(text: str) -> str:
+    """A message, with the middle of a word in it that is long left out."""
+    return _LONG_WORD.sub(lambda match: f"{match[0][:40]}{ELLIPSIS}{match[0][-20:]}", text)
 
 
 def _columns(char: str) -> int:

@@ -28,7 +28,7 @@ from manager.config.sections import (
     RecordTable,
 )
 from manager.config.table import DeviceTable, SlotTable, Table
-from manager.config.values import LintCode, Name
+from manager.config.values import LintCode, Name, exactly
 from manager.devices import own, registry
 from manager.devices.node import DeviceNode
 
@@ -164,7 +164,7 @@ LpcTables = Annotated[dict[str, Annotated[Any, AfterValidator(_lpc)]], BeforeVal
 class MachineTable(Table):
     """A machine file, after `extends`, variables and `--set`."""
 
-    format: Literal[1] = Field(
+    format: Annotated[Literal[1], BeforeValidator(exactly)] = Field(
         default=1,
         alias="schema",
         description="The version of the machine-file format.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +20,7 @@ from manager.config.syntax import explain
 
 Tree: TypeAlias = dict[str, Any]
 """A TOML table as tomli gives it."""
+_DIGITS = re.compile(r"[0-9](?:_?[0-9]){4000,}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,11 +135,33 @@ def read(path: Path, blame: Span | None = None) -> tuple[Source, Tree] | Diagnos
     source = Source(name, directory, text)
     try:
         tree = tomli.loads(text)
-        return replace(source, entries=scan(text)), tree
+        source = replace(source, entries=scan(text))
     except tomli.TOMLDecodeError as error:
         return _syntax_error(source, str(error))
+    except ValueError:  # an integer with more digits than Python reads
+        match = _DIGITS.search(text)
+        region = Region(match.start(), match.end()) if match else Region(0, 0)
+        return _too_wide(source.span(region))
     except RecursionError:
         return Diagnostic("VM002", "arrays or tables are nested too deeply", source.key_span(()))
+    wide = next(wide_integers(tree), None)
+    return (source, tree) if wide is None else _too_wide(source.value_span(wide))
+
+
+def wide_integers(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Where in a tree there are integers that TOML does not have: it has those of 64 bits."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from wide_integers(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from wide_integers(item, (*path, index))
+    elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        yield path
+
+
+def _too_wide(span: Span) -> Diagnostic:
+    return Diagnostic("VM002", "an integer of more than 64 bits", span)
 
 
 def _other_file(path: Path) -> str | None:

@@ -16,8 +16,10 @@ _TIMES = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_SIZE = re.compile(r"([0-9]+)([KMG]?)")
-_DURATION = re.compile(r"([0-9]+)(?:\.([0-9]{1,9}))?(ns|us|ms|s|m|h)")
+LONGEST = 100 * 366 * 24 * 3600 * 10**9
+"""Of durations, in ns."""
+_SIZE = re.compile(r"([0-9]{1,30})([KMG]?)")
+_DURATION = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,9}))?(ns|us|ms|s|m|h)")
 
 
 def parse_size(text: str) -> int:
@@ -67,7 +69,10 @@ def parse_duration(text: str) -> int:
         raise ValueError(f'"{text}" is not a duration')
     unit = _TIMES[match[3]]
     fraction = match[2] or ""
-    return int(match[1]) * unit + int(fraction.ljust(9, "0")) * unit // 10**9
+    duration = int(match[1]) * unit + int(fraction.ljust(9, "0")) * unit // 10**9
+    if duration > LONGEST:
+        raise ValueError(f'"{text}" is longer than 100 years')
+    return duration
 
 
 def format_duration(duration: int) -> str:

@@ -6,13 +6,12 @@ A custom error has a diagnostic code as its type, the message and the remedy in 
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from manager.config import units
 from manager.config.codes import TITLES, is_warning
@@ -101,21 +100,23 @@ def _pattern(text: str) -> str:
     return text
 
 
-HOST_PORT = re.compile(r"(?:[^\s:\[\]/]*|\[[0-9A-Fa-f:.%a-z]+\]):([0-9]{1,5})")
-
-
-def _address(text: str) -> str:
-    match = HOST_PORT.fullmatch(text)
-    if match is None or int(match[1]) > 0xFFFF:
-        help = 'write "HOST:PORT", such as "127.0.0.1:4555" or "[::1]:4555"'
-        raise fault("VM021", f'"{text}" is not a network address', help)
-    return text
-
-
 def _path(text: str) -> str:
     if "\0" in text:
         raise fault("VM014", "a path cannot have a NUL character in it")
     return text
+
+
+def _guest_text(text: str) -> str:
+    if (at := text.find("\0")) >= 0:
+        raise fault("VM014", "the guest would read this up to the NUL character in it", offset=at)
+    return text
+
+
+def exactly(value: object) -> object:
+    """A number that no other kind of number stands for: 1.0 and true are not 1."""
+    if isinstance(value, (bool, float)):
+        raise PydanticKnownError("int_type")
+    return value
 
 
 def _io_port(port: int) -> int:
@@ -185,10 +186,11 @@ Duration = Annotated[
 HOST_PATH = "a path on the host, relative to the file that it stands in"
 """Marks the values that are made absolute as soon as they are read."""
 FilePath = Annotated[str, AfterValidator(_path), HOST_PATH]
+GuestText = Annotated[str, AfterValidator(_guest_text)]
+"""Text that the guest gets with a NUL character at its end."""
 Pattern = Annotated[
     str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "format": "regex"})
 ]
-Address = Annotated[str, AfterValidator(_address), text_like(HOST_PORT.pattern)]
 IoPort = Annotated[
     int,
     AfterValidator(_io_port),

@@ -13,7 +13,7 @@ import tomli
 from manager.config.diagnostics import Diagnostic
 from manager.config.layers import Layers
 from manager.config.scan import Entry, KeyPath, Region
-from manager.config.source import Source, Tree
+from manager.config.source import Source, Tree, wide_integers
 from manager.config.suggest import did_you_mean
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z0-9_-]+)\}|\$\{")
@@ -67,9 +67,9 @@ def _value(text: str, existing: object) -> Any:
         return text
     try:
         tree = tomli.loads(f"value = {text}")
-    except tomli.TOMLDecodeError:
+    except ValueError:
         return text
-    return tree["value"] if len(tree) == 1 else text
+    return tree["value"] if len(tree) == 1 and not any(wide_integers(tree)) else text
 
 
 def _existing(tree: object, path: KeyPath) -> object:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from manager.config.addresses import LOOPBACK, host_of
 from manager.config.diagnostics import Diagnostic, Span
 from manager.config.load import LoadedModel
 from manager.config.units import MIB, show_size
@@ -21,7 +22,6 @@ from manager.text.pattern import compile_pattern
 _HUGE_PAGE = 2 * MIB
 _CONSOLE = re.compile(r"console=(\S+)")
 _SERIAL = re.compile(r"ttyS([0-9]+)(?:,.*)?")
-_LOOPBACK = re.compile(r"127\.[0-9.]+|localhost|\[::1\]")
 
 
 def lint(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
@@ -169,7 +169,7 @@ class _Adviser:
             if not isinstance(node.backend, host.Tcp) or node.backend.listen is None:
                 continue
             listen = node.backend.listen
-            if not _LOOPBACK.fullmatch(listen.rpartition(":")[0]):
+            if not LOOPBACK.fullmatch(host_of(listen)):
                 yield Diagnostic(
                     "VM108",
                     f"{node.port_name} is open to the network: any client of {listen} "
