@@ -12,14 +12,6 @@ main:
         or      eax, 0x600
         mov     cr4, ACC
 
-        mov     ACC, cr0
-        or      eax, 0x40000            /* AM */
-        mov     cr0, ACC
-        try3    2f, 1f, FLAG_AC+2
-2:      mov     eax, [cell + 1]
-        ud2
-1:      check   [got_vector], 6, "no AC: an unaligned load with AM and AC is made"
-
         try     1f
         ldmxcsr [unmasked]
         xorps   xmm1, xmm1

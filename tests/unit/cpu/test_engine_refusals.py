@@ -16,7 +16,7 @@ from manager.cpu.unicorn import library
 
 ROOT = Path(__file__).parents[3]
 NATIVE = ROOT / "manager" / "cpu" / "unicorn" / "native"
-LAYOUT = re.findall(r"^ {4}((?:ENV|CS|CLASS)_\w+) = ", (NATIVE / "layout.h").read_text(), re.M)
+LAYOUT = re.findall(r"^ {4}((?:ENV|CS|CLASS|DB)_\w+) = ", (NATIVE / "layout.h").read_text(), re.M)
 LOAD = """
 from manager.cpu.unicorn import library
 from manager.errors import HostError

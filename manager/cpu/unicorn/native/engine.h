@@ -177,6 +177,9 @@ struct engine {
     bool in_python; /* a callback into Python is under way */
     int int_length; /* of the last INT n, in bytes */
 
+    /* Told of each instruction, before and after it is translated; of probe.c, else NULL. */
+    void (*translation_watch)(struct engine *e, void *db);
+
     /* See debug_registers.c. */
     bool replay;         /* the instruction that runs is the one that hits a watchpoint */
     uint32_t watch_hits; /* bits of DR6 that wait for it to complete */
@@ -316,6 +319,21 @@ void code_pages_free(struct engine *e);
 const struct ram *ram_at(const struct engine *e, uint64_t physical);
 /* May stores to this physical address of a region go straight to RAM? */
 bool code_pages_allow_store(const struct engine *e, const struct ram *ram, uint64_t physical);
+
+static inline bool canonical(uint64_t address)
+{
+    int64_t top = (int64_t)address >> 47;
+    return top == 0 || top == -1;
+}
+
+/* operands.c: a block with these flags is about to be translated. */
+void operands_block(uint32_t flags);
+/* Translated code that calls a function is about to be written. */
+void operands_call(void *tcg);
+/* Has accesses that are not aligned come to us. */
+void demand_alignment(struct engine *e);
+/* CR0.AM may have changed. */
+void alignment_check_changed(void *env);
 
 /* The #DB of the data breakpoints that the instruction before has hit. */
 void raise_watch_hits(struct engine *e) __attribute__((noreturn));

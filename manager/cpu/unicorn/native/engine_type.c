@@ -84,6 +84,7 @@ static int engine_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (!open_unicorn(e, cpu_model, code_buffer))
         return -1;
     correct_features(e);
+    demand_alignment(e);
     e->quantum = quantum * TICKS_PER_NS;
     e->keep_tlbs = keep_tlbs;
     for (; e->cpu_count < cpu_count; e->cpu_count++)

@@ -59,8 +59,10 @@ EXPORT void helper_check_exit_request_x86_64(void *uc, uint32_t in_delay_slot)
 EXPORT void tcg_gen_callN_x86_64(void *tcg, void *function, void *result, int count,
                                  void **arguments)
 {
-    if (function != (void *)helper_check_exit_request_x86_64)
-        unicorn.generate_call(tcg, function, result, count, arguments);
+    if (function == (void *)helper_check_exit_request_x86_64)
+        return;
+    operands_call(tcg);
+    unicorn.generate_call(tcg, function, result, count, arguments);
 }
 
 /* RDTSC and RDTSCP: one tick per nanosecond of virtual time. */
@@ -170,12 +172,76 @@ EXPORT void raise_exception_err_x86_64(void *env, int vector, int error_code)
     unicorn.raise_exception(env, vector, error_code, 0);
 }
 
+/* The base in a descriptor of a TSS or LDT in long mode, whose upper half Unicorn takes as it is. */
+static void check_base(void *env, int selector, uintptr_t host_pc)
+{
+    enum { DESCRIPTOR = 16 };
+    const struct segment *gdt = &FIELD(struct segment, env, ENV_GDT);
+    uint32_t offset = selector & 0xfff8;
+    bool elsewhere = (selector & 0xfffc) == 0 || (selector & 4) || offset + DESCRIPTOR - 1 > gdt->limit;
+    if (elsewhere || !(FIELD(uint64_t, env, ENV_EFER) & EFER_LMA))
+        return;
+    uint32_t low = unicorn.load_data(env, gdt->base + offset, host_pc);
+    uint32_t middle = unicorn.load_data(env, gdt->base + offset + 4, host_pc);
+    uint64_t high = unicorn.load_data(env, gdt->base + offset + 8, host_pc);
+    if (!canonical(high << 32 | (middle & 0xff000000) | (middle & 0xff) << 16 | low >> 16))
+        unicorn.raise_exception(env, VECTOR_GP, selector & 0xfffc, host_pc);
+}
+
 /* LTR with a null selector. Unicorn takes it, and aborts when it next needs the task's stack. */
 EXPORT void helper_ltr_x86_64(void *env, int selector)
 {
     if ((selector & 0xfffc) == 0)
         unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    check_base(env, selector, JIT_PC);
     unicorn.ltr(env, selector);
+}
+
+EXPORT void helper_lldt_x86_64(void *env, int selector)
+{
+    check_base(env, selector, JIT_PC);
+    unicorn.lldt(env, selector);
+}
+
+/* ---- single instructions ---- */
+
+/* PUSHF: RF and VM are pushed as 0. */
+EXPORT uint64_t helper_read_eflags_x86_64(void *env)
+{
+    return unicorn.read_eflags(env) & ~(uint64_t)(EFLAGS_RF | EFLAGS_VM);
+}
+
+/* An MMX instruction raises the x87 exception that is pending, as WAIT does. */
+static void check_x87(void *env, uintptr_t host_pc)
+{
+    enum { ERROR_SUMMARY = 0x80 };
+    if ((FIELD(uint16_t, env, ENV_FPUS) & ERROR_SUMMARY) && (FIELD(uint64_t, env, ENV_CR) & CR0_NE))
+        unicorn.raise_exception(env, VECTOR_MF, 0, host_pc);
+}
+
+EXPORT void helper_enter_mmx_x86_64(void *env)
+{
+    check_x87(env, JIT_PC);
+    unicorn.enter_mmx(env);
+}
+
+EXPORT void helper_emms_x86_64(void *env)
+{
+    check_x87(env, JIT_PC);
+    unicorn.emms(env);
+}
+
+/* RDPMC: the counters that AMD's processors have without CPUID saying so, and which do not count. */
+EXPORT void helper_rdpmc_x86_64(void *env)
+{
+    enum { COUNTERS = 4, AUTH = 0x68747541, HYGO = 0x6f677948 };
+    uint32_t eax, vendor, ecx, edx, cpl = FIELD(uint32_t, env, ENV_HFLAGS) & HF_CPL_MASK;
+    unicorn.cpuid(env, 0, 0, &eax, &vendor, &ecx, &edx);
+    bool amd = vendor == AUTH || vendor == HYGO;
+    bool allowed = cpl == 0 || (FIELD(uint64_t, env, ENV_CR + 4 * 8) & CR4_PCE);
+    if (!allowed || !amd || (uint32_t)*reg(env, R_RCX) >= COUNTERS)
+        unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    *reg(env, R_RAX) = *reg(env, R_RDX) = 0;
 }
 
 /* ---- I/O ports ---- */

@@ -107,14 +107,23 @@ enum {
 /* CPUClass */
 enum {
     CLASS_DO_INTERRUPT = 0x10,
+    CLASS_DO_UNALIGNED_ACCESS = 0x18,
     CLASS_EXEC_INTERRUPT = 0x90,
+};
+
+/* DisasContextBase, of a block that is being translated */
+enum {
+    DB_PC_NEXT = 0x10,
 };
 
 /* hflags and hflags2, as target/i386/cpu.h names them */
 #define HF_CPL_MASK 0x3u
+#define HF_CS32 0x10u
 #define HF_CS64 0x8000u
 #define HF_INHIBIT_IRQ 0x8u
 #define HF_SMAP 0x800000u
+/* A bit of hflags that Unicorn does not use. It is part of what tells blocks apart: see operands.c. */
+#define HF_ALIGN 0x80000000u /* CR0.AM */
 #define HF2_GIF 0x1u
 #define HF2_NMI_MASKED 0x4u
 
@@ -126,6 +135,10 @@ enum {
 #define EFLAGS_IOPL(flags) ((flags) >> 12 & 3u)
 
 #define CR0_PE 0x1u
+#define CR0_EM 0x4u
+#define CR0_TS 0x8u
+#define CR0_NE 0x20u
+#define CR0_AM 0x40000u
 #define CR0_NW 0x20000000u
 #define CR0_CD 0x40000000u
 #define CR0_PG 0x80000000u
@@ -141,6 +154,7 @@ enum {
 #define CR4_PCE 0x100u
 #define CR4_OSFXSR 0x200u
 #define CR4_OSXMMEXCPT 0x400u
+#define CR4_UMIP 0x800u
 #define CR4_FSGSBASE 0x10000u
 #define CR4_OSXSAVE 0x40000u
 #define CR4_SMEP 0x100000u
@@ -166,6 +180,7 @@ enum { ONE_INSTRUCTION = 1, COUNT_MASK = 0x7fff };
 
 enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RBX = 3, R_RSP = 4, R_RBP = 5, R_R11 = 11 };
 enum { SEG_CS = 1, SEG_SS = 2 };
+enum { VECTOR_MF = 16, VECTOR_AC = 17 };
 enum { NO_VECTOR = -1, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_NP = 11, VECTOR_GP = 13, VECTOR_PF = 14 };
 
 /* How many bits a physical address has, as CPUID tells. */

@@ -17,6 +17,9 @@ static const uint8_t wrong_selector[] = {0x66, 0xb8, 0x30, 0x12, 0x8e, 0xd8, 0xf
 /* movabs al, [DEVICE]; hlt */
 static const uint8_t load[] = {0xa0, 0x00, 0x20, 0, 0, 0, 0, 0, 0, 0xf4};
 
+/* movaps xmm0, [CODE + 1]; hlt */
+static const uint8_t movaps[] = {0x0f, 0x28, 0x04, 0x25, 0x01, 0x10, 0, 0, 0xf4};
+
 enum { INT = 0x21, AFTER_INT = CODE + 2, SELECTOR = 0x1230 };
 
 /* What a probe looks at, and what was found there when it was looked at. */
@@ -138,6 +141,68 @@ bool probe_mem_io_pc(struct engine *e, int at)
     bool ran = run(e, load, sizeof(load), &look);
     unicorn.mem_unmap(e->uc, DEVICE, PAGE);
     return ran && look.in_cs == 1;
+}
+
+/* What is seen of a translation: for each instruction a value before and one after it. */
+static struct {
+    int at, count;
+    uint64_t pc[16];
+} seen;
+
+static void on_translation(struct engine *e, void *db)
+{
+    (void)e;
+    if (seen.count < 16)
+        seen.pc[seen.count++] = FIELD(uint64_t, db, seen.at);
+}
+
+static bool watch_translation(struct engine *e, int at)
+{
+    struct look look = {0};
+    seen.at = at;
+    seen.count = 0;
+    e->translation_watch = on_translation;
+    bool ran = run(e, nops_hlt, sizeof(nops_hlt), &look);
+    e->translation_watch = NULL;
+    return ran && seen.count == 2 * sizeof(nops_hlt);
+}
+
+/* The address of the next instruction: it moves on by one at each of these. */
+bool probe_pc_next(struct engine *e, int at)
+{
+    bool right = watch_translation(e, at);
+    for (int n = 0; n < seen.count; n++)
+        right = right && seen.pc[n] == CODE + (uint64_t)(n + 1) / 2;
+    return right;
+}
+
+static int unaligned_accesses;
+
+static void on_unaligned(void *cs, uint64_t address, int access, int mmu_index, uintptr_t host_pc)
+{
+    (void)address;
+    (void)access;
+    (void)mmu_index;
+    (void)host_pc;
+    unaligned_accesses++;
+    unicorn.emu_stop(FIELD(void *, cs, CS_UC));
+    unicorn.loop_exit_noexc(cs);
+}
+
+/* Called for an access that is not aligned as its translation demands. */
+bool probe_unaligned(struct engine *e, int at)
+{
+    struct look look = {0};
+    void **slot = &FIELD(void *, FIELD(char *, e->cs, CS_CLASS), at), *before = *slot;
+    if (before != NULL)
+        return false;
+    *slot = (void *)on_unaligned;
+    unaligned_accesses = 0;
+    FIELD(uint64_t, e->env, ENV_CR) &= ~(uint64_t)(CR0_EM | CR0_TS);
+    unicorn.update_cr4(e->env, CR4_PAE | CR4_OSFXSR);
+    bool ran = run(e, movaps, sizeof(movaps), &look);
+    *slot = before;
+    return ran && unaligned_accesses == 1;
 }
 
 /* It is what was raised last, so that a second fault becomes a double fault. */

@@ -97,12 +97,6 @@ static enum keeper keeper_of(void *env, uint32_t number)
     return keeper;
 }
 
-static bool canonical(uint64_t address)
-{
-    int64_t top = (int64_t)address >> 47;
-    return top == 0 || top == -1;
-}
-
 /* Eight memory types, one a byte: UC WC WT WP WB UC-. */
 static bool valid_pat(uint64_t value)
 {
@@ -280,4 +274,6 @@ EXPORT void helper_write_crN_x86_64(void *env, int number, uint64_t value)
         ask1(running_engine, CALL_WRITE_CR8, value);
     else
         unicorn.write_cr(env, number, value);
+    if (number == 0)
+        alignment_check_changed(env);
 }

@@ -22,6 +22,8 @@ bool probe_cflags_next_tb(struct engine *e, int at);
 bool probe_halted(struct engine *e, int at);
 bool probe_exception_index(struct engine *e, int at);
 bool probe_mem_io_pc(struct engine *e, int at);
+bool probe_pc_next(struct engine *e, int at);
+bool probe_unaligned(struct engine *e, int at);
 bool probe_error_code(struct engine *e, int at);
 bool probe_exception_is_int(struct engine *e, int at);
 bool probe_next_eip(struct engine *e, int at);

@@ -22,6 +22,7 @@ EXPORT void *tb_gen_code_x86_64(void *cs, uint64_t pc, uint64_t cs_base, uint32_
     else if ((flags & EFLAGS_RF) && (FIELD(uint64_t, e->env, ENV_DR + 8 * 7) & 0xff))
         cflags = (cflags & ~COUNT_MASK) | ONE_INSTRUCTION;
     e->owed = cflags & COUNT_MASK ? cflags : 0;
+    operands_block(flags);
     void *block = contained_translation(e, pc, cs_base, flags, cflags);
     e->owed = 0;
     if (block == NULL) /* one of its instructions: find out which */

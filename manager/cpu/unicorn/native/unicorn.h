@@ -53,6 +53,10 @@ struct unicorn {
     void (*single_step)(void *env);
     uint64_t (*physical_page)(void *cs, uint64_t linear, uint32_t *attributes);
     uint32_t (*load_code)(void *env, uint64_t linear);
+    uint32_t (*load_data)(void *env, uint64_t linear, uintptr_t host_pc); /* four bytes */
+    void *(*const_i32)(void *tcg, int32_t value);
+    void *(*const_i64)(void *tcg, int64_t value);
+    void (*free_temporary)(void *tcg, void *temporary);
     void (*check_io[3])(void *env, uint32_t port); /* by log2 of the size */
 
     /* what selfcheck.c looks through */
@@ -73,6 +77,15 @@ struct unicorn {
     bool (*tlb_fill)(void *cs, uint64_t address, int size, int access, int mmu_index, bool probe,
                      uintptr_t host_pc);
     void (*generate_call)(void *tcg, void *function, void *result, int count, void **arguments);
+    void (*load_seg)(void *env, int segment, int selector);
+    void (*lldt)(void *env, int selector);
+    void (*enter_mmx)(void *env);
+    void (*emms)(void *env);
+    void (*translator_loop)(const void *ops, void *db, void *cs, void *tb, int count);
+    void (*ld_i32)(void *tcg, void *value, void *address, uint64_t index, int access);
+    void (*ld_i64)(void *tcg, void *value, void *address, uint64_t index, int access);
+    void (*st_i32)(void *tcg, void *value, void *address, uint64_t index, int access);
+    void (*st_i64)(void *tcg, void *value, void *address, uint64_t index, int access);
     void (*rdmsr)(void *env);
     void (*wrmsr)(void *env);
     uint64_t (*read_cr)(void *env, int number);
