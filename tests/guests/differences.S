@@ -28,11 +28,11 @@ main:
 #else
         mov     dword ptr [gdt + SMALL], 0x0000000f
         mov     dword ptr [gdt + SMALL + 4], 0x00409300
-        mov     ax, SMALL
-        mov     es, ax
+        mov     ecx, SMALL
         try     1f
-        mov     eax, es:[0x1000]
-1:      uncaught "no limits: a load beyond its segment is made"
+        mov     es, cx
+        fxsave  es:[16]
+1:      uncaught "no limits for what a helper of the engine stores: FXSAVE goes beyond its segment"
 #endif
 
         try     1f

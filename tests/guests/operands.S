@@ -286,6 +286,25 @@ no_movbe:
         mov     ax, DATA0
         mov     ss, ax
 
+        mov     dword ptr [area], 0x5566
+        .irp    register, fs, gs
+        mov     ax, DATA0
+        mov     \register, ax
+        mov     ecx, 0xc0000100
+        .ifc    \register, gs
+        inc     ecx
+        .endif
+        mov     eax, offset area
+        xor     edx, edx
+        wrmsr
+        try3    2f, 1f
+2:      mov     ebx, \register:[0]
+        mov     ecx, \register
+        ud2
+1:      check   ebx, 0x5566, "IRET to ring 3 keeps the base of \register"
+        check   ecx, 0, "whose selector it clears"
+        .endr
+
 /* ---- canonical bases ---- */
 
         sgdt    [area]

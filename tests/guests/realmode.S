@@ -225,6 +225,20 @@ main:
         check16 di, 2, "REP STOSB wraps in its segment"
         check16 "byte ptr es:[1]", 0x99, "and stores at its start"
 
+/* ---- 64 KiB is all that an offset reaches ---- */
+
+        vector  13, note_fault
+        mov     word ptr [skip], 4
+        mov     edi, 0xfffc
+        mov     eax, [edi]
+        check16 "word ptr [came_ip]", 0, "a 32-bit offset up to 64 KiB"
+        mov     edi, 0x10000
+1:      mov     eax, [edi]
+        came_in 1b, "GP beyond it"
+        mov     edi, 0xfffd
+1:      mov     [edi], eax
+        came_in 1b, "GP across it"
+
 /* ---- unreal mode: 4 GiB limits, kept when protection is left ---- */
 
         cli

@@ -288,9 +288,9 @@ other_start:                            /* in real mode, at the page that was na
         mov     ax, cs
         cmp     ax, OTHER_START >> 4
         jne     1f
-        xor     bx, bx
+        mov     bx, 0xffff              /* the highest segment: no limit is above 64 KiB here */
         mov     ds, bx
-        mov     ebx, offset started_elsewhere
+        mov     ebx, offset started_elsewhere - 0xffff0
         .byte   0x67
         lock inc dword ptr [ebx]
 1:      cli

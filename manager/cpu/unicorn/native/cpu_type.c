@@ -188,6 +188,7 @@ static PyObject *cpu_derive(PyObject *self, PyObject *unused)
     unicorn.update_cr4(e->env, (uint32_t)FIELD(uint64_t, e->env, ENV_CR + 4 * 8));
     unicorn.update_hflags(e->env);
     alignment_check_changed(e->env);
+    segments_changed(e->env);
     unicorn.update_fp_status(e->env);
     unicorn.update_mxcsr_status(e->env);
     *dr7 = 0; /* so that the update sees every breakpoint as new */

@@ -146,6 +146,7 @@ static void on_exception(void *uc, uint32_t vector, void *opaque)
     if (FIELD(int32_t, e->env, ENV_EXCEPTION_IS_INT))
         FIELD(uint64_t, e->env, ENV_EIP) = FIELD(uint64_t, e->env, ENV_NEXT_EIP) - e->int_length;
     unicorn.do_interrupt(e->cs);
+    segments_changed(e->env);
 }
 
 /* #UD does not reach the hook above. */
@@ -156,6 +157,7 @@ static bool on_invalid_instruction(void *uc, void *opaque)
     drop_unfinished(e, VECTOR_UD);
     deliver_int1(e);
     unicorn.do_interrupt(e->cs);
+    segments_changed(e->env);
     return true;
 }
 

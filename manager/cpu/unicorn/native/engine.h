@@ -328,12 +328,27 @@ static inline bool canonical(uint64_t address)
 
 /* operands.c: a block with these flags is about to be translated. */
 void operands_block(uint32_t flags);
-/* Translated code that calls a function is about to be written. */
-void operands_call(void *tcg);
+/* Translated code that calls this function is about to be written, or has been. */
+void operands_call(void *tcg, const void *function);
+void operands_called(void *tcg, const void *function);
 /* Has accesses that are not aligned come to us. */
 void demand_alignment(struct engine *e);
 /* CR0.AM may have changed. */
 void alignment_check_changed(void *env);
+
+/* segments.c: works out anew which segments of a CPU are not flat. */
+void segments_changed(void *env);
+struct instruction;
+/* The instruction that is translated next, and each of its accesses in turn. */
+void segments_instruction(const struct instruction *i, uint32_t flags);
+void segments_access(void *tcg, void *address, int size, bool store);
+/* Does it load a segment register, so that those bits may be others behind it? */
+bool segments_loads(const struct instruction *i, uint32_t flags);
+/* May a function that translated code calls change segments? Is it a return, with what surrounds it? */
+bool segments_loaded_by(const void *function);
+bool segments_returns_by(const void *function);
+void segments_before_return(void *env);
+void segments_after_return(void *env);
 
 /* The #DB of the data breakpoints that the instruction before has hit. */
 void raise_watch_hits(struct engine *e) __attribute__((noreturn));

@@ -37,6 +37,7 @@ static void enter_ring0(void *env, uint32_t cs_selector, bool code64)
     load_flat(env, SEG_CS, cs_selector & 0xfffc, code64 ? CODE64_RING0 : CODE32_RING0);
     load_flat(env, SEG_SS, (cs_selector & 0xfffc) + 8, DATA_RING0);
     unicorn.update_hflags(env);
+    segments_changed(env);
 }
 
 /* ---- time ---- */
@@ -61,8 +62,9 @@ EXPORT void tcg_gen_callN_x86_64(void *tcg, void *function, void *result, int co
 {
     if (function == (void *)helper_check_exit_request_x86_64)
         return;
-    operands_call(tcg);
+    operands_call(tcg, function);
     unicorn.generate_call(tcg, function, result, count, arguments);
+    operands_called(tcg, function);
 }
 
 /* RDTSC and RDTSCP: one tick per nanosecond of virtual time. */
@@ -95,6 +97,7 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
         FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;
         FIELD(uint32_t, e->env, ENV_HFLAGS2) |= HF2_NMI_MASKED;
         unicorn.do_hardirq(e->env, VECTOR_NMI, 1);
+        segments_changed(e->env);
         return true;
     }
     if (shadowed(e))
@@ -105,6 +108,7 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
     if (e->raised != NULL)
         return false;
     unicorn.do_hardirq(e->env, vector, 1);
+    segments_changed(e->env);
     return true;
 }
 

@@ -114,15 +114,23 @@ enum {
 /* DisasContextBase, of a block that is being translated */
 enum {
     DB_PC_NEXT = 0x10,
+    DB_IS_JMP = 0x18,
 };
 
 /* hflags and hflags2, as target/i386/cpu.h names them */
 #define HF_CPL_MASK 0x3u
 #define HF_CS32 0x10u
+#define HF_PE 0x80u
 #define HF_CS64 0x8000u
 #define HF_INHIBIT_IRQ 0x8u
 #define HF_SMAP 0x800000u
-/* A bit of hflags that Unicorn does not use. It is part of what tells blocks apart: see operands.c. */
+/* Bits of hflags that Unicorn does not use. They are part of what tells blocks apart; see
+ * segments.c and operands.c. */
+#define HF_ODD_DATA 0x08000000u /* DS, ES or SS is not flat */
+#define HF_ODD_FS 0x10000000u
+#define HF_ODD_GS 0x20000000u
+#define HF_ODD_CS 0x40000000u
+#define HF_ODD (HF_ODD_DATA | HF_ODD_FS | HF_ODD_GS | HF_ODD_CS)
 #define HF_ALIGN 0x80000000u /* CR0.AM */
 #define HF2_GIF 0x1u
 #define HF2_NMI_MASKED 0x4u
@@ -180,7 +188,7 @@ enum { ONE_INSTRUCTION = 1, COUNT_MASK = 0x7fff };
 
 enum { R_RAX = 0, R_RCX = 1, R_RDX = 2, R_RBX = 3, R_RSP = 4, R_RBP = 5, R_R11 = 11 };
 enum { SEG_CS = 1, SEG_SS = 2 };
-enum { VECTOR_MF = 16, VECTOR_AC = 17 };
+enum { VECTOR_SS = 12, VECTOR_MF = 16, VECTOR_AC = 17 };
 enum { NO_VECTOR = -1, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_NP = 11, VECTOR_GP = 13, VECTOR_PF = 14 };
 
 /* How many bits a physical address has, as CPUID tells. */

@@ -12,6 +12,7 @@
 #include "engine.h"
 
 enum { ALIGN_16 = 4 << 4, ALIGN_NATURAL = 7 << 4, ALIGN_MASK = 7 << 4, SIZE_MASK = 3, SIZE_8 = 3 };
+enum { DISAS_NEXT = 0, DISAS_TOO_MANY = 1 };
 enum { CALLS_OURS = 0x100 }; /* no segment register has this number */
 
 /* What a call out of translated code is for. */
@@ -20,6 +21,9 @@ enum task {
     CHECK_TABLES,
     STORE_CR0,
     REFUSE_IN_RING_3,
+    BEFORE_RETURN,
+    AFTER_RETURN,
+    SEGMENTS_LOADED,
 };
 
 /* The instruction that is being translated. */
@@ -44,11 +48,6 @@ struct translator_ops {
     void (*pc_sync)(void *db, void *cs);
 };
 
-void operands_call(void *tcg)
-{
-    now.tcg = tcg;
-}
-
 /* ---- calls ---- */
 
 extern void helper_load_seg_x86_64(void *env, int segment, int selector);
@@ -68,6 +67,25 @@ static void call(enum task task, uint32_t argument)
     unicorn.generate_call(now.tcg, (void *)helper_load_seg_x86_64, NULL, 3, arguments);
     for (int n = 0; n < 3; n++)
         unicorn.free_temporary(now.tcg, arguments[n]);
+}
+
+/* Calls of functions that load segments: they find the instruction by the address that they return
+ * to, so they are called by translated code and not by ours, which comes before or behind. */
+void operands_call(void *tcg, const void *function)
+{
+    now.tcg = tcg;
+    if (segments_returns_by(function))
+        call(BEFORE_RETURN, 0);
+}
+
+void operands_called(void *tcg, const void *function)
+{
+    (void)tcg;
+    if (segments_returns_by(function))
+        call(AFTER_RETURN, 0);
+    if (segments_loaded_by(function) ||
+        (function == (void *)helper_load_seg_x86_64 && !(now.flags & HF_CS64)))
+        call(SEGMENTS_LOADED, 0);
 }
 
 static struct {
@@ -101,6 +119,15 @@ static void perform(enum task task, uint32_t argument, uintptr_t host_pc)
         if (FIELD(uint64_t, e->env, ENV_CR + 4 * 8) & CR4_UMIP)
             unicorn.raise_exception(e->env, VECTOR_GP, 0, host_pc);
         break;
+    case BEFORE_RETURN:
+        segments_before_return(e->env);
+        break;
+    case AFTER_RETURN:
+        segments_after_return(e->env);
+        break;
+    case SEGMENTS_LOADED:
+        segments_changed(e->env);
+        break;
     }
 }
 
@@ -131,17 +158,18 @@ static int demanded(int access)
     return access;
 }
 
-#define ACCESS(name)                                                                           \
+#define ACCESS(name, store)                                                                    \
     EXPORT void tcg_gen_qemu_##name##_x86_64(void *tcg, void *value, void *address,            \
                                              uint64_t index, int access)                       \
     {                                                                                          \
+        segments_access(tcg, address, 1 << (access & SIZE_MASK), store);                       \
         unicorn.name(tcg, value, address, index, demanded(access));                            \
     }
 
-ACCESS(ld_i32)
-ACCESS(ld_i64)
-ACCESS(st_i32)
-ACCESS(st_i64)
+ACCESS(ld_i32, false)
+ACCESS(ld_i64, false)
+ACCESS(st_i32, true)
+ACCESS(st_i64, true)
 
 /* An access is not aligned as it should be. */
 static void unaligned(void *cs, uint64_t address, int access, int mmu_index, uintptr_t host_pc)
@@ -209,13 +237,15 @@ static void before(void)
         call(KEEP_TABLES, 0);
 }
 
-static void behind(void)
+static void behind(void *db)
 {
     const struct instruction *i = &now.is;
     if (i->code64 && loads_table(i))
         call(CHECK_TABLES, 0);
     if (is_smsw_r32(i))
         call(STORE_CR0, modrm_rm(i));
+    if (segments_loads(i, now.flags) && FIELD(int32_t, db, DB_IS_JMP) == DISAS_NEXT)
+        FIELD(int32_t, db, DB_IS_JMP) = DISAS_TOO_MANY; /* the next block may have other flags */
 }
 
 static void translate(void *db, void *cs)
@@ -227,11 +257,12 @@ static void translate(void *db, void *cs)
     decode(e, pc, now.flags & HF_CS64, now.flags & HF_CS32, &now.is);
     now.undefined_at = is_undefined(&now.is) ? pc : NEVER;
     now.align_first = needs_alignment(&now.is);
+    segments_instruction(&now.is, now.flags);
     if (now.undefined_at == NEVER)
         before();
     now.original->translate_insn(db, cs);
     if (now.undefined_at == NEVER)
-        behind();
+        behind(db);
     now.undefined_at = NEVER;
     now.align_first = false;
     if (e->translation_watch != NULL)

@@ -147,13 +147,16 @@ bool probe_mem_io_pc(struct engine *e, int at)
 static struct {
     int at, count;
     uint64_t pc[16];
+    int32_t is_jmp[16];
 } seen;
 
 static void on_translation(struct engine *e, void *db)
 {
     (void)e;
-    if (seen.count < 16)
-        seen.pc[seen.count++] = FIELD(uint64_t, db, seen.at);
+    if (seen.count < 16) {
+        seen.pc[seen.count] = FIELD(uint64_t, db, seen.at);
+        seen.is_jmp[seen.count++] = FIELD(int32_t, db, seen.at);
+    }
 }
 
 static bool watch_translation(struct engine *e, int at)
@@ -173,6 +176,16 @@ bool probe_pc_next(struct engine *e, int at)
     bool right = watch_translation(e, at);
     for (int n = 0; n < seen.count; n++)
         right = right && seen.pc[n] == CODE + (uint64_t)(n + 1) / 2;
+    return right;
+}
+
+/* What ends the block: nothing until HLT. */
+bool probe_is_jmp(struct engine *e, int at)
+{
+    enum { NORETURN = 2 };
+    bool right = watch_translation(e, at);
+    for (int n = 0; n < seen.count; n++)
+        right = right && seen.is_jmp[n] == (n == seen.count - 1 ? NORETURN : 0);
     return right;
 }
 

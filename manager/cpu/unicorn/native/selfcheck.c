@@ -466,6 +466,7 @@ const struct field selfcheck_fields[] = {
     FIELD_ROW(CS_CFLAGS_NEXT_TB, probe_cflags_next_tb), FIELD_ROW(CS_HALTED, probe_halted),
     FIELD_ROW(CS_EXCEPTION_INDEX, probe_exception_index),
     FIELD_ROW(CS_MEM_IO_PC, probe_mem_io_pc), FIELD_ROW(DB_PC_NEXT, probe_pc_next),
+    FIELD_ROW(DB_IS_JMP, probe_is_jmp),
     FIELD_ROW(CLASS_DO_UNALIGNED_ACCESS, probe_unaligned),
     FIELD_ROW(ENV_ERROR_CODE, probe_error_code),
     FIELD_ROW(ENV_EXCEPTION_IS_INT, probe_exception_is_int),

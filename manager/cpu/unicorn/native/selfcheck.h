@@ -23,6 +23,7 @@ bool probe_halted(struct engine *e, int at);
 bool probe_exception_index(struct engine *e, int at);
 bool probe_mem_io_pc(struct engine *e, int at);
 bool probe_pc_next(struct engine *e, int at);
+bool probe_is_jmp(struct engine *e, int at);
 bool probe_unaligned(struct engine *e, int at);
 bool probe_error_code(struct engine *e, int at);
 bool probe_exception_is_int(struct engine *e, int at);

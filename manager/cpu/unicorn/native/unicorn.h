@@ -78,6 +78,13 @@ struct unicorn {
                      uintptr_t host_pc);
     void (*generate_call)(void *tcg, void *function, void *result, int count, void **arguments);
     void (*load_seg)(void *env, int segment, int selector);
+    void (*bpt_io)(void *env, uint32_t port, uint32_t size, uint64_t next);
+    void (*iret_protected)(void *env, int shift, int next_eip);
+    void (*lret_protected)(void *env, int shift, int addend);
+    void (*ljmp_protected)(void *env, int cs, uint64_t eip, uint64_t next);
+    void (*lcall_protected)(void *env, int cs, uint64_t eip, int shift, uint64_t next);
+    void (*sysexit)(void *env, int size);
+    void (*sysret)(void *env, int size);
     void (*lldt)(void *env, int selector);
     void (*enter_mmx)(void *env);
     void (*emms)(void *env);
