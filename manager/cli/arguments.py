@@ -147,7 +147,7 @@ def load(
         print(render([warning], colour=has_colour(sys.stderr)), file=sys.stderr)
     detail(f"read {', '.join(map(str, checked.loaded.files))}")
     if remember and not checked.diagnostics:
-        remembered.keep(file, settings, checked.graph, checked.loaded.files)
+        remembered.keep(file, settings, checked.graph, checked.loaded)
     return checked.graph
 
 

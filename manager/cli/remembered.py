@@ -8,7 +8,7 @@ warnings are remembered, so that a warning is given every time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from manager.version import __version__
 
 if TYPE_CHECKING:
     from manager.bus.record import Plain
+    from manager.config.load import LoadedModel
     from manager.graph.nodes import Graph
 
 KEPT = 64
@@ -33,25 +34,35 @@ def find(file: Path, settings: Sequence[str]) -> Graph | None:
 
     with suppress(OSError, ValueError, LookupError, TypeError, GraphFormatError):
         plain: Any = cbor.decode(_place(file, settings).read_bytes())
-        if plain["code"] == _code() and all(
-            _stamp(Path(path)) == stamp for path, stamp in plain["files"].items()
+        if (
+            plain["code"] == _code()
+            and all(_stamp(Path(path)) == stamp for path, stamp in plain["files"].items())
+            and all(os.environ.get(name) == value for name, value in plain["environment"].items())
         ):
             return from_plain(plain["graph"])
     return None
 
 
-def keep(file: Path, settings: Sequence[str], graph: Graph, sources: Iterable[Path]) -> None:
-    """Remember a graph and the `sources` it was made from. A host that refuses is no error."""
+def keep(file: Path, settings: Sequence[str], graph: Graph, loaded: LoadedModel) -> None:
+    """Remember a graph and what it was made from. A host that refuses is no error."""
     from manager.graph.plain import to_plain
 
     with suppress(OSError, VmmgrError, ValueError, TypeError):
-        files: dict[str, Plain] = {str(path): _stamp(path) for path in sources}
+        files: dict[str, Plain] = {str(path): _stamp(path) for path in loaded.files}
+        environment: dict[str, Plain] = dict(loaded.environment)
         place = _place(file, settings)
         private_directory(place.parent.parent)
         private_directory(place.parent)
         temporary = place.with_suffix(f".{os.getpid()}")
         temporary.write_bytes(
-            cbor.encode({"code": _code(), "files": files, "graph": to_plain(graph)})
+            cbor.encode(
+                {
+                    "code": _code(),
+                    "files": files,
+                    "environment": environment,
+                    "graph": to_plain(graph),
+                }
+            )
         )
         temporary.replace(place)
         known = sorted(place.parent.iterdir(), key=lambda path: path.stat().st_mtime)

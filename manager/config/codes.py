@@ -19,6 +19,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "VM006": "a variable is not set",
         "VM007": "a `${` that is not a variable",
         "VM008": "`--set` cannot be understood",
+        "VM009": "variables that have no end",
         "VM010": "unknown key",
         "VM011": "wrong type",
         "VM012": "a slot is used twice",

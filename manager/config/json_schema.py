@@ -49,8 +49,8 @@ def machine_schema() -> Schema:
     }
     properties["vars"] = {
         "type": "object",
-        "description": "Variables: ${name} in a string stands for one; `--set name=value` changes "
-        "it.",
+        "description": "Variables: ${name} in a string, or in another variable, stands for one; "
+        "`--set name=value` changes it. ${env:NAME} is one of the environment.",
         "examples": [{"port": "4555"}],
         "additionalProperties": {"type": "string"},
     }

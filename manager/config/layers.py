@@ -32,6 +32,8 @@ class Layers:
         self.tree: Tree = {}
         self.origins = Origins(root)
         self.problems: list[Diagnostic] = []
+        self.environment: dict[str, str | None] = {}
+        """What was read of the environment."""
 
     def add(self, source: Source, tree: Tree, *, override: bool = False) -> None:
         """Lay one source over what is there; an override may change slots without `replace`."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from manager.config.boot import BootTable
 from manager.config.debugger import is_socket_path
 from manager.config.diagnostics import ConfigError, Diagnostic, errors
 from manager.config.disks import DiskTable
+from manager.config.expansion import expand
 from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
@@ -23,7 +24,7 @@ from manager.config.schema import MachineTable, device_table
 from manager.config.sections import DebugTable
 from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
-from manager.config.variables import apply_overrides, expand
+from manager.config.variables import apply_overrides
 from manager.devices import own
 
 
@@ -38,6 +39,8 @@ class LoadedModel:
     """Every file that was read, the machine file last."""
     origins: Origins
     """Takes model paths such as ("slots", "4.1", "backend") to places in files."""
+    environment: Mapping[str, str | None]
+    """The environment variables that were read, and what they were."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ def inspect(path: Path, overrides: Sequence[str] = ()) -> Reading:
     if model is None:
         return Reading(None, tuple(problems))
     paths = tuple(source.directory / Path(source.name).name for source, _ in files)
-    return Reading(LoadedModel(model, paths[-1], paths, layers.origins), tuple(problems))
+    return Reading(
+        LoadedModel(model, paths[-1], paths, layers.origins, layers.environment), tuple(problems)
+    )
 
 
 def _validate(tree: Tree, origins: Origins) -> tuple[MachineTable | None, list[Diagnostic]]:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`[vars]`, `${name}` and `--set`."""
+"""`--set`, for variables and keys."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from manager.config.layers import Layers
 from manager.config.scan import Entry, KeyPath, Region
 from manager.config.source import Source, Tree, wide_integers
 from manager.config.suggest import did_you_mean
-
-_REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z0-9_-]+)\}|\$\{")
 
 
 def apply_overrides(layers: Layers, overrides: Sequence[str]) -> None:
@@ -88,60 +85,3 @@ def _with_places(source: Source, tree: Tree, width: int) -> Source:
         path += (name,)
         entries[path] = entry
     return Source(source.name, source.directory, source.text, entries)
-
-
-def expand(layers: Layers) -> None:
-    """Take `[vars]` off the tree and put the values in for `${name}`, in strings only."""
-    table = layers.tree.pop("vars", {})
-    values: dict[str, str] = {}
-    span = layers.origins.value_span
-    if not isinstance(table, dict):
-        layers.problems.append(Diagnostic("VM011", "`vars` is a table", span(("vars",))))
-        table = {}
-    for name, value in table.items():
-        if isinstance(value, str):
-            values[name] = value
-        else:
-            values[name] = str(value)
-            help = f'write {name} = "{values[name]}"' if isinstance(value, int | float) else None
-            problem = Diagnostic("VM011", "a variable is a string", span(("vars", name)), help=help)
-            layers.problems.append(problem)
-
-    used: set[str] = set()
-
-    def walk(path: KeyPath, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: walk((*path, key), item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [walk((*path, index), item) for index, item in enumerate(value)]
-        return replaced(path, value) if isinstance(value, str) and "${" in value else value
-
-    def replaced(path: KeyPath, text: str) -> str:
-        def one(match: re.Match[str]) -> str:
-            if match[0] == "$${":
-                return "${"
-            used.add(match[1])
-            if match[1] in values:
-                return values[match[1]]
-            layers.problems.append(_unknown(match[1], values, span(path)))
-            return match[0]
-
-        return _REFERENCE.sub(one, text)
-
-    for key, value in layers.tree.items():
-        if not key.startswith("x-"):
-            layers.tree[key] = walk((key,), value)
-    for name in values.keys() - used:
-        place = layers.origins.key_span(("vars", name))
-        help = f"write `${{{name}}}` in a string, or remove it"
-        layers.problems.append(
-            Diagnostic("VM109", f"nothing uses the variable `{name}`", place, help=help)
-        )
-
-
-def _unknown(name: str | None, values: dict[str, str], span: Any) -> Diagnostic:
-    if name is None:
-        help = "a name is letters, digits, - and _; write `$${` for the characters themselves"
-        return Diagnostic("VM007", "`${` without a variable's name and `}`", span, help=help)
-    near = did_you_mean(name, values) or f"set it in `[vars]` or with `--set {name}=VALUE`"
-    return Diagnostic("VM006", f"the variable `{name}` is not set", span, help=near)

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"machines": [_as_json(item, live.get(item.name, {})) for item in machines]})
         return 0
-    rows = [("NAME", "STATE", "READY", "UPTIME", "PID", "FILE")]
+    rows: list[tuple[str, ...]] = [("NAME", "STATE", "READY", "UPTIME", "PID", "FILE")]
     rows += [_row(item, live.get(item.name, {})) for item in machines]
     print("\n".join(map(shown, columns(rows))))
     return 0
