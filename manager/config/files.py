@@ -62,7 +62,8 @@ def _missing_disks(loaded: LoadedModel) -> Iterator[Diagnostic]:
             reason = _unfit_image(Path(given)) if key == "image" else _unfit_folder(Path(given))
             if reason is not None:
                 span = loaded.origins.value_span(("disks", name, key))
-                yield Diagnostic("VM072", f"{show_path(Path(given))}: {reason}", span)
+                help = loaded.model.boot.help or ""
+                yield Diagnostic("VM072", f"{show_path(Path(given))}: {reason}", span, help=help)
 
 
 def _unfit_image(path: Path) -> str | None:
