@@ -40,7 +40,7 @@ device = "lpc"
 [lpc.com1]
 backend = {com1}
 [lpc.com2]
-backend = "null"
+backend = "{marks}"
 [lpc.debug-exit]
 port = {exit_port:#x}
 """
@@ -54,17 +54,25 @@ def compile_modules() -> None:
 
 
 def write_machine(
-    folder: Path, guest: Guest, *, memory: int = 64, com1: str = "null", name: str = "bench"
+    folder: Path,
+    guest: Guest,
+    *,
+    memory: int = 64,
+    com1: str = "null",
+    marks: str = "null",
+    name: str = "bench",
 ) -> Path:
     """A machine file in `folder` that boots a sector, with `memory` MiB.
 
-    `com1` is "null", "stdio", or a path for the file backend.
+    `com1` is "null", "stdio", or a path for the file backend; `marks`, COM2, "null" or "stdio".
     """
     (folder / f"{name}.bin").write_bytes(guest.image)
     backend = f'"{com1}"' if com1 in ("null", "stdio") else f'{{ type = "file", path = "{com1}" }}'
     path = folder / f"{name}.toml"
     path.write_text(
-        _MACHINE.format(memory=memory, name=name, load=LOAD, com1=backend, exit_port=EXIT_PORT)
+        _MACHINE.format(
+            memory=memory, name=name, load=LOAD, com1=backend, marks=marks, exit_port=EXIT_PORT
+        )
     )
     return path
 

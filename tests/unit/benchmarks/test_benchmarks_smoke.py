@@ -10,7 +10,7 @@ import pytest
 from support.needs import needs
 
 from benchmarks import __main__ as command
-from benchmarks import guests, linux_boot, ours, picture, process, qemu, report, resume
+from benchmarks import earlier, guests, linux_boot, ours, picture, process, qemu, report, resume
 from benchmarks.contest import contest, contests
 from benchmarks.row import VMMGR, AbsentError, Effort, Row, advantage
 
@@ -75,6 +75,29 @@ def test_the_boot_of_linux_says_how_to_get_a_missing_kernel(monkeypatch, tmp_pat
     rows = sane(linux_boot.measure(TINY))
 
     assert all("fetch.sh" in row.absent for row in rows)
+
+
+@needs_assembler
+def test_a_tree_is_measured_against_itself(monkeypatch):
+    monkeypatch.setattr(earlier, "RETRIES_OF_SHORT", 1)
+
+    rows = sane(earlier.against(earlier.ROOT, TINY))
+
+    assert all(row.values for row in rows)
+    assert len(list(earlier.ratios(rows))) == 6
+
+
+def test_the_median_of_ratios_is_of_what_was_measured_side_by_side():
+    new = Row("start", VMMGR, "ms", (2.0, 30.0, 4.0))
+    old = Row("start", earlier.EARLIER, "ms", (1.0, 30.0, 8.0))
+
+    assert list(earlier.ratios([new, old])) == [("start", 1.0, 2.0)]
+
+
+def test_without_an_earlier_tree_it_is_said_how_to_name_one(monkeypatch):
+    monkeypatch.delenv(earlier.VARIABLE, raising=False)
+
+    assert all(earlier.VARIABLE in row.absent for row in sane(earlier.measure(TINY)))
 
 
 @needs_assembler
@@ -190,7 +213,7 @@ def test_the_command_measures_what_is_named_and_writes_both_files(
 
 def test_an_unknown_name_is_a_usage_error(capsys):
     assert command.main(["nonsense"]) == 2
-    assert "there are: efficiency" in capsys.readouterr().err
+    assert "there are: earlier, efficiency" in capsys.readouterr().err
 
 
 def test_the_picture_has_a_bar_on_the_right_side_for_each_peer():
