@@ -59,10 +59,11 @@ class IsaUart(Uart16550):
         )
 
     def _interrupt_output(self) -> bool:
-        if self.out2 or not self._gated:
+        state = self.state
+        if state.mcr & reg.MCR_OUT2 or not self._gated:
             self._held_since = None
-            return super()._interrupt_output()
-        if self._interrupt() not in RECEPTION:
+            return self._interrupt() != reg.IIR_NONE
+        if not state.ier or self._interrupt() not in RECEPTION:
             self._held_since = None
         elif self._held_since is None:
             self._held_since = self._clock.now()

@@ -109,11 +109,6 @@ class Uart16550(Device[Uart16550State]):
         self._transmitter = clock.timer(self._sent)
         self.load(self.power_on())
 
-    @property
-    def out2(self) -> bool:
-        """Whether the guest asserts the auxiliary output OUT2."""
-        return bool(self.state.mcr & reg.MCR_OUT2)
-
     def reset(self) -> None:
         """Power-on state; host input that still waits in the channel starts to come in."""
         super().reset()
@@ -413,7 +408,9 @@ class Uart16550(Device[Uart16550State]):
 
 
 def _set(timer: Timer, deadline: int) -> None:
+    if deadline == timer.deadline:
+        return
     if deadline == NEVER:
         timer.disarm()
-    elif deadline != timer.deadline:
+    else:
         timer.arm(deadline)
