@@ -283,9 +283,8 @@ class Debugging(Protocol):
 
 
 class Exact(Protocol):
-    """What makes a run repeatable: time passes by what the CPUs execute, never by the host's
-    clock, and a run stops between blocks of code only, so the guest sees no difference between one
-    long run and many short ones.
+    """What makes a run repeatable: time passes by what the CPUs execute, and a run stops between
+    blocks of code only, so that one long run is to the guest the same as many short ones.
     """
 
     time: tuple[int, int]
@@ -294,8 +293,7 @@ class Exact(Protocol):
 
     turn: tuple[int, int, int]
     """The number of the CPU whose turn it is, the tick at which the turn ends (2^64 - 1 while no
-    other CPU waits), and how many numbers a seeded schedule has drawn. What a snapshot of several
-    CPUs, or of a seeded schedule, has to keep, with `Cpu.begun`."""
+    other CPU waits), and the numbers that a seeded schedule has drawn: for snapshots."""
 
 
 class PcEngine(Engine, Debugging, Exact, Protocol):
