@@ -67,8 +67,13 @@ VERBS: dict[str, tuple[str, str]] = {
 """Verb -> (module of `verbs`, summary). It has `register(subparsers)` and `run(args) -> int`."""
 
 
+UNCOLLECTED = 50_000
+"""Objects that a process may make before Python looks for cycles: importing makes that many."""
+
+
 def entry() -> None:
     """The `vmmgr` command."""
+    gc.set_threshold(UNCOLLECTED)
     _prepare_standard_streams()
     status = main(sys.argv[1:])
     gc.freeze()  # the process ends sooner without a last collection

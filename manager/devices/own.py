@@ -7,26 +7,21 @@ file: when it is loaded (KindError), and later, from whichever of its methods (`
 
 from __future__ import annotations
 
-import linecache
 import re
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import wraps
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manager import files
 from manager.devices.node import DeviceNode
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
-    from manager.devices.device import Device
-    from manager.devices.services import Services
+    from importlib.metadata import EntryPoint
 
 NAME = re.compile(r"(?P<file>.*\.py):(?P<kind>[A-Za-z_][A-Za-z_0-9]*)")
 """How a machine file names a kind of the user's: "./my_card.py:MyCard"."""
@@ -37,8 +32,7 @@ NOWHERE = 0
 DOCUMENTATION = "docs/devices.md has an example"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What is wrong in a file of the user's, and where; lines count from 1, or it is NOWHERE."""
 
     message: str
@@ -55,38 +49,6 @@ class Fault:
     def __str__(self) -> str:
         method = f" (in {self.where})" if self.where else ""
         return f"{shown(self.file)}:{self.line}: {self.message}{method}"
-
-
-@dataclass(frozen=True, slots=True)
-class LostNode(DeviceNode):
-    """A device of a stored graph whose kind is not there any more, or is another one now.
-
-    It can be shown and compared, and not be built.
-    """
-
-    lost_type: str = ""
-    lost_properties: Mapping[str, int | str | bool] = field(default_factory=dict)
-    lost_file: Path | None = None
-    why: str = ""
-
-    @property
-    def type(self) -> str:
-        """What the kind was called."""
-        return self.lost_type
-
-    @property
-    def properties(self) -> dict[str, int | str | bool]:
-        """The facts as they were stored."""
-        return dict(self.lost_properties)
-
-    @property
-    def file(self) -> Path | None:
-        """Where the kind was."""
-        return self.lost_file
-
-    def build(self, board: Services) -> Device[Any]:
-        """Raises OwnDeviceError."""
-        raise OwnDeviceError(f"{self.id}: {self.why}", help="bring it back as it was")
 
 
 class KindError(Exception):
@@ -110,8 +72,7 @@ class OwnDeviceError(UsageError):
     """A method of a device of the user's own raised an exception while no guest ran."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
+class _Loaded(NamedTuple):
     digest: str
     module: ModuleType
 
@@ -227,6 +188,8 @@ def _numbers_only(kind: type, name: str) -> Callable[..., int]:
         value = read(self, offset, size) if name in SIZED else read(self, offset)
         if isinstance(value, int) and 0 <= value < 1 << 8 * size:
             return value
+        import linecache
+
         code = read.__code__
         path, line = Path(code.co_filename), code.co_firstlineno
         text = linecache.getline(code.co_filename, line).rstrip("\n")
@@ -249,6 +212,9 @@ def blame(error: BaseException) -> Fault | None:
     """The line of a user's file that an exception came from, if it came from one."""
     if isinstance(error, ResultError):
         return error.fault
+    import linecache
+    import traceback
+
     own = None
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename in _files:

@@ -139,7 +139,9 @@ def _device(plain: Any, where: str) -> DeviceNode:
     kind = _kind(type, file, properties.get("code", ""))
     if isinstance(kind, str):
         path = Path(file) if isinstance(file, str) else None
-        return own.LostNode(
+        from manager.devices.lost import LostNode
+
+        return LostNode(
             **values, lost_type=type, lost_properties=properties, lost_file=path, why=kind
         )
     values |= _facts(kind, properties, f"{where}.properties")

@@ -13,7 +13,8 @@ from support.assembler import assemble
 from support.own_counter import COUNTER, LOAD, machine_with_counter
 
 from manager.devices import registry
-from manager.devices.own import LostNode, OwnDeviceError
+from manager.devices.lost import LostNode
+from manager.devices.own import OwnDeviceError
 from manager.errors import ExitCode
 from manager.graph.build import load_graph
 from manager.graph.differences import differences
