@@ -68,6 +68,8 @@ class _Expansion:
         self._chain: list[str] = []
         """The variables that are being worked out, one for the sake of the next."""
         self._left = BUDGET
+        self._broken: set[str] = set()
+        """Variables in whose own values something is wrong."""
         self.used: set[str] = set()
         """Variables that stand somewhere."""
 
@@ -82,9 +84,12 @@ class _Expansion:
     def of_variable(self, name: str) -> str:
         """What a variable stands for in the end."""
         if name not in self._done:
+            before = len(self._layers.problems)
             self._chain.append(name)
             self._done[name] = self._of_text(("vars", name), self._values[name])
             self._chain.pop()
+            if len(self._layers.problems) > before:
+                self._broken.add(name)
         return self._done[name]
 
     def _of_text(self, path: KeyPath, text: str) -> str:
@@ -110,6 +115,8 @@ class _Expansion:
         if isinstance(found, Diagnostic):
             self._layers.problems.append(found)
             return match[0]
+        if match["name"] in self._broken:
+            self._layers.excused.add(self._span(path))
         return found if self._afford(path, found) else ""
 
     def _variable(self, path: KeyPath, name: str) -> str | Diagnostic:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from manager.config.diagnostics import Diagnostic
+from manager.config.diagnostics import Diagnostic, Span
 from manager.config.scan import KeyPath
 from manager.config.source import Origins, Source, Tree, read
 
@@ -32,6 +32,8 @@ class Layers:
         self.tree: Tree = {}
         self.origins = Origins(root)
         self.problems: list[Diagnostic] = []
+        self.excused: set[Span] = set()
+        """Values that are wrong because of what stands elsewhere, where it was told of."""
         self.environment: dict[str, str | None] = {}
         """What was read of the environment."""
 

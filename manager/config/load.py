@@ -80,7 +80,7 @@ def inspect(path: Path, overrides: Sequence[str] = ()) -> Reading:
     tree.setdefault("name", path.stem)
     _resolve_paths(tree, layers.origins)
     model, found = _validate(tree, layers.origins)
-    blamed = {problem.primary for problem in layers.problems}
+    blamed = {problem.primary for problem in layers.problems} | layers.excused
     problems = layers.problems + [item for item in found if item.primary not in blamed]
     if model is None:
         return Reading(None, tuple(problems))

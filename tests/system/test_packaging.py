@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.needs import needs
 from support.vmmgr import ROOT
 
 import manager
@@ -66,7 +68,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     source, prefix, home = place / "source", place / "environment", place / "home"
     home.mkdir()
     for name in tracked_files():
-        if name.parts[0] in ("manager", "machines", "LICENSES") or len(name.parts) == 1:
+        is_needed = name.parts[0] in ("manager", "machines", "LICENSES") or len(name.parts) == 1
+        if is_needed or name == Path("docs/man/vmmgr.1"):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, source / name)
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", place / "dist", cwd=source)
@@ -103,6 +106,21 @@ def test_hello_comes_along(installed: Installed) -> None:
     output = installed("vmmgr", "run", hello, "--until", "> $")
 
     assert output.startswith("Hello from vmmgr")
+
+
+@needs("man")
+def test_man_finds_the_manual_page_of_the_command_in_its_path(installed: Installed) -> None:
+    path = f"{installed.prefix / 'bin'}:{os.environ['PATH']}"
+    env = {"PATH": path, "HOME": str(installed.home), "LC_ALL": "C.UTF-8", "MANWIDTH": "1000"}
+
+    page = subprocess.run(
+        ["man", "--warnings=w", "vmmgr"], env=env, capture_output=True, text=True, check=True
+    )
+
+    assert page.stderr == ""
+    text = " ".join(re.sub(".\b", "", page.stdout).split())
+    summary = " ".join(installed("vmmgr", "ls", "--help").split("\n\n")[1].split())
+    assert summary in text
 
 
 def test_diagnostics_bring_their_explanations(installed: Installed) -> None:
