@@ -15,6 +15,7 @@ from manager.boot import linux, table_loader
 from manager.boot.content import most, read
 from manager.boot.errors import BootImageError
 from manager.bus.memory import ABOVE_VGA, FOUR_GIB, PAGE, Memory
+from manager.devices.claims import FLASH_LIMIT
 from manager.graph.nodes import FirmwareBoot, Graph, KernelBoot
 
 RAM_SIZE, NO_GRAPHICS, CPUS, BOOT_MENU, MAX_CPUS = 0x03, 0x04, 0x05, 0x0E, 0x0F
@@ -66,6 +67,23 @@ def read_rom(boot: FirmwareBoot, memory: Memory) -> bytes:
     region = next((region for region in memory.regions if region.base == ABOVE_VGA), None)
     if region is None or region.end < ONE_MIB:
         raise BootImageError("firmware needs 1 MiB of RAM or more", help="raise memory.size")
+    return content
+
+
+def read_variables(boot: FirmwareBoot) -> bytes:
+    """What the firmware's variables begin with; empty where they are not apart from its code.
+
+    Raises BootImageError.
+    """
+    if boot.variables is None:
+        return b""
+    content = read(boot.variables, host_files.ROM)
+    if not content or len(content) % PAGE or len(content) > FLASH_LIMIT:
+        raise BootImageError(
+            f"{boot.variables}: {len(content)} bytes are not variables of firmware: they are whole "
+            f"pages of {PAGE} bytes, {FLASH_LIMIT >> 20} MiB at most",
+            help="such as OVMF_VARS_4M.fd, beside the OVMF_CODE_4M.fd that it belongs to",
+        )
     return content
 
 

@@ -70,6 +70,12 @@ class BootTable(Table):
         "application.",
         examples=["seabios", "bios-256k.bin"],
     )
+    variables: FilePath | None = Field(
+        default=None,
+        description="What UEFI firmware's variables begin with, when `firmware` is its code alone. "
+        'They are kept on the disk "firmware-variables". "ovmf" brings its own.',
+        examples=["OVMF_VARS_4M.fd"],
+    )
     boot_order: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
         description="What firmware is to boot from, first things first: devices with a disk, such "
@@ -120,6 +126,7 @@ _BOOT_KEYS = {
     "entry": "image",
     "bits": "image",
     "firmware": "firmware",
+    "variables": "firmware",
     "boot_order": "firmware",
 }
 """Each key of `[boot]` and the way to boot that it belongs to."""

@@ -101,6 +101,13 @@ class MemoryBar:
     buffer. Whole pages then."""
 
 
+VARIABLES_DISK = "firmware-variables"
+"""The disk with what is in the firmware's flash chip: so that is in snapshots, and outlives a
+power-off."""
+FLASH_LIMIT = 1 << 20
+"""Bytes of that disk, and at most of the chip."""
+
+
 @dataclass(frozen=True, slots=True)
 class DiskUse:
     """A disk that a device is for."""

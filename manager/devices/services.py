@@ -83,6 +83,8 @@ class Backplane:
     memory_size: int
     cpu_count: int
     has_firmware: bool
+    rom_base: int
+    """Where the firmware's code begins."""
     pci: PciBus = field(default_factory=PciBus)
     join_pirq: Callable[[int], Line] | None = None
     """The inputs of the PIRQ router, once there is one."""
@@ -118,6 +120,10 @@ class Services:
         """Give one of the node's memory ranges to `device`."""
         self._check(place, self._node.memory)
         self._backplane.addresses.claim(place.base, place.length, device)
+
+    def below_firmware(self) -> tuple[int, MemoryBus]:
+        """Where the firmware's code begins, and the addresses below it."""
+        return self._backplane.rom_base, self._backplane.addresses
 
     def _check(self, wanted: PortRange | MemoryRange, claimed: tuple[object, ...]) -> None:
         if wanted not in claimed:

@@ -26,6 +26,10 @@ FIRMWARE_BOARD = {
     "board.pm": "piix4-pm",
 }
 """Those that a board has more when it starts with firmware, which asks for them."""
+FLASH_BOARD = {
+    "board.flash": "flash",
+}
+"""And when that keeps its variables in a chip of their own."""
 TACIT = {
     "board.crtc": "crtc",
     "board.fw-cfg": "fw-cfg",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from manager.config.files import missing_files
 from manager.config.load import LoadedModel, Reading, inspect
 from manager.config.schema import MachineTable
 from manager.devices import own
+from manager.devices.claims import FLASH_LIMIT, VARIABLES_DISK
 from manager.devices.node import LPC_BUS, DeviceNode, Place
 from manager.graph import pci, rules
 from manager.graph.board import BOARD, other_cpus, parts
@@ -116,8 +117,9 @@ def assemble(loaded: LoadedModel) -> Graph:
     functions = pci.functions(loaded)
     lpc = _lpc_devices(loaded, functions)
     devices = (*board, *pci.wired(functions, (*board, *lpc)), *lpc)
-    if model.boot.firmware is not None:
-        devices = with_firmware_parts(devices)
+    boot = _boot(model)
+    if isinstance(boot, FirmwareBoot):
+        devices = with_firmware_parts(devices, boot)
     return Graph(
         name=model.name,
         source=loaded.source,
@@ -125,7 +127,7 @@ def assemble(loaded: LoadedModel) -> Graph:
         memory_size=model.memory.size,
         clock_mode=model.clock.mode,
         epoch=model.clock.epoch,
-        boot=_boot(model),
+        boot=boot,
         devices=devices,
         ready=_ready(model, devices),
         debug=Debug(
@@ -137,7 +139,7 @@ def assemble(loaded: LoadedModel) -> Graph:
         ),
         record=Recording(model.record.enabled, model.record.rewind),
         gdb=Gdb(model.gdb.listen, model.gdb.wait) if model.gdb is not None else None,
-        disks=tuple(_disk(name, table) for name, table in sorted(model.disks.items())),
+        disks=tuple(_disks(model, boot)),
         cpu_count=model.cpu.count,
         cpu_quantum=model.cpu.quantum,
         cpu_seed=_seeded(model),
@@ -159,6 +161,15 @@ def _lpc_devices(loaded: LoadedModel, functions: Sequence[DeviceNode]) -> list[D
     ]
 
 
+def _disks(model: MachineTable, boot: Boot) -> Iterator[DiskSource]:
+    """By name; that of the firmware's variables is there by itself."""
+    tables: dict[str, DiskTable | None] = dict(model.disks)
+    if isinstance(boot, FirmwareBoot) and boot.variables is not None:
+        tables.setdefault(VARIABLES_DISK, None)
+    for name, table in sorted(tables.items()):
+        yield _disk(name, table) if table else DiskSource(name, size=FLASH_LIMIT)
+
+
 def _disk(name: str, table: DiskTable) -> DiskSource:
     return DiskSource(
         name,
@@ -176,8 +187,9 @@ def _boot(model: MachineTable) -> Boot:
     initrd = Path(boot.initrd) if boot.initrd is not None else None
     if boot.firmware is not None:
         kernel = Path(boot.kernel) if boot.kernel is not None else None
-        code, _ = firmware.find(boot.firmware)
-        return FirmwareBoot(code, kernel, initrd, boot.cmdline or "", boot.boot_order)
+        code, variables = firmware.find(boot.firmware, boot.variables)
+        cmdline = boot.cmdline or ""
+        return FirmwareBoot(code, kernel, initrd, cmdline, variables, boot.boot_order)
     if boot.kernel is not None:
         return KernelBoot(
             Path(boot.kernel), initrd, boot.cmdline or "", boot.modules, boot.protocol

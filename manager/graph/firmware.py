@@ -12,17 +12,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from manager.devices.node import LPC_BUS, DeviceNode
-from manager.graph.board import FIRMWARE_BOARD, parts, pirq_for_firmware
+from manager.graph.board import FIRMWARE_BOARD, FLASH_BOARD, parts, pirq_for_firmware
+from manager.graph.nodes import FirmwareBoot
 
 
-def with_firmware_parts(devices: Sequence[DeviceNode]) -> tuple[DeviceNode, ...]:
+def with_firmware_parts(
+    devices: Sequence[DeviceNode], boot: FirmwareBoot
+) -> tuple[DeviceNode, ...]:
     """The devices of a machine that starts with firmware, `devices` among them."""
     found = [node.known_to_firmware() for node in devices]
     router = next((node for node in found if node.BUS == LPC_BUS), None)
     if router is not None:
         found = [_rewired(node, router) for node in found]
     places = {node.address for node in devices if node.address is not None}
-    more = [part for part in parts(FIRMWARE_BOARD) if part.address not in places]
+    kinds = FIRMWARE_BOARD if boot.variables is None else FIRMWARE_BOARD | FLASH_BOARD
+    more = [part for part in parts(kinds) if part.address is None or part.address not in places]
     return (*found, *more)
 
 

@@ -18,7 +18,7 @@ class Region:
     base: int
     length: int
     kind: str
-    """RAM, ROM, registers, or memory of a device."""
+    """RAM, ROM, flash, registers, or memory of a device."""
     owner: str = ""
     """The id of the device whose registers or memory these are, or the ROM's file."""
 
@@ -50,4 +50,8 @@ def memory_map(graph: Graph) -> list[Region]:
     if isinstance(graph.boot, FirmwareBoot) and graph.boot.firmware.is_file():
         length = graph.boot.firmware.stat().st_size
         regions.append(Region(FOUR_GIB - length, length, "ROM", str(graph.boot.firmware)))
+        variables = graph.boot.variables
+        if variables is not None and variables.is_file():
+            size = variables.stat().st_size
+            regions.append(Region(FOUR_GIB - length - size, size, "flash", "board.flash"))
     return sorted(regions, key=lambda region: region.base)

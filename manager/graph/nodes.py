@@ -8,18 +8,16 @@ machine file ("slots.4", "slots.4.1", "lpc.com1"); parts that every PC has are "
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Literal
 
 from manager.devices.node import DeviceNode
 
-NEWER = "vmmgr.newer"
-
-
-def newer(default: Any) -> Any:
-    """A field that is newer than the plain form, which leaves it out where it has its default."""
-    return field(default=default, metadata={NEWER: True})
+NEWER: Mapping[str, bool] = MappingProxyType({"vmmgr.newer": True})
+"""Marks a field that is newer than the plain form, which leaves it out at its default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,9 @@ class FirmwareBoot:
     kernel: Path | None = None
     initrd: Path | None = None
     cmdline: str = ""
-    order: tuple[str, ...] = newer(())
+    variables: Path | None = field(default=None, metadata=NEWER)
+    """What its variables begin with, where `firmware` is its code alone."""
+    order: tuple[str, ...] = field(default=(), metadata=NEWER)
     """What to boot from: ids of devices, and drives of an IDE controller."""
 
 

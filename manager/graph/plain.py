@@ -45,7 +45,7 @@ def plain_value(value: Any) -> Plain:
         return {
             item.name: plain_value(part)
             for item, part in found.items()
-            if NEWER not in item.metadata or part != item.default
+            if item.metadata != NEWER or part != item.default
         }
     if isinstance(value, (tuple, list)):
         return [plain_value(item) for item in value]

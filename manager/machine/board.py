@@ -10,7 +10,7 @@ from typing import Any
 from manager.boot import firmware
 from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
-from manager.bus.memory import Memory
+from manager.bus.memory import FOUR_GIB, Memory
 from manager.bus.messages import NMI, decode
 from manager.bus.mmio import MemoryBus
 from manager.bus.pci import PciBus
@@ -18,6 +18,7 @@ from manager.bus.ports import PortBus
 from manager.bus.record import parts
 from manager.devices import own
 from manager.devices.device import Device, Takes
+from manager.devices.flash.device import Flash
 from manager.devices.lapic.device import CpuPins
 from manager.devices.node import DeviceNode
 from manager.devices.rtc.device import Rtc
@@ -60,6 +61,8 @@ class Outside:
     """The disk of a name."""
     written: Callable[[int, int], None]
     """DMA has written to RAM; takes start and end."""
+    rom_base: int = FOUR_GIB
+    """Where the firmware's code begins; 4 GiB when there is none."""
 
 
 class Board:
@@ -105,6 +108,7 @@ class Board:
             memory_size=graph.memory_size,
             cpu_count=graph.cpu_count,
             has_firmware=self._has_firmware,
+            rom_base=outside.rom_base,
         )
         tacit = tuple(tacit_parts(graph.devices))
         self.tacit = frozenset(node.id for node in tacit)
@@ -152,6 +156,12 @@ class Board:
         for device in reversed(self.devices.values()):
             device.reset()
         self._program_as_firmware()
+
+    def fit_flash(self, template: bytes) -> None:
+        """At power-on: the chip with the firmware's variables, if there is one, has this size."""
+        flash = self.devices.get("board.flash")
+        if isinstance(flash, Flash):
+            flash.fit(template)
 
     @property
     def rtc(self) -> Rtc:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from manager.boot import firmware, firmware_tables, loader, mtrr, warm
 from manager.bus.clock import Clock
-from manager.bus.memory import ADDRESS_SPACE, Memory, RamRegion
+from manager.bus.memory import ADDRESS_SPACE, FOUR_GIB, Memory, RamRegion
 from manager.bus.mmio import MemoryBus
 from manager.bus.ports import PortBus
 from manager.bus.record import Record
@@ -103,6 +103,7 @@ class Machine:
                 addresses=addresses,
                 blocks=self.disks.blocks,
                 written=self.engine.invalidate,
+                rom_base=rom.base if rom is not None else FOUR_GIB,
                 post=lambda kind, port, data: self.inputs.post(kind, port, data),
             ),
         )
@@ -127,13 +128,15 @@ class Machine:
         Raises BootImageError; HostError and UsageError for what cannot be a disk.
         """
         memory = Memory.blank(graph.memory_size, bar_memory.layout(graph))
-        rom = None
+        rom, variables = None, b""
         if isinstance(graph.boot, FirmwareBoot):
             rom = Rom(RomState(bytearray(firmware.read_rom(graph.boot, memory))))
             firmware.items(graph, memory)  # what cannot be booted is known before anything runs
+            variables = firmware.read_variables(graph.boot)
         images = BootImages.of(graph)
         disks = disks if disks is not None else open_disks(graph)
         machine = cls(graph, engine or engines.make(graph), memory, rom, disks, images)
+        machine._board.fit_flash(variables)
         machine._boot()
         return machine
 

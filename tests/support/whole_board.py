@@ -18,6 +18,7 @@ schema = 1
 size = "4M"
 [boot]
 firmware = "bios.bin"
+variables = "vars.fd"
 [slots.0]
 device = "hostbridge"
 [slots.4]

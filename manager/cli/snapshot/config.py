@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.graphs import of_snapshot
+from manager.devices.claims import VARIABLES_DISK
 from manager.devices.node import DeviceNode
 from manager.devices.registry import short_name
 from manager.errors import SnapshotCorruptError
-from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot
+from manager.graph.nodes import DiskSource, FirmwareBoot, Graph, ImageBoot, KernelBoot
 from manager.text.quoting import UnquotableError, quoted
 
 if TYPE_CHECKING:
@@ -56,9 +57,23 @@ def _lines(graph: Graph) -> Iterator[str]:
         debug["on-reset"] = graph.debug.on_reset
     if debug:
         yield from _table("debug", debug)
+    for disk in graph.disks:
+        if disk.name != VARIABLES_DISK or disk.size is None:  # that one is there by itself
+            yield from _table(f"disks.{_key(disk.name)}", _disk(disk))
     for node in graph.devices:
         if not node.id.startswith("board."):
             yield from _table(_path(node), _device(node))
+
+
+def _disk(disk: DiskSource) -> dict[str, Any]:
+    return {
+        "image": disk.image,
+        "folder": disk.folder,
+        "format": disk.format,
+        "size": disk.size,
+        "mode": disk.mode,
+        "on-full": disk.on_full,
+    }
 
 
 def _boot(boot: KernelBoot | ImageBoot | FirmwareBoot) -> dict[str, Any]:
@@ -73,7 +88,8 @@ def _boot(boot: KernelBoot | ImageBoot | FirmwareBoot) -> dict[str, Any]:
     if isinstance(boot, KernelBoot):
         keys |= {"modules": list(boot.modules), "protocol": boot.protocol}
     else:
-        keys = {"firmware": boot.firmware, **keys}
+        order = list(boot.order)
+        keys = {"firmware": boot.firmware, "variables": boot.variables, "boot-order": order} | keys
     return {**keys, "cmdline": boot.cmdline}
 
 

@@ -62,6 +62,16 @@ class IdeNode(DeviceNode):
             **{name.replace("-", "_"): drive.type for name, drive in drives.items()},
         )
 
+    def keys(self) -> dict[str, Any]:
+        """Its drives; one that is no disk says what it is."""
+        kinds = {place: getattr(self, place.replace("-", "_")) for place in PLACES}
+        return {
+            use.key: use.name
+            if kinds[use.key] == "disk"
+            else {"disk": use.name, "type": kinds[use.key]}
+            for use in self.disks
+        }
+
     def boot_paths(self) -> dict[str, str]:
         """Each drive by its channel and its place there; "ide." stands for the controller's id."""
         controller = unit("ide", self.address)

@@ -23,7 +23,7 @@ FILES = sorted(
     for path in (ROOT / folder).rglob("*.toml")
 )
 _NOT_TOGETHER = {
-    "initrd", "protocol", "image", "load", "entry", "bits", "firmware", "boot-order",
+    "initrd", "protocol", "image", "load", "entry", "bits", "firmware", "variables", "boot-order",
     "com2", "com4",
 }  # fmt: skip
 ALL_KEYS = """

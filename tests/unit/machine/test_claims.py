@@ -71,6 +71,7 @@ def test_a_shipped_machine_claims_what_its_graph_says(path: Path) -> None:
 @pytest.mark.parametrize("boot", ['firmware = "bios.bin"', 'kernel = "bios.bin"'])
 def test_every_kind_of_device_claims_what_the_graph_says(tmp_path: Path, boot: str) -> None:
     path = tmp_path / "machine.toml"
-    path.write_text(EVERYTHING.replace('firmware = "bios.bin"', boot))
+    firmware = 'firmware = "bios.bin"\nvariables = "vars.fd"'
+    path.write_text(EVERYTHING.replace(firmware, boot))
 
     check(load_graph(path))
