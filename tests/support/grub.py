@@ -33,19 +33,41 @@ def grub(platform: Platform, files: Mapping[str, bytes]) -> bytes:
     return (modules / "lnxboot.img").read_bytes() + image if platform == "i386-pc" else image
 
 
+def core(format: str, prefix: str, *modules: str) -> bytes:
+    """GRUB that finds its grub.cfg at `prefix` by itself, in a form of grub-mkimage's.
+
+    `modules` are those that it needs to read that, beside those of every test here.
+    """
+    platform: Platform = "x86_64-efi" if format.endswith("efi") else "i386-pc"
+    folder = package(PACKAGES[platform]) / "usr/lib/grub" / platform
+    every = [module for module in MODULES if module not in ("memdisk", "tar")]
+    return _run(format, "-d", folder, "-p", prefix, *every, *modules)
+
+
+def boot_sector() -> bytes:
+    """What loads such a core from a disk."""
+    return (package(PACKAGES["i386-pc"]) / "usr/lib/grub/i386-pc/boot.img").read_bytes()
+
+
 def _make_image(platform: Platform, modules: Path, files: Mapping[str, bytes]) -> bytes:
-    tool = package("grub-common") / "usr/bin/grub-mkimage"
     with tempfile.TemporaryDirectory() as folder:
-        image, disk = Path(folder) / "grub", Path(folder) / "disk.tar"
+        disk = Path(folder) / "disk.tar"
         with tarfile.open(disk, "w", format=tarfile.USTAR_FORMAT) as archive:
             for name, content in files.items():
                 entry = tarfile.TarInfo(f"boot/{name}")
                 entry.size = len(content)
                 archive.addfile(entry, BytesIO(content))
-        options = ("-O", platform, "-d", modules, "-p", MEMORY_DISK, "-m", disk, "-o", image)
-        libraries = package(LIBRARY) / "lib/x86_64-linux-gnu"
+        return _run(platform, "-d", modules, "-p", MEMORY_DISK, "-m", disk, *MODULES)
+
+
+def _run(format: str, *options: str | Path) -> bytes:
+    """What grub-mkimage makes."""
+    tool = package("grub-common") / "usr/bin/grub-mkimage"
+    libraries = package(LIBRARY) / "lib/x86_64-linux-gnu"
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "grub"
         result = subprocess.run(
-            [tool, *options, *MODULES],
+            [tool, "-O", format, "-o", image, *options],
             env={**os.environ, "LD_LIBRARY_PATH": str(libraries)},
             capture_output=True,
             timeout=60,
