@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from manager import files
@@ -18,6 +19,26 @@ def read(path: Path, limit: int) -> bytes:
         raise BootImageError(f"{path}: {error.strerror}") from error
 
 
+def start(path: Path, size: int) -> tuple[bytes, int]:
+    """The first bytes of a regular file, at most `size` of them, and its size.
+
+    Raises BootImageError.
+    """
+    try:
+        with os.fdopen(files.open_regular(path), "rb") as file:
+            return file.read(size), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise BootImageError(f"{path}: {error.strerror}") from error
+
+
+def size_of(path: Path, key: str) -> int:
+    """The size of a regular file, which `key` of `[boot]` names. Raises BootImageError."""
+    try:
+        return files.look(path).st_size
+    except OSError as error:
+        raise BootImageError(f"{path}: {error.strerror}", key=key) from error
+
+
 def most(memory: Memory) -> int:
-    """The bytes that a file can have at most that is loaded into RAM."""
-    return min(files.PAYLOAD, sum(region.length for region in memory.regions))
+    """Bytes of a file for RAM that are read at most: more than fit, so that it can be told so."""
+    return min(files.PAYLOAD, 2 * sum(region.length for region in memory.regions))

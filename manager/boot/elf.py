@@ -16,6 +16,20 @@ from manager.boot.errors import BootImageError
 MAGIC = b"\x7fELF"
 CLASS_64 = 2
 MACHINE_386, MACHINE_X86_64 = 3, 62
+_OTHERS = {
+    2: "SPARC",
+    8: "MIPS",
+    20: "PowerPC",
+    21: "PowerPC",
+    22: "s390",
+    40: "Arm",
+    43: "SPARC",
+    50: "IA-64",
+    183: "arm64",
+    243: "RISC-V",
+    258: "LoongArch",
+}
+"""Other values of e_machine (System V ABI, registry of machines)."""
 PT_LOAD, PT_NOTE = 1, 4
 SHT_NULL, SHT_NOBITS = 0, 8
 SHF_ALLOC = 1 << 1
@@ -53,6 +67,11 @@ class Executable:
     def contains(self, address: int) -> bool:
         """Whether something is loaded at a physical address."""
         return any(0 <= address - one.address < one.size for one in self.segments)
+
+    def require_entry(self) -> None:
+        """Raise BootImageError unless something is loaded at the entry point."""
+        if not self.contains(self.entry):
+            raise BootImageError(f"its entry point {self.entry:#x} is outside of what is loaded")
 
     def physical_entry(self) -> int:
         """The entry point's physical address, for files that name the virtual one."""
@@ -102,16 +121,20 @@ class _Header(NamedTuple):
     names: int
 
 
-def parse(image: bytes) -> Executable:
-    """Read an x86 ELF executable. Raises BootImageError, saying what is wrong with it."""
+def parse(image: bytes, *, outline: bool = False) -> Executable:
+    """Read an x86 ELF executable. Raises BootImageError, saying what is wrong with it.
+
+    For an `outline` the beginning of the file is enough; the segments have no data then.
+    """
     header, content = _header(image), memoryview(image)
     segments = []
     for number, program in enumerate(_programs(header, image)):
         if program.type != PT_LOAD or program.size == 0:
             continue
-        if program.offset + program.held > len(image) or program.held > program.size:
+        end = program.offset + program.held
+        if (end > len(image) and not outline) or program.held > program.size:
             raise BootImageError(f"ELF segment {number} lies outside the file")
-        data = content[program.offset : program.offset + program.held]
+        data = b"" if outline else content[program.offset : end]
         segments.append(LoadSegment(program.physical, data, program.size, program.virtual))
     if not segments:
         raise BootImageError("the ELF file has nothing to load")
@@ -154,12 +177,15 @@ def sections(image: bytes, store: Callable[[bytes], int]) -> Sections | None:
 
 
 def _header(image: bytes) -> _Header:
+    if image[:4] == MAGIC and image[5:6] == b"\2":
+        raise BootImageError("the ELF file is big-endian, and not for x86")
     if image[:4] != MAGIC or image[4:6] not in (b"\1\1", b"\2\1"):
         raise BootImageError("not a little-endian ELF file")
     wide = image[4] == CLASS_64
     (machine,) = _unpack("<H", image, 18)
     if machine not in (MACHINE_386, MACHINE_X86_64):
-        raise BootImageError(f"ELF machine {machine} is not x86")
+        name = _OTHERS.get(machine, f"machine {machine}")
+        raise BootImageError(f"the ELF file is for {name}, not for x86")
     addresses = _unpack("<QQQ" if wide else "<III", image, 24)
     counts = _unpack("<HHHHH", image, 54 if wide else 42)
     return _Header(wide, *addresses, *counts)

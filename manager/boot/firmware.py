@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from manager import files as host_files
-from manager.boot import linux, table_loader
+from manager.boot import command_line, linux, table_loader
 from manager.boot.content import most, read
 from manager.boot.errors import BootImageError
 from manager.bus.memory import ABOVE_VGA, FOUR_GIB, PAGE, Memory
@@ -58,16 +58,21 @@ Files = Mapping[str, bytes]
 def read_rom(boot: FirmwareBoot, memory: Memory) -> bytes:
     """The firmware: whole pages, at most ROM_LIMIT bytes. Raises BootImageError."""
     content = read(boot.firmware, host_files.ROM)
-    if not content or len(content) % PAGE or len(content) > ROM_LIMIT:
+    check_rom(boot.firmware, len(content), memory)
+    return content
+
+
+def check_rom(path: Path, size: int, memory: Memory) -> None:
+    """Raise BootImageError unless a ROM may have that size, and the machine what it needs."""
+    if not size or size % PAGE or size > ROM_LIMIT:
         raise BootImageError(
-            f"{boot.firmware}: {len(content)} bytes are not a ROM: it has whole pages of "
+            f"{path}: {size} bytes are not a ROM: it has whole pages of "
             f"{PAGE} bytes, {ROM_LIMIT >> 20} MiB at most",
             help="a ROM ends with the reset vector, such as SeaBIOS's bios-256k.bin",
         )
     region = next((region for region in memory.regions if region.base == ABOVE_VGA), None)
     if region is None or region.end < ONE_MIB:
         raise BootImageError("firmware needs 1 MiB of RAM or more", help="raise memory.size")
-    return content
 
 
 def read_variables(boot: FirmwareBoot) -> bytes:
@@ -125,12 +130,13 @@ def _for_firmware(
     found: dict[int, bytes | memoryview] = {}
     if boot.kernel is not None:
         image = read(boot.kernel, host_files.KERNEL)
+        check_kernel(boot.kernel, image)
         if linux.is_bzimage(image):
             files[LINUX_ROM_NAME] = linux_rom()
             order = [f"/rom@{LINUX_ROM_NAME}", *order]
             found = _bzimage(boot, boot.kernel, image, memory)
         else:
-            found = _efi_application(boot, boot.kernel, image)
+            found = _efi_application(boot, image)
     if order:
         files["bootorder"] = "".join(f"{path}\n" for path in order).encode() + b"\0"
     return found
@@ -176,16 +182,21 @@ def _e820(memory: Memory) -> bytes:
     return low + b"".join(entry.pack(region.base, region.length, E820_RAM) for region in high)
 
 
-def _efi_application(boot: FirmwareBoot, path: Path, image: bytes) -> dict[int, bytes | memoryview]:
+def check_kernel(path: Path, start: bytes) -> None:
+    """Raise BootImageError for a kernel that firmware does not start, by its first bytes."""
+    if not linux.is_bzimage(start) and not _is_portable_executable(start):
+        raise BootImageError(
+            f"{path}: neither a Linux bzImage nor an EFI application",
+            help="firmware starts no other kernels",
+            key="kernel",
+        )
+
+
+def _efi_application(boot: FirmwareBoot, image: bytes) -> dict[int, bytes | memoryview]:
     """An EFI application, which UEFI firmware starts as it would a Linux kernel with an EFI stub.
 
     It has no real-mode part, and firmware itself finds places for it and for the initrd.
     """
-    if not _is_portable_executable(image):
-        raise BootImageError(
-            f"{path}: neither a Linux bzImage nor an EFI application",
-            help="firmware starts no other kernels",
-        )
     initrd = read(boot.initrd, host_files.PAYLOAD) if boot.initrd is not None else b""
     cmdline = boot.cmdline.encode() + b"\0"
     parts = (
@@ -212,27 +223,11 @@ def _bzimage(
     boot: FirmwareBoot, path: Path, image: bytes, memory: Memory
 ) -> dict[int, bytes | memoryview]:
     """A bzImage in its two parts, initrd and command line, and where each of them goes."""
-    if len(image) < linux.SETUP_HEADER_LIMIT:
-        raise BootImageError(f"{path}: the bzImage is cut short")
     initrd = read(boot.initrd, most(memory)) if boot.initrd is not None else b""
     cmdline = boot.cmdline.encode() + b"\0"
+    initrd_base = place_bzimage(path, image, len(image), boot.cmdline, len(initrd), memory)
     setup_length = ((image[linux.SETUP_SECTORS] or 4) + 1) * SECTOR
     setup = bytearray(image[:setup_length])
-    (version,) = struct.unpack_from("<H", setup, linux.VERSION)
-    (limit,) = struct.unpack_from("<I", setup, linux.RAMDISK_MAX)
-    top = min(memory.below_4g() - FIRMWARE_RESERVE, (limit or linux.DEFAULT_RAMDISK_MAX) + 1)
-    initrd_base = (top - len(initrd)) & -PAGE
-    used = KERNEL_BASE + len(image)
-    if version >= linux.PREFERRED_VERSION:  # before it, code is where these fields are
-        (init_size,) = struct.unpack_from("<I", setup, linux.INIT_SIZE)
-        (preferred,) = struct.unpack_from("<Q", setup, linux.PREFERRED_ADDRESS)
-        used = max(used, preferred + init_size)
-    if initrd_base < used:
-        raise BootImageError(
-            f"{path}: kernel and initrd do not fit into RAM: the kernel takes up to {used:#x}, "
-            f"and {initrd_base:#x} would be left for the initrd",
-            help="raise memory.size",
-        )
     setup[linux.LOADER_TYPE] = linux.LOADER_UNDEFINED
     setup[linux.LOAD_FLAGS] |= CAN_USE_HEAP
     struct.pack_into("<H", setup, HEAP_END_POINTER, HEAP_END)
@@ -250,3 +245,32 @@ def _bzimage(
         found[size_key] = struct.pack("<I", len(content))
         found[key] = content
     return found
+
+
+def place_bzimage(
+    path: Path, start: bytes, size: int, cmdline: str, initrd_size: int, memory: Memory
+) -> int:
+    """The address of the initrd of a bzImage of `size` bytes, which begins with `start`.
+
+    Raises BootImageError when not all fits.
+    """
+    if size < linux.SETUP_HEADER_LIMIT:
+        raise BootImageError(f"{path}: the bzImage is cut short", key="kernel")
+    command_line.check(cmdline, start[linux.SETUP_HEADER : linux.SETUP_HEADER_LIMIT])
+    (version,) = struct.unpack_from("<H", start, linux.VERSION)
+    (limit,) = struct.unpack_from("<I", start, linux.RAMDISK_MAX)
+    top = min(memory.below_4g() - FIRMWARE_RESERVE, (limit or linux.DEFAULT_RAMDISK_MAX) + 1)
+    initrd_base = (top - initrd_size) & -PAGE
+    used = KERNEL_BASE + size
+    if version >= linux.PREFERRED_VERSION:  # before it, code is where these fields are
+        (init_size,) = struct.unpack_from("<I", start, linux.INIT_SIZE)
+        (preferred,) = struct.unpack_from("<Q", start, linux.PREFERRED_ADDRESS)
+        used = max(used, preferred + init_size)
+    if initrd_base < used:
+        raise BootImageError(
+            f"{path}: kernel and initrd do not fit into RAM: the kernel takes up to {used:#x}, "
+            f"and {initrd_base:#x} would be left for the initrd",
+            help="raise memory.size",
+            key="initrd" if initrd_size else "kernel",
+        )
+    return initrd_base

@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-from manager.boot import e820, elf, modes, payload
+from manager.boot import command_line, e820, elf, modes, payload
 from manager.boot.errors import BootImageError
 from manager.boot.placement import MORE_MEMORY, Placement
 from manager.bus.memory import PAGE, Memory
@@ -22,7 +22,7 @@ from manager.cpu.state import CpuState
 
 BOOT_PARAMS = 0x10000
 COMMAND_LINE = 0x20000
-COMMAND_LINE_LIMIT = 0x10000
+COMMAND_LINE_LIMIT = command_line.LIMIT
 LOAD_HIGH = 0x100000
 """Where a bzImage's protected-mode part belongs, and its 32-bit entry."""
 
@@ -77,6 +77,7 @@ def parse(image: bytes, bits: Literal[32, 64]) -> Kernel:
         return _vmlinux(bytes(header), elf.parse(image), bits)
 
     setup = _Setup(image)
+    setup.require_whole(len(image))
     if setup.calls_the_bios:
         raise BootImageError(
             f"{setup.release} starts in real mode and calls the BIOS, and the machine has none",
@@ -93,6 +94,27 @@ def parse(image: bytes, bits: Literal[32, 64]) -> Kernel:
     if unpacked is not None:
         return _vmlinux(setup.header, elf.parse(unpacked), 64)
     return setup.entered_in_64_bits()
+
+
+def outline(start: bytes, size: int) -> Kernel | None:
+    """What a bzImage entered in 64-bit mode will take up, from the START bytes of its file.
+
+    `size` is the file's. None if only the kernel itself could tell. Raises BootImageError.
+    """
+    setup = _Setup(start)
+    setup.require_whole(size)
+    if setup.version < PAYLOAD_VERSION or not setup.has_entry_64:
+        return None
+    content = setup.unpacked_beginning()
+    if content is None:
+        return None
+    return _vmlinux(setup.header, elf.parse(content, outline=True), 64)
+
+
+START = 1 << 20
+"""Bytes of a bzImage that tell what there is to know before it is loaded."""
+PROGRAM_HEADERS = 1 << 16
+"""Bytes of a vmlinux that its program headers are within."""
 
 
 def vmlinux(image: bytes) -> bytes:
@@ -137,6 +159,18 @@ class _Setup:
             raise BootImageError("the bzImage is cut short")
         value: int = struct.unpack_from(layout, self._image, offset)[0]
         return value
+
+    def require_whole(self, size: int) -> None:
+        """Raise BootImageError when a file of that size does not have all of the payload."""
+        if self.version >= PAYLOAD_VERSION and (length := self._field("<I", PAYLOAD_OFFSET + 4)):
+            end = self.start + self._field("<I", PAYLOAD_OFFSET) + length
+            if end > size:
+                raise BootImageError(f"the bzImage is cut short: {size} bytes of {end}")
+
+    def unpacked_beginning(self) -> bytes | None:
+        """The first bytes of the kernel itself; None as for `unpack`."""
+        start = self.start + self._field("<I", PAYLOAD_OFFSET)
+        return payload.beginning(self._image[start:], PROGRAM_HEADERS)
 
     @property
     def release(self) -> str:
@@ -189,23 +223,19 @@ class _Setup:
         return Kernel(self.header, elf.Executable(bits, entry, (segment,)))
 
 
-def load(
-    kernel: Kernel, initrd: bytes, command_line: str, memory: Memory, rsdp: int = 0
-) -> CpuState:
+def load(kernel: Kernel, initrd: bytes, text: str, memory: Memory, rsdp: int = 0) -> CpuState:
     """Put everything into RAM and return the CPU state at the entry. Raises BootImageError.
 
-    `rsdp` is the address of the ACPI root pointer, 0 for none.
+    `text` is the command line, `rsdp` the address of the ACPI root pointer, 0 for none.
     """
-    placement = Placement(memory)
-    placement.take(0, COMMAND_LINE + COMMAND_LINE_LIMIT)
-    placement.put(kernel.executable.segments, "the kernel")
+    put(kernel, text, memory)
 
     params = bytearray(PAGE)
     params[SETUP_HEADER : SETUP_HEADER + len(kernel.header)] = kernel.header
     params[LOADER_TYPE] = LOADER_UNDEFINED
     params[LOAD_FLAGS] |= LOADED_HIGH
     struct.pack_into("<Q", params, ACPI_RSDP, rsdp)
-    _place_command_line(command_line, params, memory)
+    _place_command_line(text, params, memory)
     if initrd:
         _place_initrd(kernel, initrd, params, memory)
     entries = e820.memory_map(memory)
@@ -221,24 +251,36 @@ def load(
 
 
 def _place_command_line(text: str, params: bytearray, memory: Memory) -> None:
-    encoded = text.encode() + b"\0"
-    if len(encoded) > COMMAND_LINE_LIMIT:
-        raise BootImageError(f"the kernel command line is longer than {COMMAND_LINE_LIMIT} bytes")
-    memory.write(COMMAND_LINE, encoded)
+    memory.write(COMMAND_LINE, text.encode() + b"\0")
     struct.pack_into("<I", params, COMMAND_LINE_POINTER, COMMAND_LINE)
 
 
 def _place_initrd(kernel: Kernel, initrd: bytes, params: bytearray, memory: Memory) -> None:
-    """As high as the kernel allows, so that it is out of the way."""
-    (limit,) = struct.unpack_from("<I", params, RAMDISK_MAX)
+    address = place_for_initrd(kernel, len(initrd), memory)
+    memory.write(address, initrd)
+    struct.pack_into("<II", params, RAMDISK_IMAGE, address, len(initrd))
+
+
+def place_for_initrd(kernel: Kernel, size: int, memory: Memory) -> int:
+    """As high as the kernel allows, so that it is out of the way. Raises BootImageError."""
+    (limit,) = struct.unpack_from("<I", kernel.header, RAMDISK_MAX - SETUP_HEADER)
     top = min(memory.below_4g(), (limit or DEFAULT_RAMDISK_MAX) + 1)
-    address = (top - len(initrd)) & -PAGE
+    address = (top - size) & -PAGE
     used = kernel.executable.end
     if address < used:
         raise BootImageError(
-            f"an initrd of {len(initrd)} bytes does not fit above the kernel, which ends at "
+            f"an initrd of {size} bytes does not fit above the kernel, which ends at "
             f"{used:#x}, and under {top:#x}",
             help=MORE_MEMORY,
+            key="initrd",
         )
-    memory.write(address, initrd)
-    struct.pack_into("<II", params, RAMDISK_IMAGE, address, len(initrd))
+    return address
+
+
+def put(kernel: Kernel, text: str, memory: Memory) -> None:
+    """Put a kernel into RAM. Raises BootImageError unless it can be entered there."""
+    placement = Placement(memory)
+    placement.take(0, COMMAND_LINE + COMMAND_LINE_LIMIT)
+    placement.put(kernel.executable.segments, "the kernel")
+    kernel.executable.require_entry()
+    command_line.check(text, kernel.header)

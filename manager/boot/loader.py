@@ -12,7 +12,7 @@ from manager.boot import e820, elf, linux, modes, multiboot, multiboot2, payload
 from manager.boot.content import most, read
 from manager.boot.errors import BootImageError
 from manager.boot.modules import Module, named
-from manager.bus.memory import AddressError, Memory
+from manager.bus.memory import Memory
 from manager.config.modules import split_module
 from manager.cpu.state import CpuState
 from manager.graph.nodes import Boot, FirmwareBoot, ImageBoot, KernelBoot
@@ -25,6 +25,19 @@ NO_MULTIBOOT = (
     "put the header at the start of the first section; or set `protocol`, if it is no multiboot "
     "kernel"
 )
+
+
+FOREIGN = {
+    (0x38, b"ARM\x64"): "arm64",
+    (0x38, b"RSC\x05"): "RISC-V",
+    (0x24, b"\x18\x28\x6f\x01"): "Arm",
+    (0x00, b"\x27\x05\x19\x56"): "U-Boot",
+}
+"""(Offset, magic number) of kernels for other machines.
+
+Sources: Linux, Documentation/arch/arm64/booting.rst and riscv/boot-image-header.rst,
+arch/arm/boot/compressed/head.S; U-Boot, include/image.h.
+"""
 
 
 class Protocol(StrEnum):
@@ -58,7 +71,7 @@ def _kernel(boot: KernelBoot, memory: Memory, rsdp: int) -> CpuState:
     modules = _modules(boot, memory)
     try:
         image = unpacked(image)
-        protocol = _protocol(boot, image)
+        protocol = protocol_for(boot, image)
         match protocol:
             case Protocol.MULTIBOOT2:
                 text, modules = _with_names(boot, modules)
@@ -75,7 +88,8 @@ def _kernel(boot: KernelBoot, memory: Memory, rsdp: int) -> CpuState:
         raise named_after(boot.kernel, error) from error
 
 
-def _protocol(boot: KernelBoot, image: bytes) -> Protocol:
+def protocol_for(boot: KernelBoot, image: bytes) -> Protocol:
+    """How this kernel is entered. Raises BootImageError."""
     if boot.protocol is None:
         return recognise(image)
     try:
@@ -111,7 +125,7 @@ def unpacked(image: bytes) -> bytes:
 def protocol_of(boot: KernelBoot) -> Protocol:
     """How a kernel will be entered. Raises BootImageError, naming the file."""
     try:
-        return _protocol(boot, unpacked(read(boot.kernel, files.KERNEL)))
+        return protocol_for(boot, unpacked(read(boot.kernel, files.KERNEL)))
     except BootImageError as error:
         raise named_after(boot.kernel, error) from error
 
@@ -120,7 +134,7 @@ def named_after(path: Path, error: BootImageError) -> BootImageError:
     """The error with the file's name in front, unless it is there."""
     if error.message.startswith(str(path)):
         return error
-    return BootImageError(f"{path}: {error.message}", help=error.help)
+    return BootImageError(f"{path}: {error.message}", help=error.help, key=error.key)
 
 
 def _with_names(boot: KernelBoot, modules: list[Module]) -> tuple[str, list[Module]]:
@@ -131,6 +145,8 @@ def _with_names(boot: KernelBoot, modules: list[Module]) -> tuple[str, list[Modu
 
 def recognise(image: bytes) -> Protocol:
     """How a kernel wants to be started, by its content. Raises BootImageError."""
+    if not image:
+        raise BootImageError("the file is empty")
     if linux.is_bzimage(image):
         return Protocol.LINUX64 if linux.has_entry_64(image) else Protocol.LINUX32
     if multiboot2.find_header(image) is not None:
@@ -139,6 +155,8 @@ def recognise(image: bytes) -> Protocol:
         return Protocol.MULTIBOOT
     mistake = multiboot2.header_mistake(image) or multiboot.header_mistake(image)
     if not image.startswith(elf.MAGIC):
+        if (other := elsewhere(image)) is not None:
+            raise BootImageError(f"a kernel for {other}, and the machine is an x86 PC")
         none = "neither a Linux bzImage nor a multiboot kernel nor an ELF file"
         raise BootImageError(f"{none}; {mistake}" if mistake else none)
     if mistake is not None:
@@ -149,6 +167,30 @@ def recognise(image: bytes) -> Protocol:
     return Protocol.LINUX64 if executable.bits == 64 else Protocol.LINUX32
 
 
+def elsewhere(image: bytes) -> str | None:
+    """What a kernel file is for, if it is for no PC."""
+    for (at, magic), name in FOREIGN.items():
+        if image[at : at + len(magic)] == magic:
+            return name
+    return None
+
+
+def require_fit(boot: KernelBoot, protocol: Protocol) -> None:
+    """Raise BootImageError for what Linux cannot be entered with."""
+    if protocol is Protocol.LINUX16:
+        raise BootImageError(
+            "Linux's 16-bit entry calls the BIOS, and the machine has none",
+            help='set `firmware` instead of `protocol`, or `protocol = "linux32"`',
+            key="protocol",
+        )
+    if boot.modules and protocol in (Protocol.LINUX32, Protocol.LINUX64):
+        raise BootImageError(
+            "Linux takes no modules",
+            help="set `initrd`; modules are for multiboot and PVH",
+            key="modules",
+        )
+
+
 def _linux(
     image: bytes,
     protocol: Protocol,
@@ -157,15 +199,7 @@ def _linux(
     memory: Memory,
     rsdp: int,
 ) -> CpuState:
-    if protocol is Protocol.LINUX16:
-        raise BootImageError(
-            "Linux's 16-bit entry calls the BIOS, and the machine has none",
-            help='set `firmware` instead of `protocol`, or `protocol = "linux32"`',
-        )
-    if boot.modules:
-        raise BootImageError(
-            "Linux takes no modules", help="set `initrd`; modules are for multiboot and PVH"
-        )
+    require_fit(boot, protocol)
     kernel = linux.parse(image, 64 if protocol is Protocol.LINUX64 else 32)
     initrd = modules[0].data if modules else b""
     return linux.load(kernel, initrd, boot.cmdline, memory, rsdp)
@@ -173,26 +207,38 @@ def _linux(
 
 def _image(boot: ImageBoot, memory: Memory) -> CpuState:
     image = read(boot.image, most(memory))
-    try:
-        memory.write(boot.load, image)
-    except AddressError as error:
+    check_image(boot, len(image), memory)
+    memory.write(boot.load, image)
+    if boot.bits == 16:
+        return modes.real_mode(boot.entry)
+    enter = modes.long_mode if boot.bits == 64 else modes.protected_mode
+    return enter(memory, boot.entry)
+
+
+def check_image(boot: ImageBoot, size: int, memory: Memory) -> None:
+    """Raise BootImageError unless a flat image of that size fits and can be entered."""
+    if not size:
+        raise BootImageError(f"{boot.image}: the file is empty")
+    end = boot.load + size
+    if not any(one.base <= boot.load and end <= one.end for one in memory.regions):
         raise BootImageError(
-            f"{boot.image}: does not fit into RAM at {boot.load:#x}: {error}",
+            f"{boot.image}: does not fit into RAM at {boot.load:#x}: "
+            f"{boot.load:#x}-{end - 1:#x} is not RAM",
             help="raise memory.size, or load it elsewhere",
-        ) from error
+        )
     if boot.bits == 16:
         if boot.entry >= REAL_MODE_LIMIT:
             raise BootImageError(
                 f"{boot.image}: a 16-bit image starts below {REAL_MODE_LIMIT:#x}, "
-                f"not at {boot.entry:#x}"
+                f"not at {boot.entry:#x}",
+                key="entry",
             )
-        return modes.real_mode(boot.entry)
+        return
     tables_end = modes.PAGE_TABLES_END if boot.bits == 64 else modes.GDT_BASE + 32
-    if boot.load < tables_end and boot.load + len(image) > modes.GDT_BASE:
+    if boot.load < tables_end and end > modes.GDT_BASE:
         raise BootImageError(
             f"{boot.image}: {modes.GDT_BASE:#x}-{tables_end - 1:#x} holds the tables of "
             f"{boot.bits}-bit mode",
             help=f"load the image at {tables_end:#x} or above",
+            key="load",
         )
-    enter = modes.long_mode if boot.bits == 64 else modes.protected_mode
-    return enter(memory, boot.entry)

@@ -164,6 +164,7 @@ def put_kernel(executable: elf.Executable, placement: Placement) -> int:
     if max(executable.entry, executable.end - 1) >= FOUR_GIB:
         raise BootImageError("the kernel is not wholly below 4 GiB, where 32-bit mode reaches")
     placement.put(executable.segments, "the kernel")
+    executable.require_entry()
     return max(e820.ONE_MIB, executable.end)
 
 

@@ -62,6 +62,25 @@ def decompress(payload: bytes) -> bytes | None:
     return None
 
 
+def beginning(payload: bytes, size: int) -> bytes | None:
+    """The first bytes of what is packed, from its first bytes; None as for `decompress`.
+
+    Raises BootImageError.
+    """
+    try:
+        if payload.startswith(b"\x1f\x8b"):
+            return zlib.decompressobj(wbits=31).decompress(payload, size)
+        if payload.startswith((b"\xfd7zXZ\x00", b"\x5d\x00\x00")):
+            return lzma.LZMADecompressor(memlimit=LZMA_MEMORY).decompress(payload, size)
+        if payload.startswith(b"BZh"):
+            return bz2.BZ2Decompressor().decompress(payload, size)
+        if payload.startswith(b"\x28\xb5\x2f\xfd"):
+            return _zstd_beginning(payload, size)
+    except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+        raise BootImageError(f"the compressed kernel is damaged: {error}") from error
+    return None
+
+
 def _whole(data: bytes, ended: bool, limit: int) -> bytes:
     _check_size(len(data), limit)
     if not ended:
@@ -89,6 +108,21 @@ def _zstd(payload: bytes, limit: int) -> bytes:
         return _whole(b"".join(blocks), stream.eof, limit)
     except zstandard.ZstdError as error:
         raise BootImageError(f"the compressed kernel is damaged: {error}") from error
+
+
+def _zstd_beginning(payload: bytes, size: int) -> bytes:
+    import zstandard
+
+    stream = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
+    found = b""
+    try:
+        for at in range(0, len(payload), ZSTD_STEP):
+            found += stream.decompress(payload[at : at + ZSTD_STEP])
+            if len(found) >= size:
+                break
+    except zstandard.ZstdError as error:
+        raise BootImageError(f"the compressed kernel is damaged: {error}") from error
+    return found[:size]
 
 
 def _lz4(payload: bytes, limit: int) -> bytes:

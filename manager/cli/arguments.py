@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -193,4 +194,4 @@ def find(name: str) -> Situation:
 
 def _is_file_of(situation: Situation, file: Path) -> bool:
     assert situation.last_run is not None
-    return Path(situation.last_run.file).resolve() == file.resolve()
+    return os.path.realpath(situation.last_run.file) == os.path.realpath(file)

@@ -60,6 +60,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "VM070": "a file to boot from is missing",
         "VM071": "a file to boot from cannot be read",
         "VM072": "what a disk is made of cannot be used",
+        "VM073": "what the machine starts with cannot be booted",
         "VM080": "not what the lock file says",
         "VM081": "a lock file cannot be read",
         "VM090": "a PCI-attached COM port is deprecated",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,17 +56,17 @@ class _Judge(Places):
 
     def images(self) -> Iterator[Diagnostic]:
         """An image that is written directly is that disk's alone."""
-        users: dict[Path, list[str]] = {}
+        users: dict[str, list[str]] = {}
         for disk in self.graph.disks:
             if disk.image is not None:
-                users.setdefault(disk.image.resolve(), []).append(disk.name)
+                users.setdefault(os.path.realpath(disk.image), []).append(disk.name)
         direct = {disk.name for disk in self.graph.disks if disk.mode == "direct"}
         for path, names in users.items():
             if len(names) > 1 and direct.intersection(names):
                 first, *others = (("disks", name, "image") for name in names)
                 yield Diagnostic(
                     "VM066",
-                    f"{path.name} is the image of {len(names)} disks, and one writes it",
+                    f"{Path(path).name} is the image of {len(names)} disks, and one writes it",
                     self.origins.value_span(first, "here ..."),
                     tuple(self.origins.value_span(other, "... and here") for other in others),
                     help='take mode = "overlay", or give each a copy',

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -51,7 +52,11 @@ class Situation:
         if self.last_run is None:
             return True
         own = Path(self.last_run.file)
-        return not own.exists() or own.resolve() == file.resolve() or own.samefile(file)
+        return (
+            not own.exists()
+            or os.path.realpath(own) == os.path.realpath(file)
+            or own.samefile(file)
+        )
 
     def require_of(self, file: Path) -> None:
         """Raises WrongStateError when the name is another machine file's."""

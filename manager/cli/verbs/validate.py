@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from manager.config import diagnostics
     from manager.graph.build import check
 
-    results = [(path, check(path, args.settings)) for path in args.files]
+    results = [(path, _booted(check(path, args.settings))) for path in args.files]
     if args.locked:
         results = [(path, _locked(checked)) for path, checked in results]
     if args.format == "json":
@@ -59,6 +59,27 @@ def run(args: argparse.Namespace) -> int:
         print("\n\n".join(_as_text(path, checked, colour) for path, checked in results))
     usable = all(checked.graph is not None for _, checked in results)
     return ExitCode.OK if usable else ExitCode.USAGE
+
+
+def _booted(checked: Checked) -> Checked:
+    """The same, and whether the loaders would refuse what the machine starts with."""
+    from manager.boot.look import refusal
+    from manager.config.diagnostics import Diagnostic
+    from manager.config.files import show_path
+    from manager.graph.boot_files import boot_files
+    from manager.graph.build import Checked
+
+    if checked.graph is None or checked.loaded is None:
+        return checked
+    found = refusal(checked.graph)
+    if found is None:
+        return checked
+    span = checked.loaded.origins.value_span(("boot", *found.key))
+    message = found.message
+    for path in boot_files(checked.graph.boot).values():
+        message = message.replace(str(path), show_path(path))
+    diagnostic = Diagnostic("VM073", message, span, help=found.help)
+    return Checked(None, checked.loaded, (diagnostic,))
 
 
 def _locked(checked: Checked) -> Checked:

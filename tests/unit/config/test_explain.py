@@ -14,6 +14,8 @@ from manager.config.codes import TITLES
 from manager.config.explain import Example, Page, page, render
 
 SOURCE = Path(__file__).parents[3] / "manager"
+GUEST = (SOURCE.parent / "tests/cases/diagnostics/kernel.bin").read_bytes()
+"""A kernel that a flat image may be, too."""
 CODE = re.compile(r'"(VM[0-9]{3})"')
 
 
@@ -39,7 +41,7 @@ def test_page_has_the_title_and_both_examples(code: str) -> None:
 def reported(example: Example, shown: Page, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """The codes that `validate` reports of an example, in a folder with all that it mentions."""
     for name in ("vmlinuz", "initrd.img", "hello.bin", "debian.img"):
-        Path(name).write_bytes(b"\xf4")
+        Path(name).write_bytes(GUEST)
     for other in shown.examples:
         if other.kind == "With":
             Path(other.detail).parent.mkdir(exist_ok=True)

@@ -10,6 +10,9 @@ import pytest
 from manager.cli.main import main
 from manager.config.starters import TEMPLATES
 
+GUEST = (Path(__file__).parents[2] / "cases/diagnostics/kernel.bin").read_bytes()
+"""A kernel; filled up to a page, firmware has that size too."""
+
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_starter_validates_once_its_files_are_there(
@@ -21,7 +24,7 @@ def test_starter_validates_once_its_files_are_there(
     monkeypatch.chdir(tmp_path)
     assert main(["new", "demo", "--template", template]) == 0
     for name in ("vmlinuz", "initrd.img", "bios.bin"):
-        Path(name).write_bytes(b"\xf4")
+        Path(name).write_bytes(GUEST.ljust(4096, b"\0"))
     capsys.readouterr()
     assert main(["validate", "demo.toml"]) == 0
     assert capsys.readouterr().out == "demo.toml: ok\n"
