@@ -8,6 +8,20 @@ import re
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """A machine's name; it becomes the name of a directory."""
 NAME_HELP = "a name is at most 64 of a-z, 0-9 and -, and begins with a letter or a digit"
+
+
+def name_like(text: str) -> str:
+    """A name for a machine that is as much like `text` as it can be.
+
+    >>> name_like("My VM")
+    'my-vm'
+    """
+    import unicodedata
+
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-") or "machine"
+
+
 CPU_MODELS = (
     "qemu64",
     "phenom",

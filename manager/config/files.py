@@ -16,6 +16,9 @@ from manager.config.modules import split_module
 from manager.config.scan import KeyPath
 from manager.config.values import path_keys
 
+_OTHER_PATH = "put the file there, or correct the path"
+_ESCAPES = "in double quotation marks a backslash begins an escape; write \\\\, or take single ones"
+
 
 def boot_files(loaded: LoadedModel) -> dict[KeyPath, Path]:
     """Each file that the machine boots from, by its place in the model."""
@@ -44,7 +47,9 @@ def missing_files(loaded: LoadedModel) -> list[Diagnostic]:
             named = firmware.NAMED.get(str(loaded.model.boot.firmware))
             if named is not None and place == ("boot", "firmware"):
                 reason, help = f"{named.title} is not installed", named.help
-            help = help or "put the file there, or correct the path"
+            help = help or _OTHER_PATH
+            if not str(path).isprintable():
+                help = _ESCAPES
         except OSError as error:
             reason = str(error.strerror)
         span = loaded.origins.value_span(place)

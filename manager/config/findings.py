@@ -19,6 +19,8 @@ from manager.config.source import Origins, Tree
 from manager.config.suggest import did_you_mean
 from manager.devices import registry
 
+_OF_THE_FILE = ("schema", "name", "extends", "allow")
+"""Keys that are in no table."""
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -101,6 +103,7 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
         elif path[:-1] == ("lpc",):
             known = list(registry.names("lpc"))
         help = did_you_mean(str(path[-1]), known)
+        help = _misplaced(path) or help
         return Diagnostic("VM010", f"unknown key `{name}`", origins.key_span(path), help=help)
     if kind == "missing":
         return _missing(path, origins)
@@ -117,8 +120,15 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
         either = {"backend": "a string or a table", "schedule": '"fair" or a table'}
         expected = either.get(str(path[-1]), _EXPECTED[kind])
         message = f"`{name}` is {expected}, not {_name_of(found)}"
-        return Diagnostic("VM011", message, value)
+        return Diagnostic("VM011", message, value, help=_misplaced(path))
     return Diagnostic("VM014", f"`{name}`: {item['msg'][:1].lower()}{item['msg'][1:]}", value)
+
+
+def _misplaced(path: KeyPath) -> str | None:
+    """Help for a key of the file that a table has, because it stands below its heading."""
+    if len(path) < 2 or path[-1] not in _OF_THE_FILE:
+        return None
+    return f"`{path[-1]}` stands above the first table"
 
 
 def _missing(path: KeyPath, origins: Origins) -> Diagnostic:
@@ -163,7 +173,9 @@ def _not_allowed(name: str, found: Any, context: dict[str, Any], span: Any) -> D
 
 def _shown(value: object) -> str:
     """A value as TOML has it."""
-    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    return str(value).lower() if isinstance(value, bool | int | float) else _name_of(value)
 
 
 def _name_of(value: object) -> str:

@@ -32,18 +32,24 @@ class Layers:
         self.tree: Tree = {}
         self.origins = Origins(root)
         self.problems: list[Diagnostic] = []
+        self._leaf: KeyPath | None = None
         self.excused: set[Span] = set()
         """Values that are wrong because of what stands elsewhere, where it was told of."""
         self.environment: dict[str, str | None] = {}
         """What was read of the environment."""
 
-    def add(self, source: Source, tree: Tree, *, override: bool = False) -> None:
-        """Lay one source over what is there; an override may change slots without `replace`."""
+    def add(self, source: Source, tree: Tree, *, override: KeyPath | None = None) -> None:
+        """Lay one source over what is there.
+
+        An `override` is a tree with a value at that path alone. It may change slots without
+        `replace`, and any key of a table in a table.
+        """
+        self._leaf = override
         for key, value in tree.items():
             if key == "slots" and isinstance(value, dict):
                 self._claim(("slots",), source, ("slots",))
                 for name, table, at in self._slots(source, value):
-                    self._add_slot(name, table, source, at, override)
+                    self._add_slot(name, table, source, at)
             elif key == "lpc" and isinstance(value, dict):
                 self._claim(("lpc",), source, ("lpc",))
                 for name, table in value.items():
@@ -87,8 +93,9 @@ class Layers:
             )
         )
 
-    def _add_slot(self, name: str, table: Any, source: Source, at: KeyPath, override: bool) -> None:
+    def _add_slot(self, name: str, table: Any, source: Source, at: KeyPath) -> None:
         path: KeyPath = ("slots", name)
+        override = self._leaf is not None
         taken = name in self.tree["slots"]
         replaces = isinstance(table, dict) and table.get("replace") is True
         if taken and not override and not replaces:
@@ -116,7 +123,17 @@ class Layers:
         old = parent.get(path[-1])
         if isinstance(value, dict) and isinstance(old, dict):
             for key, item in value.items():
-                self._put((*path, key), item, source, (*at, key))
+                self._lay((*path, key), item, source, (*at, key))
+        else:
+            self._put(path, value, source, at)
+
+    def _lay(self, path: KeyPath, value: Any, source: Source, at: KeyPath) -> None:
+        """Put a value in a table; of what overrides one key, the way to that key is kept."""
+        old = self._parent(path).get(path[-1])
+        on_the_way = self._leaf is not None and at != self._leaf
+        if on_the_way and isinstance(value, dict) and isinstance(old, dict):
+            for key, item in value.items():
+                self._lay((*path, key), item, source, (*at, key))
         else:
             self._put(path, value, source, at)
 

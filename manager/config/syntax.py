@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from manager.config.habits import advice
 from manager.config.scan import Region
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -37,8 +38,9 @@ def explain(text: str, report: str) -> SyntaxFault:
         return _repeated(text, start) or SyntaxFault("this is written twice", at)
     if message.startswith(("Cannot mutate", "Cannot redefine")):
         return SyntaxFault("this adds to a table or an array that is complete already", at)
-    if message.startswith("Expected newline") and text[offset : offset + 1].isalnum():
-        return SyntaxFault(_lower(message), at, "text needs quotation marks")
+    line = text[start:].split("\n", 1)[0]
+    if (help := advice(line, offset - start, message)) is not None:
+        return SyntaxFault(_lower(message), at, help)
     if message == r"Illegal character '\n'":
         return SyntaxFault("text without its closing quotation mark", at)
     if message.startswith("Illegal character"):

@@ -17,7 +17,7 @@ from manager.config import units
 from manager.config.codes import TITLES, is_warning
 from manager.config.suggest import did_you_mean
 from manager.config.units import GIB, MIB
-from manager.names import NAME, NAME_HELP
+from manager.names import NAME, NAME_HELP, name_like
 from manager.text.pattern import PatternError, compile_pattern
 
 MAX_MEMORY = 64 * GIB
@@ -44,7 +44,8 @@ def fault(
 
 def _name(text: str) -> str:
     if NAME.fullmatch(text) is None:
-        raise fault("VM014", f'"{text}" is not a name for a machine', f"{NAME_HELP}; set `name`")
+        help = f'set name = "{name_like(text)}", say; {NAME_HELP}'
+        raise fault("VM014", f'"{text}" is not a name for a machine', help)
     return text
 
 

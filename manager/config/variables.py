@@ -37,7 +37,7 @@ def apply_overrides(layers: Layers, overrides: Sequence[str]) -> None:
         tree: Tree = {path[-1]: setting}
         for name in reversed(path[:-1]):
             tree = {name: tree}
-        layers.add(_with_places(source, tree, len(key)), tree, override=True)
+        layers.add(_with_places(source, tree, len(key)), tree, override=path)
 
 
 def _refuse(layers: Layers, source: Source, message: str, help: str | None = None) -> None:

@@ -23,13 +23,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Write NAME.toml, and the guest that it boots if it brings one; nothing is overwritten."""
     from manager.config.starters import greeting_guest, starter
-    from manager.names import NAME, NAME_HELP
+    from manager.names import NAME, NAME_HELP, name_like
 
     folder, name = Path(args.name).parent, Path(args.name).name.removesuffix(".toml")
     if NAME.fullmatch(name) is None:
         raise UsageError(
             f"{name!r} is not a name for a machine",
-            help=NAME_HELP,
+            help=f"`{name_like(name)}` would be one; {NAME_HELP}",
         )
     contents = {folder / f"{name}.toml": starter(args.template, name).encode()}
     if args.template == "minimal":
