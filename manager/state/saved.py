@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ def find_saved(paths: MachinePaths) -> Saved | None:
     if not link.is_symlink():
         return None
     try:
-        return Saved(link.resolve(), link.resolve().stat().st_mtime)
+        target = Path(os.path.realpath(link))
+        return Saved(target, target.stat().st_mtime)
     except OSError:
         return Saved(link, 0.0)
 

@@ -126,3 +126,29 @@ def test_a_file_with_several_machines_means_the_one_of_its_name(two, capsys) -> 
     assert main(["down", str(a)]) == 2
     assert "demo, other, third" in capsys.readouterr().err
     assert main(["down", "other", "third"]) == 0
+
+
+@pytest.mark.parametrize("verb", ["status", "down", "up", "rm"])
+def test_a_machine_file_that_is_a_link_to_itself_is_a_wrong_command_line(two, verb: str) -> None:
+    a, b = two
+    main(["up", str(a), "-d"])
+    b.unlink()
+    b.symlink_to(b.name)
+
+    assert main([verb, str(b)]) == 2
+
+
+def test_a_state_that_is_a_link_to_itself_is_told_of_and_can_be_removed(two, demo, capsys) -> None:
+    a, _ = two
+    main(["up", str(a), "-d"])
+    main(["suspend", "demo"])
+    current = demo.snapshots / "current"
+    current.unlink()
+    current.symlink_to("current")
+    capsys.readouterr()
+
+    assert main(["status", "demo"]) == 0
+    assert main(["resume", "demo", "-d"]) == 7
+    assert main(["rm", "--force", "demo"]) == 0
+
+    assert not demo.directory.exists()
