@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from manager.client.beside import Beside
+    from manager.client.left import Left
     from manager.vmm.background import Reporter
     from manager.vmm.launch import Launch
     from manager.vmm.outcome import Outcome
@@ -125,8 +127,8 @@ def in_foreground(launch: Launch) -> int:
     return outcome.status
 
 
-def on_terminal(start: Start, escape: int | None) -> int:
-    """Start the machine and be its console; returns the exit code of its end, 0 after a detach."""
+def on_terminal(start: Start, escape: int | None, beside: Beside | None = None) -> Left:
+    """Start the machine and be its console, until its end or a detach."""
     from manager.cli.joining import be_console, say_running
     from manager.client.reports import follow
 
@@ -135,11 +137,12 @@ def on_terminal(start: Start, escape: int | None) -> int:
         up = up or "up" in event
         if _was_overtaken(start, event):
             say_running(start.launch.graph)
-            return be_console(start.name, escape)
+            return be_console(start.name, escape, beside=beside)
         _raise_error(event)
     if not up:
         raise _died(start)
-    return be_console(start.name, escape, attended=not start.launch.paused)
+    attended = not start.launch.paused
+    return be_console(start.name, escape, attended=attended, beside=beside)
 
 
 def in_background(starts: Sequence[Start], *, as_json: bool = False) -> int:

@@ -24,7 +24,9 @@ from manager.text.search import Search
 from manager.text.shown import loud
 
 if TYPE_CHECKING:
+    from manager.client.beside import Beside
     from manager.client.client import Client, Message
+    from manager.client.left import Left
     from manager.graph.nodes import Graph
     from manager.vmm.launch import Readiness
 
@@ -59,18 +61,21 @@ def join(
     return ExitCode.OK if verdict is None else _tell(graph.name, verdict, as_json)
 
 
-def be_console(name: str, escape: int | None, *, attended: bool = False) -> int:
-    """Be the console of a machine that runs; returns the exit code of its end, 0 after a detach."""
-    from manager.client.console import Console, Options
+def be_console(
+    name: str, escape: int | None, *, attended: bool = False, beside: Beside | None = None
+) -> Left:
+    """Be the console of a machine that runs, until its end or a detach."""
+    from manager.client.console import Console
+    from manager.client.options import Options
 
     paths = MachinePaths.of(name)
     with connect(look(paths)) as client:
-        left = Console(client, name, Options(escape=escape, attended=attended)).run()
+        left = Console(client, name, Options(escape=escape, attended=attended, beside=beside)).run()
     if left.is_end:
         await_end(paths)
     if left.text:
         print(f"vmmgr: {left.text}", file=loud(sys.stderr) if left.status else sys.stderr)
-    return left.status
+    return left
 
 
 def say_running(graph: Graph) -> None:

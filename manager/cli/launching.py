@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from manager.cli.targets import Target
+    from manager.client.beside import Beside
+    from manager.client.left import Left
     from manager.graph.nodes import Graph
     from manager.state.situation import Situation
     from manager.vmm.launch import Launch, Readiness
@@ -131,7 +133,7 @@ def bring_up(args: argparse.Namespace, wishes: Sequence[Wish], *, fresh: bool = 
     ]
     if not args.detach and not launches and at_terminal(wishes[0].graph):
         say_running(wishes[0].graph)
-        return be_console(wishes[0].graph.name, args.escape)
+        return be_console(wishes[0].graph.name, args.escape).status
     if not args.detach and launches and not at_terminal(launches[0].graph):
         try:
             return in_foreground(launches[0])
@@ -142,13 +144,27 @@ def bring_up(args: argparse.Namespace, wishes: Sequence[Wish], *, fresh: bool = 
             return ExitCode.OK
     starts = [start_of(launch, "is up", attended=not args.detach) for launch in launches]
     if not args.detach and starts:
-        return on_terminal(starts[0], args.escape)
+        return on_terminal(starts[0], args.escape).status
     status = in_background(starts, as_json=args.json)
     for wish, wanted in zip(wishes, waits, strict=True):
         if wish.runs:
             joined = join(wish.graph, wanted, raw=args.raw, as_json=args.json)
             status = status or joined
     return status
+
+
+def be_with(args: argparse.Namespace, wish: Wish, beside: Beside, *, fresh: bool = False) -> Left:
+    """Start a machine that does not run, and be its console with something beside it."""
+    from manager.cli.audience import on_terminal
+    from manager.cli.joining import be_console, say_running
+    from manager.cli.starts import start_of
+
+    if wish.runs:
+        say_running(wish.graph)
+        return be_console(wish.graph.name, args.escape, beside=beside)
+    wanted = _readiness(args, wish.graph, wish.resumes(fresh))
+    launch = _launch(args, wish, wanted, fresh)
+    return on_terminal(start_of(launch, "is up", attended=True), args.escape, beside)
 
 
 def _launch(args: argparse.Namespace, wish: Wish, wanted: Readiness | None, fresh: bool) -> Launch:

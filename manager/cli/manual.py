@@ -33,6 +33,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vmmgr up machines/hello.toml", "boot it, or resume it, and be at its console"),
         ("vmmgr up -d machines/linux.toml", "in the background; returns once it is ready"),
         ("vmmgr up -d a.toml --wait-for 'login: $' --timeout 90s", "ready means: it says so"),
+        ("vmmgr up --watch --rebuild make kernel.toml", "make it, boot it; again at each change"),
         ("vmmgr up --fresh -y demo.toml", "forget the suspended state, boot afresh"),
     ),
     "run": (

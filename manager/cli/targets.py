@@ -33,6 +33,16 @@ class Target:
         """Its graph; see `load`."""
         return load(self.file, self.settings, remember=remember)
 
+    def bootable(self) -> Graph:
+        """Its graph, once all that it boots from is there; without warnings. Raises ConfigError."""
+        from manager.config.diagnostics import ConfigError
+        from manager.graph.build import check
+
+        checked = check(self.file, self.settings, require_files=True)
+        if checked.graph is None:
+            raise ConfigError(checked.diagnostics)
+        return checked.graph
+
     def require_boot_files(self, graph: Graph) -> None:
         """Raise ConfigError, with what is missing, unless all that it boots from is there."""
         from manager.graph.boot_files import boot_files

@@ -9,38 +9,20 @@ import os
 import selectors
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from manager.backends.signals import Signals
 from manager.backends.terminal import RawTerminal
 from manager.client import left
 from manager.client.client import Client, HungUpError, Message, result_of
-from manager.client.keys import DEFAULT_ESCAPE, Action, Keys, Typed, name_of
+from manager.client.keys import Action, Keys, Typed, name_of
 from manager.client.left import Left
 from manager.client.line_input import LineInput
+from manager.client.options import Options
 from manager.client.outgoing import CHUNK, Outgoing
 from manager.client.screen import Screen
 from manager.client.settling import Settling
 from manager.errors import ExitCode, VmmgrError, WrongStateError
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a console is to be like."""
-
-    port: str | None = None
-    mode: Literal["read", "write", "take"] = "write"
-    escape: int | None = DEFAULT_ESCAPE
-    replay: int = 4096
-    attended: bool = False
-    """The console belongs to the machine's start: it lets it begin, and two interrupts or a
-    SIGTERM here end it."""
-    settle: float | None = None
-    """Seconds of silence after which a console whose input has ended, and was taken by the guest,
-    ends too; None: it stays."""
-    raw: bool = False
-    """A terminal that nothing is typed at gets all that the guest prints too."""
 
 
 class Console:
@@ -98,6 +80,9 @@ class Console:
                 self._begins = True
                 self._ask("continue")
             self._selector.register(self._client, selectors.EVENT_READ, self._hear)
+            if options.beside is not None:
+                options.beside.begin(self._selector, self._screen.say)
+                stack.callback(options.beside.end)
             while self._left is None:
                 self._turn()
             self._screen.leave(more_follows=bool(self._left.text))
@@ -108,10 +93,13 @@ class Console:
     def _turn(self) -> None:
         self._outgoing.offer()
         self._watch_input()
-        waits = [self._outgoing.wait(), self._settle()]
+        beside = self._options.beside
+        waits = [self._outgoing.wait(), self._settle(), beside.wait() if beside else None]
         wait = min((seconds for seconds in waits if seconds is not None), default=None)
         for key, events in self._selector.select(wait):
             key.data(events)
+        if beside is not None and beside.look() and self._left is None:
+            self._left = Left("changed")
 
     def _settle(self) -> float | None:
         """Seconds until a console that was fed by a pipe has to look whether it is over."""

@@ -15,7 +15,7 @@ from manager.errors import ExitCode
 class Left:
     """The end, and what to say of it."""
 
-    kind: Literal["detached", "suspended", "ended", "crashed", "interrupted"]
+    kind: Literal["detached", "suspended", "ended", "crashed", "interrupted", "changed"]
     text: str = ""
     status: int = ExitCode.OK
     """The exit code of the machine's end."""

@@ -76,7 +76,7 @@ def test_make_hello_without_a_terminal_shows_a_session_and_ends(
 
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"^> u\nup [0-9.]+ s, \d+ ticks\n> q\nHalted\.$", shown.stdout, re.MULTILINE)
-    before, after = re.findall(r"running +(\d+) ", shown.stdout)
+    before, after = re.findall(r"running +(?:yes|-) +\d+s +(\d+) ", shown.stdout)
     assert before != after
     assert list(tmp_path.iterdir()) == []
 

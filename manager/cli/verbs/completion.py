@@ -135,7 +135,7 @@ def _of_action(action: argparse.Action, given: Sequence[str]) -> Iterator[str]:
         yield from (str(choice) for choice in action.choices if choice != "words")
     elif what in ("P", "PORT"):
         yield from _ports(given)
-    elif what.startswith("NAME"):
+    elif what.startswith("NAME") or what.endswith("|NAME"):
         yield from _names()
         yield FILES
     elif any(word in what for word in ("FILE", "PATH", "DIR", "ARCHIVE", "OUT")):

@@ -14,8 +14,8 @@ from manager.errors import ExitCode, WrongStateError
 from manager.text.shown import loud, shown
 
 if TYPE_CHECKING:
-    from manager.client.console import Options
     from manager.client.left import Left
+    from manager.client.options import Options
     from manager.state.situation import Situation
     from manager.vmm.attachments import Mode
 
@@ -66,7 +66,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import find
-    from manager.client.console import Options
+    from manager.client.options import Options
     from manager.state.situation import look
 
     situation = find(args.name)

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         return in_foreground(launch)
     start = start_of(launch, "resumed", attended=not args.detach)
     if not args.detach:
-        return on_terminal(start, args.escape)
+        return on_terminal(start, args.escape).status
     return in_background([start])
 
 

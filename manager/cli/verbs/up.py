@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from manager.cli.launching import Wish, add_options, bring_up, check, refuse_doubles
+from manager.cli.watch import options
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +28,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask before dropping it")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    options.add_options(parser)
     add_options(parser)
     parser.set_defaults(run=run)
 
@@ -40,6 +42,11 @@ def run(args: argparse.Namespace) -> int:
     if not targets:
         targets = [Target(machine_file_here(Path()), args.settings)]
     check(args, len(targets))
+    options.check(args, len(targets))
+    if args.watch:
+        from manager.cli.watch.mode import watched
+
+        return watched(args, targets[0])
     wishes = [Wish.of(target, remember=not args.dry_run) for target in targets]
     refuse_doubles([wish.graph for wish in wishes])
     for wish in wishes:

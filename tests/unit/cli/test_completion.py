@@ -30,6 +30,7 @@ def test_verbs(machines) -> None:
 
 def test_machine_names_and_files(machines) -> None:
     assert complete(["console", ""]) == ["alpha", "beta", FILES]
+    assert complete(["up", "a"]) == ["alpha", FILES]
     assert complete(["suspend", "alpha", "b"]) == ["beta", FILES]
 
 
@@ -42,7 +43,7 @@ def test_options_and_choices(machines) -> None:
     assert complete(["up", "--fr"]) == ["--fresh"]
     assert complete(["wait", "alpha", "sus"]) == ["suspended"]
     assert complete(["up", "x.toml", "--on-term", ""]) == ["down", "suspend"]
-    assert complete(["up", ""]) == [FILES]
+    assert complete(["validate", ""]) == [FILES]
 
 
 def test_verbs_of_a_verb(machines) -> None:
