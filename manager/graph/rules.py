@@ -11,9 +11,8 @@ from manager.config.load import LoadedModel
 from manager.config.suggest import did_you_mean
 from manager.config.units import show_size
 from manager.devices.claims import PortRange
-from manager.devices.host import Backend, Stdio
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
-from manager.graph import disk_rules
+from manager.graph import disk_rules, end_rules
 from manager.graph.memory_map import is_ram, memory_map
 from manager.graph.nodes import Graph, ImageBoot
 from manager.graph.places import Places
@@ -31,7 +30,7 @@ def check(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
         *judge.ports(),
         *judge.memory(),
         *judge.interrupts(),
-        *judge.endpoints(),
+        *end_rules.check(loaded, graph),
         *disk_rules.check(loaded, graph),
         *judge.addresses(),
         *judge.readiness(),
@@ -184,25 +183,6 @@ class _Judge(Places):
                         (self.table(other),) if _is_placed(other) else (),
                         help=f"give {node.id} another interrupt",
                     )
-
-    def endpoints(self) -> Iterator[Diagnostic]:
-        """Two devices on one terminal, file or listening address."""
-        users: dict[tuple[type, str], list[tuple[DeviceNode, str]]] = {}
-        for node in self.graph.devices:
-            for key, resource in node.host_resources.items():
-                if resource.exclusive:
-                    users.setdefault((type(resource), resource.exclusive), []).append((node, key))
-        for (kind, end), places in users.items():
-            if len(places) > 1:
-                first, *others = places
-                what = "port" if issubclass(kind, Backend) else "device"
-                yield Diagnostic(
-                    "VM060" if kind is Stdio else "VM061",
-                    f"{len(places)} {what}s use {end}",
-                    self.key(*first, "here ..."),
-                    tuple(self.key(*place, "... and here") for place in others),
-                    help=f"give each {what} a {first[1]} of its own",
-                )
 
     def addresses(self) -> Iterator[Diagnostic]:
         boot = self.graph.boot

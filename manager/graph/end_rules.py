@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a machine takes on the host: a terminal, addresses to listen on, files; each for one use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from manager.config.addresses import ALL, ALL_IPV4, overlap, where
+from manager.config.diagnostics import Diagnostic, Span
+from manager.config.load import LoadedModel
+from manager.config.scan import KeyPath
+from manager.devices import host
+from manager.graph.boot_files import boot_files
+from manager.graph.nodes import Graph
+from manager.graph.places import Places, model_path
+
+ENDS_OF_A_PIPE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """One use of something on the host."""
+
+    kind: str
+    """stdio, tcp, path, pipe, or what a device calls it."""
+    end: str
+    """The terminal, address or path, as it is written."""
+    path: KeyPath
+    """Where it is written, below the root."""
+    by: str
+    """A port, a device, gdb or the trace."""
+    sockets: tuple[tuple[str, int], ...] = ()
+    real: str = ""
+
+    def collides(self, other: _Use) -> bool:
+        """Whether both cannot be had at the same time; two ends of a pipe can."""
+        if "tcp" in (self.kind, other.kind):
+            return any(overlap(one, two) for one in self.sockets for two in other.sockets)
+        if self.real or other.real:
+            return self.real == other.real
+        return (self.kind, self.end) == (other.kind, other.end)
+
+
+def check(loaded: LoadedModel, graph: Graph) -> Iterator[Diagnostic]:
+    """Every error about them."""
+    places = Places(loaded)
+    groups: list[list[_Use]] = []
+    for use in _uses(graph):
+        for group in groups:
+            if any(use.collides(other) for other in group):
+                group.append(use)
+                break
+        else:
+            groups.append([use])
+    for group in groups:
+        allowed = ENDS_OF_A_PIPE if all(use.kind == "pipe" for use in group) else 1
+        if len(group) > allowed:
+            yield _conflict(group, places)
+    yield from _overwritten(groups, loaded, graph, places)
+
+
+def _uses(graph: Graph) -> Iterator[_Use]:
+    for node in graph.devices:
+        for key, resource in node.host_resources.items():
+            at = (*model_path(node), key)
+            match resource:
+                case host.Tcp(listen=str() as listen):
+                    yield _Use("tcp", listen, at, "port", sockets=tuple(where(listen)))
+                case host.Pipe(path):
+                    yield _Use("pipe", str(path), at, "port", real=os.path.realpath(path))
+                case host.Backend() if resource.exclusive and resource.exclusive != "stdio":
+                    end = resource.exclusive
+                    yield _Use("path", end, at, "port", real=os.path.realpath(end))
+                case host.Backend() if resource.exclusive:
+                    yield _Use("stdio", resource.exclusive, at, "port")
+                case _ if resource.exclusive:
+                    yield _Use(type(resource).__name__, resource.exclusive, at, "device")
+    if (gdb := graph.gdb) is not None:
+        at = ("gdb", "listen")
+        if gdb.is_path:
+            yield _Use("path", gdb.listen, at, "gdb", real=os.path.realpath(gdb.listen))
+        else:
+            yield _Use("tcp", gdb.listen, at, "gdb", sockets=tuple(where(gdb.listen)))
+    if (trace := graph.debug.trace_file) is not None:
+        at = ("debug", "trace-file")
+        yield _Use("path", str(trace), at, "trace", real=os.path.realpath(trace))
+
+
+def _conflict(group: list[_Use], places: Places) -> Diagnostic:
+    first, *others = group
+    ends = list(dict.fromkeys(use.end for use in group))
+    kinds = {use.by for use in group}
+    what = kinds.pop() if len(kinds) == 1 else "end"
+    message = f"{len(group)} {what}s use {ends[0]}"
+    help = f"give each {what} a {first.path[-1]} of its own"
+    if all(use.kind == "pipe" for use in group):
+        message, help = f"{message}, and a pipe has two ends", "two ports have the same `path`"
+    elif len(ends) > 1:
+        message = f"{' and '.join(ends)} cannot both be had: {_why(group)}"
+        help = "listen at another port" if first.sockets else "give each a path of its own"
+    return Diagnostic(
+        "VM060" if first.kind == "stdio" else "VM061",
+        message,
+        _span(first, places, "here ..."),
+        tuple(_span(use, places, "... and here") for use in others),
+        help=help,
+    )
+
+
+def _why(group: list[_Use]) -> str:
+    if group[0].real:
+        return "they are one file"
+    hosts = {name for use in group for name, _ in use.sockets}
+    return "one of them is every address" if hosts & {ALL, ALL_IPV4} else "they are one address"
+
+
+def _span(use: _Use, places: Places, label: str = "") -> Span:
+    known = use.path in places.origins.places
+    at = use.path if known else use.path[:-1]
+    find = places.origins.value_span if known else places.origins.key_span
+    return find(at, label)
+
+
+def _overwritten(
+    groups: list[list[_Use]], loaded: LoadedModel, graph: Graph, places: Places
+) -> Iterator[Diagnostic]:
+    """Files that the machine reads and a port or the trace would write over."""
+    read: dict[str, tuple[KeyPath, str]] = {}
+    for key, path in boot_files(graph.boot).items():
+        below = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+        read[os.path.realpath(path)] = ("boot", *below), path.name
+    for disk in graph.disks:
+        if disk.image is not None:
+            read[os.path.realpath(disk.image)] = ("disks", disk.name, "image"), disk.image.name
+    for path in loaded.files:
+        read.setdefault(os.path.realpath(path), ((), path.name))
+    for use in (use for group in groups for use in group if use.real in read):
+        at, name = read[use.real]
+        other = places.origins.value_span(at, "... and read here") if at else None
+        yield Diagnostic(
+            "VM061",
+            f"the {use.by} would write over {Path(name).name}, which the machine is made from",
+            _span(use, places, "here ..."),
+            (other,) if other is not None else (),
+            help="give it another path",
+        )
