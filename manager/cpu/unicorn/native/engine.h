@@ -212,6 +212,9 @@ struct engine {
 /* The engine inside uc_emu_start: whose code called the functions that take Unicorn's places. */
 extern struct engine *running_engine;
 
+/* The TCGContext of the last block that calls a function. */
+extern void *translator;
+
 /* The engine that a CPUState or a uc_engine belongs to, running or not; NULL while it is made. */
 struct engine *engine_of(const void *cs);
 struct engine *engine_of_uc(const void *uc);

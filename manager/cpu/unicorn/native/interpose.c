@@ -13,6 +13,8 @@
  */
 #include "engine.h"
 
+void *translator;
+
 
 /* Descriptor attributes of the flat segments that SYSCALL and SYSENTER load. */
 enum {
@@ -56,12 +58,24 @@ EXPORT void helper_check_exit_request_x86_64(void *uc, uint32_t in_delay_slot)
     (void)in_delay_slot;
 }
 
+/* The translator does not count the temporaries that its calls leave behind, and writes beyond the
+ * last: a block of many such instructions ends early. */
+static void bound_temporaries(void *tcg)
+{
+    enum { OF_ONE_INSTRUCTION = 64 };
+    translator = tcg;
+    if (FIELD(int, tcg, TCG_NB_TEMPS) > TCG_TEMPS_MAX - OF_ONE_INSTRUCTION &&
+        FIELD(int, tcg, TCG_NB_OPS) < TCG_OPS_FULL)
+        FIELD(int, tcg, TCG_NB_OPS) += TCG_OPS_FULL;
+}
+
 /* nor as a call at the start of each block. */
 EXPORT void tcg_gen_callN_x86_64(void *tcg, void *function, void *result, int count,
                                  void **arguments)
 {
     if (function == (void *)helper_check_exit_request_x86_64)
         return;
+    bound_temporaries(tcg);
     operands_call(tcg, function);
     unicorn.generate_call(tcg, function, result, count, arguments);
     operands_called(tcg, function);

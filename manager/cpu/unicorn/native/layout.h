@@ -2,7 +2,7 @@
 /*
  * Where Unicorn 2.1.4 keeps what its public API does not show.
  *
- * Offsets in bytes into CPUX86State (`env`), CPUState (`cs`) and CPUClass of the x86-64 target on
+ * Offsets in bytes into CPUX86State (`env`), CPUState (`cs`), CPUClass and TCGContext of the x86-64 target on
  * x86-64 Linux. They came from compiling the declarations of tag v2.1.4 (qemu/target/i386/cpu.h,
  * qemu/include/hw/core/cpu.h) with offsetof, and from looking for written values in a live engine.
  * selfcheck.c proves each of them before the first guest instruction; docs/engine.md tells how.
@@ -116,6 +116,13 @@ enum {
     DB_PC_NEXT = 0x10,
     DB_IS_JMP = 0x18,
 };
+
+/* TCGContext, while a block is translated: temporaries and operations so far. */
+enum {
+    TCG_NB_TEMPS = 0x30,
+    TCG_NB_OPS = 0x38,
+};
+enum { TCG_TEMPS_MAX = 512, TCG_OPS_FULL = 4000 }; /* the translator ends the block at the second */
 
 /* hflags and hflags2, as target/i386/cpu.h names them */
 #define HF_CPL_MASK 0x3u

@@ -94,6 +94,8 @@ bool link_unicorn(const char *path)
         {"cpu_stop_current_x86_64", &unicorn.stop_current},
         {"cpu_resume_x86_64", &unicorn.resume},
         {"cpu_reset_interrupt", &unicorn.reset_interrupt},
+        {"tcg_temp_new_internal_x86_64", &unicorn.new_temporary},
+        {"tcg_emit_op_x86_64", &unicorn.emit_operation},
         {"raise_interrupt_x86_64", &unicorn.raise_interrupt},
         {"helper_hlt_x86_64", &unicorn.hlt},
         {"helper_ltr_x86_64", &unicorn.ltr},

@@ -226,3 +226,28 @@ bool probe_old_exception(struct engine *e, int at)
     return run(e, wrong_selector, sizeof(wrong_selector), &look) &&
            (int32_t)look.in_env == VECTOR_GP;
 }
+
+/* What is asked for between two blocks is gone when the next one is begun. */
+bool probe_nb_temps(struct engine *e, int at)
+{
+    enum { I64 = 1 };
+    struct look look = {0};
+    if (!run(e, int_21, sizeof(int_21), &look))
+        return false;
+    int before = FIELD(int, translator, at);
+    for (int n = 0; n < 3; n++) /* the first ones may be old ones that were given back */
+        unicorn.new_temporary(translator, I64, true);
+    int after = FIELD(int, translator, at);
+    unicorn.new_temporary(translator, I64, true);
+    return before > 0 && after > before && FIELD(int, translator, at) == after + 1;
+}
+
+bool probe_nb_ops(struct engine *e, int at)
+{
+    struct look look = {0};
+    if (!run(e, int_21, sizeof(int_21), &look))
+        return false;
+    int before = FIELD(int, translator, at);
+    unicorn.emit_operation(translator, 0);
+    return before > 0 && FIELD(int, translator, at) == before + 1;
+}

@@ -471,6 +471,7 @@ const struct field selfcheck_fields[] = {
     FIELD_ROW(ENV_ERROR_CODE, probe_error_code),
     FIELD_ROW(ENV_EXCEPTION_IS_INT, probe_exception_is_int),
     FIELD_ROW(ENV_NEXT_EIP, probe_next_eip), FIELD_ROW(ENV_OLD_EXCEPTION, probe_old_exception),
+    FIELD_ROW(TCG_NB_TEMPS, probe_nb_temps), FIELD_ROW(TCG_NB_OPS, probe_nb_ops),
     {NULL, 0, NULL},
 };
 

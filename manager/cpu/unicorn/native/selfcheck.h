@@ -29,5 +29,7 @@ bool probe_error_code(struct engine *e, int at);
 bool probe_exception_is_int(struct engine *e, int at);
 bool probe_next_eip(struct engine *e, int at);
 bool probe_old_exception(struct engine *e, int at);
+bool probe_nb_temps(struct engine *e, int at);
+bool probe_nb_ops(struct engine *e, int at);
 
 #endif

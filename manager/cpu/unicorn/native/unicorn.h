@@ -68,6 +68,8 @@ struct unicorn {
     void (*stop_current)(void *uc);
     void (*resume)(void *cs);
     void (*reset_interrupt)(void *cs, int mask);
+    void *(*new_temporary)(void *tcg, int type, bool local);
+    void *(*emit_operation)(void *tcg, int operation);
 
     /* the originals behind our replacements */
     void (*raise_interrupt)(void *env, int vector, int is_int, int error_code, int length);
