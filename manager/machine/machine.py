@@ -6,6 +6,7 @@ Long because what starts, resets, halts and ends a machine is decided beside tha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -15,7 +16,7 @@ from manager.bus.clock import Clock
 from manager.bus.memory import ADDRESS_SPACE, FOUR_GIB, Memory, RamRegion
 from manager.bus.mmio import MemoryBus
 from manager.bus.ports import PortBus
-from manager.bus.record import Record
+from manager.bus.record import NEVER, Record
 from manager.cpu.engine import Cpu, Hit, PcEngine, Stop
 from manager.cpu.state import CpuState
 from manager.devices import own
@@ -40,6 +41,9 @@ FIRST_BIOS_CALL = 0x10
 """Interrupts below are exceptions and the 8259's."""
 RESET_TIME = 1_000_000
 """ns for which a reset holds the machine, PCI's shortest; time passes even in a reset loop."""
+
+PATIENCE = 20_000_000
+"""Host ns for which the event loop waits for a slice, whatever the guest does."""
 
 
 class Machine:
@@ -202,8 +206,8 @@ class Machine:
     def run(self, until: int, *, yielding: bool = False) -> Ended | None:
         """Let time pass until `until`, the end of the machine, stop(), or a debugger's hit.
 
-        With `yielding` it also returns when the engine yields, in code that takes the host long, so
-        that the event loop gets a turn. An exception in a device of the user's own ends
+        With `yielding` it also returns before that, when the host has waited for long, so that the
+        event loop gets a turn. An exception in a device of the user's own ends
         the machine.
         """
         try:
@@ -217,6 +221,7 @@ class Machine:
 
     def _run(self, until: int, yielding: bool) -> Ended | None:
         engine, clock = self.engine, self.clock
+        patience = time.monotonic_ns() + PATIENCE if yielding else NEVER
         self._stop_requested = False
         if engine.in_block and not self._note(engine.run(engine.now())):
             return self._ended
@@ -224,7 +229,7 @@ class Machine:
             clock.run_due()
             self._cpus.start_and_stop()
             now = engine.now()
-            if now >= until or self._stop_requested:
+            if now >= until or self._stop_requested or time.monotonic_ns() >= patience:
                 break
             deadline = min(until, clock.next_deadline())
             if engine.idle():

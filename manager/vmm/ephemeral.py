@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from manager.backends import factory
 from manager.backends.null import NullBackend
 from manager.backends.stdio import StdioBackend
+from manager.config.units import format_duration
 from manager.errors import ExitCode, UsageError
 from manager.graph.port_names import console_of
 from manager.vmm.connections import SerialConnections
@@ -45,6 +46,8 @@ class Script:
     fail_on: Pattern | None = None
     budget: int | None = None
     """ns of virtual time."""
+    patience: int | None = None
+    """ns of host time."""
     port: str | None = None
     """The port whose output goes to standard output and is searched; the console unless named."""
     raw: bool = False
@@ -75,11 +78,23 @@ def run_ephemeral(graph: Graph, script: Script, *, paced: bool) -> Outcome:
         _connect_backends(running, script, console, selector)
         let_gdb_in(running, selector, _say, stack)
         expectation = _expect(running, script, console)
-        outcome = EventLoop(running, selector, paced=paced).run(drain=console)
+        loop = EventLoop(running, selector, paced=paced)
+        if script.patience is not None:
+            _end_after(loop, running, script.patience)
+        outcome = loop.run(drain=console)
         if outcome.kind in ("ended", "fault"):
             expectation.look()  # at what the guest printed last
             outcome = _judge(outcome, expectation.verdict)
     return replace(outcome, lost=tuple(map(str, running.sinks.failures)))
+
+
+def _end_after(loop: EventLoop, running: RunningMachine, patience: int) -> None:
+    def give_up() -> None:
+        spent, passed = format_duration(patience), running.now() / 1e9
+        detail = f"in {spent} of the host's time {passed:.6f} s of the guest's have passed"
+        running.finish(Outcome("verdict", ExitCode.TIME_BUDGET, detail, "budget"))
+
+    loop.timers.after(patience / 1e9, give_up)
 
 
 def _say(text: str) -> None:

@@ -79,3 +79,10 @@ def test_a_pattern_that_cannot_be_searched_is_refused_with_its_place(
 
     assert "argument --until: look-ahead, at character 6" in result.stderr
     assert "  | login(?=:)\n  |      ^ patterns are searched in linear time" in result.stderr
+
+
+def test_the_budget_of_host_time_holds(vmmgr: Vmmgr, progress: Path) -> None:
+    result = vmmgr("run", progress, "--max-wall", "300ms", status=124)
+
+    assert "in 300ms of the host's time" in result.stderr
+    assert "of the guest's have passed" in result.stderr

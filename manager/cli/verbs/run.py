@@ -83,6 +83,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=duration,
         help="end with exit code 124 after that much virtual time",
     )
+    parser.add_argument(
+        "--max-wall",
+        metavar="DUR",
+        type=duration,
+        help="end with exit code 124 after that much time of the host's",
+    )
     parser.add_argument("--port", metavar="P", help="com1..com4 or a device id [the console]")
     parser.add_argument(
         "--paced", action="store_true", help="do not let virtual time overtake the host's"
@@ -99,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     from manager.vmm.ephemeral import Script, run_ephemeral
 
     steps = [Until(value) if option == "--until" else Send(value) for option, value in args.steps]
-    script = Script(steps, args.fail_on, args.max_time, args.port, args.raw)
+    script = Script(steps, args.fail_on, args.max_time, args.max_wall, args.port, args.raw)
     graph = load(args.file, args.settings, require_files=True)
     outcome = run_ephemeral(graph, script, paced=args.paced)
     waited = any(isinstance(step, Until) for step in steps)

@@ -60,6 +60,7 @@ static void drop_unfinished(struct engine *e, int vector)
     e->replay = false;
     e->translating = false;
     e->part = PART_NONE;
+    e->rewritten = false;
     e->owed = 0;
     debugger_interrupted(e);
 }
@@ -88,6 +89,24 @@ void leave_if_abandoned(struct engine *e, uintptr_t host_pc)
 
 /* ---- hooks ---- */
 
+/*
+ * Code that writes into its own block is likely to do so again. A long block would be translated for
+ * each such store, so what comes after one is short: it is translated so (translation.c), or asked
+ * for here if a longer one is at hand. Nothing may come before it: whether it is short must not
+ * depend on where a run has stopped, nor on what is translated. A block behind a jump is as it is:
+ * blocks that jump to each other stay connected.
+ */
+static void after_rewrite(struct engine *e, uint64_t address, uint32_t size)
+{
+    e->rewritten = false;
+    if (address != e->rest || size <= FEW_INSTRUCTIONS)
+        return;
+    e->part = PART_AFTER_REWRITE;
+    e->attention = 0;
+    FIELD(int32_t, e->cs, CS_CFLAGS_NEXT_TB) = FEW_INSTRUCTIONS;
+    unicorn.loop_exit_noexc(e->cs);
+}
+
 static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64_t address,
                                                   uint32_t size)
 {
@@ -100,11 +119,15 @@ static void __attribute__((noinline, cold)) look_closer(struct engine *e, uint64
     }
     if (e->cut) {
         e->cut = false; /* attention stays 0: look again at the next block */
-        e->debugger.walk_end = address + size;
+        e->rewritten = true;
+        e->rest = e->debugger.walk_end = address + size;
         e->now += size;
         return;
     }
+    if (e->rewritten)
+        after_rewrite(e, address, size);
     e->replay = false;
+    give_way(e);
     if (e->watch_hits)
         raise_watch_hits(e);
     if (takes_interrupt(e)) {
@@ -137,16 +160,33 @@ static void on_block(void *uc, uint64_t address, uint32_t size, void *opaque)
         look_closer(e, address, size);
 }
 
-/* An exception or INT n on its way into the guest's IDT. May nest and jump. */
+/* Whether a page fault is one of fetching the instruction at eip, so that no block begins. */
+static bool faults_at_fetch(const struct engine *e, uint32_t vector)
+{
+    const struct segment *cs = &FIELD(struct segment, e->env, ENV_SEGS + SEG_CS * sizeof(*cs));
+    return vector == VECTOR_PF &&
+           FIELD(uint64_t, e->env, ENV_CR + 2 * 8) == cs->base + FIELD(uint64_t, e->env, ENV_EIP);
+}
+
+/* An exception or INT n on its way into the guest's IDT. May nest and jump. Handlers that cannot be
+ * fetched may follow each other for ever: so these take time, and a run can end between them. */
 static void on_exception(void *uc, uint32_t vector, void *opaque)
 {
     struct engine *e = opaque;
-    (void)uc;
+    bool at_fetch = faults_at_fetch(e, vector);
     drop_unfinished(e, (int)vector);
     if (FIELD(int32_t, e->env, ENV_EXCEPTION_IS_INT))
         FIELD(uint64_t, e->env, ENV_EIP) = FIELD(uint64_t, e->env, ENV_NEXT_EIP) - e->int_length;
     unicorn.do_interrupt(e->cs);
     segments_changed(e->env);
+    if (at_fetch) {
+        charge(e, FETCH_FAULT_TICKS);
+        give_way(e);
+        if (e->kicked || e->now >= e->deadline) {
+            e->stopping = true;
+            unicorn.emu_stop(uc);
+        }
+    }
 }
 
 /* #UD does not reach the hook above. */

@@ -29,6 +29,7 @@ enum stop {
  */
 enum { TICKS_PER_NS = 4, PORT_TICKS = 1000 * TICKS_PER_NS };
 enum { MMIO_TICKS = 100 * TICKS_PER_NS, PAUSE_TICKS = 100 * TICKS_PER_NS };
+enum { FETCH_FAULT_TICKS = 100 * TICKS_PER_NS };
 
 /* What the CPU asks of the machine around it: methods of the platform, in this order. */
 enum call {
@@ -109,10 +110,12 @@ struct debugger {
 };
 
 /* See turns.c: a block that was asked for to be short. */
+enum { FEW_INSTRUCTIONS = 64 };
 enum part {
     PART_NONE = 0,
     PART_FIRST, /* the first part of a block in which something is to happen */
     PART_TORN,  /* a torn instruction, which nothing may come before */
+    PART_AFTER_REWRITE, /* what follows the instruction that wrote into its own block */
 };
 
 /* A read and write that has begun, at a linear address: see tear.c. */
@@ -163,17 +166,19 @@ struct engine {
     uint64_t part_at;     /* the time of what comes after the first part of a block */
     uint64_t part_draws;  /* what had been drawn before */
     bool keep_tlbs; /* from one turn of a CPU to its next */
+    uint64_t patience; /* host time in ns when the run gives way to the host: see run.c */
     bool kicked;
     bool stopping; /* this run is over; only for engine_run to see why */
     bool abandoned; /* the access under way ends the run: what follows in its block does not count */
     bool cut;      /* a block was left in the middle; never stop before the rest of it */
+    bool rewritten; /* the block wrote into itself, and its rest comes next, */
+    uint64_t rest;  /* at this linear address: see after_rewrite() */
     int owed;      /* translation flags of the one instruction that comes first then */
     int error;
 
     /* See containment.c. */
     int crashed; /* the signal that Unicorn died of, or 0 */
     bool translating;
-    int translations; /* since the run last yielded to the host */
     bool in_python; /* a callback into Python is under way */
     int int_length; /* of the last INT n, in bytes */
 
@@ -297,6 +302,8 @@ void begin_part(struct engine *e, uint64_t address, uint32_t size);
 void resume_torn(struct engine *e);
 /* When the block hook has to look closer. */
 uint64_t next_event(const struct engine *e);
+/* run.c: ends the run soon if it has kept the host waiting for long. */
+void give_way(struct engine *e);
 /* The guest may be interrupted from now on: a good place for a turn to end. */
 void may_yield(struct engine *e);
 

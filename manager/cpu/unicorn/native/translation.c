@@ -2,8 +2,6 @@
 /* Each block's translation: how long the block may be, and what happens when there is none. */
 #include "engine.h"
 
-enum { MANY_TRANSLATIONS = 20000 }; /* a fraction of a second */
-
 /*
  * RF suppresses breakpoints for one instruction; Unicorn takes it for a whole block. And a full
  * code buffer makes it forget that it was asked for one instruction (see `cut`): `owed` does not.
@@ -12,15 +10,13 @@ EXPORT void *tb_gen_code_x86_64(void *cs, uint64_t pc, uint64_t cs_base, uint32_
 {
     struct engine *e = running_engine;
     (void)cs;
-    if (++e->translations >= MANY_TRANSLATIONS) { /* yield to the host: it has signals */
-        e->translations = 0;
-        e->kicked = true;
-        e->attention = 0;
-    }
+    give_way(e);
     if (e->owed != 0)
         cflags = e->owed;
     else if ((flags & EFLAGS_RF) && (FIELD(uint64_t, e->env, ENV_DR + 8 * 7) & 0xff))
         cflags = (cflags & ~COUNT_MASK) | ONE_INSTRUCTION;
+    else if (e->rewritten && pc == e->rest && !(cflags & COUNT_MASK))
+        cflags |= FEW_INSTRUCTIONS;
     e->owed = cflags & COUNT_MASK ? cflags : 0;
     operands_block(flags);
     void *block = contained_translation(e, pc, cs_base, flags, cflags);

@@ -15,6 +15,7 @@
 #include "engine.h"
 
 enum { LONGEST_BLOCK = 8192 }; /* bytes: 512 instructions of 15 */
+enum { SELDOM_LOOKS = 32768 }; /* ticks; the dearest instruction costs the host a microsecond or two */
 
 /* The next number of the generator, below `limit`. It is SplitMix64 by position (Steele, Lea and
  * Flood, "Fast Splittable Pseudorandom Number Generators", 2014), so its state is a count. */
@@ -174,7 +175,8 @@ uint64_t next_event(const struct engine *e)
         uint64_t near = at > LONGEST_BLOCK ? at - LONGEST_BLOCK : 0;
         event = near < event ? near : event;
     }
-    return event;
+    uint64_t host = e->now + SELDOM_LOOKS; /* see give_way() */
+    return host < event ? host : event;
 }
 
 void part_block(struct engine *e, uint32_t size)
@@ -196,15 +198,26 @@ void part_block(struct engine *e, uint32_t size)
 static void let_debugger_arrive(struct engine *e, uint64_t address)
 {
     uint64_t draws = e->draws;
-    if (e->part == PART_TORN)
-        tear_again(e);
-    else
+    switch (e->part) {
+    case PART_NONE:
+        debugger_arrives(e, address);
+        break;
+    case PART_FIRST:
         e->draws = e->part_draws;
-    debugger_arrives(e, address);
-    if (e->part == PART_TORN)
-        tear_end(e);
-    else
+        debugger_arrives(e, address);
         e->draws = draws;
+        break;
+    case PART_TORN:
+        tear_again(e);
+        debugger_arrives(e, address);
+        tear_end(e);
+        break;
+    case PART_AFTER_REWRITE:
+        e->rewritten = true;
+        debugger_arrives(e, address);
+        e->rewritten = false;
+        break;
+    }
 }
 
 void begin_part(struct engine *e, uint64_t address, uint32_t size)
