@@ -121,7 +121,7 @@ def test_state_written_back_again_and_again_changes_nothing(seed: int) -> None:
     torn = 0
 
     while len(moved.done) < 3:
-        moved.engine.run(moved.engine.now() + 1_234)
+        moved.engine.run(moved.engine.now() + 131)
         turn = moved.engine.turn
         begun = [cpu.begun for cpu in moved.engine.cpus]
         torn += sum(size > 0 for _, size, _, _ in begun)
@@ -142,7 +142,7 @@ def test_a_new_engine_goes_on_with_the_schedule() -> None:
     moved = first
 
     while len(moved.done) < 3:
-        moved.engine.run(moved.engine.now() + 23_456)
+        moved.engine.run(moved.engine.now() + 131)
         successor = Guests("hlt", 3, make())
         for old, new in zip(moved.memory.regions, successor.memory.regions, strict=True):
             new.memory[:] = old.memory[:]
