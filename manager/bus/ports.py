@@ -31,6 +31,24 @@ class WidePorts(Protocol):
         """Write `size` bytes, little-endian."""
 
 
+class PortLender(Protocol):
+    """What can serve a device's port from a buffer, without the device."""
+
+    def lend_port(
+        self,
+        port: int,
+        buffer: bytearray,
+        start: int,
+        writable: bool,
+        returned: Callable[[int], None],
+    ) -> None:
+        """Let the guest's next INs (OUTs, if `writable`) at `port` go to `buffer` from `start` on.
+
+        Until `returned` is called with the place that they came to, which is before any other
+        method of a device is, `buffer` must be left alone. The last bytes stay the device's.
+        """
+
+
 class PortConflictError(ValueError):
     """Two owners of one port; the graph finds this before a machine is ever built."""
 

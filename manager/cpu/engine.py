@@ -14,6 +14,7 @@ from enum import Enum, auto
 from mmap import mmap
 from typing import Protocol
 
+from manager.bus.ports import PortLender
 from manager.cpu.state import CpuState
 
 
@@ -288,13 +289,12 @@ class Exact(Protocol):
     """
 
     time: tuple[int, int]
-    """Ticks of a quarter of a nanosecond since power-on, and how many of them were spent on other
-    things than code: what a snapshot has to keep."""
+    """For snapshots: ticks of 1/4 ns since power-on, and how many of them code did not take."""
 
     turn: tuple[int, int, int]
-    """The number of the CPU whose turn it is, the tick at which the turn ends (2^64 - 1 while no
-    other CPU waits), and the numbers that a seeded schedule has drawn: for snapshots."""
+    """For snapshots: the CPU whose turn it is, the tick at which the turn ends (2^64 - 1 while no
+    other waits), and the numbers that a seeded schedule has drawn."""
 
 
-class PcEngine(Engine, Debugging, Exact, Protocol):
+class PcEngine(Engine, Debugging, Exact, PortLender, Protocol):
     """All that a machine of ours asks of its engine."""

@@ -21,7 +21,7 @@ from manager.bus.messages import Message, MessageBus
 from manager.bus.mmio import MemoryBus, MmioDevice
 from manager.bus.pci import BarMemory, PciBus, PciFunction, PciHeader, PciSlot
 from manager.bus.pci.registers import COMMAND_IO, COMMAND_MEMORY
-from manager.bus.ports import BytePorts, PortBus, WidePorts
+from manager.bus.ports import BytePorts, PortBus, PortLender, WidePorts
 from manager.devices.claims import Claims, MemoryRange, PortRange
 
 NO_INTERRUPT = 0xFF
@@ -85,6 +85,8 @@ class Backplane:
     has_firmware: bool
     rom_base: int
     """Where the firmware's code begins."""
+    lender: PortLender | None = None
+    """Serves ports from buffers, where that is possible and no trace wants to see it."""
     pci: PciBus = field(default_factory=PciBus)
     join_pirq: Callable[[int], Line] | None = None
     """The inputs of the PIRQ router, once there is one."""
@@ -120,6 +122,11 @@ class Services:
         """Give one of the node's memory ranges to `device`."""
         self._check(place, self._node.memory)
         self._backplane.addresses.claim(place.base, place.length, device)
+
+    @property
+    def lender(self) -> PortLender | None:
+        """What serves a port from a buffer, if there is anything that does."""
+        return self._backplane.lender
 
     def below_firmware(self) -> tuple[int, MemoryBus]:
         """Where the firmware's code begins, and the addresses below it."""

@@ -14,7 +14,7 @@ from manager.bus.memory import FOUR_GIB, Memory
 from manager.bus.messages import NMI, decode
 from manager.bus.mmio import MemoryBus
 from manager.bus.pci import PciBus
-from manager.bus.ports import PortBus
+from manager.bus.ports import PortBus, PortLender
 from manager.bus.record import parts
 from manager.devices import own
 from manager.devices.device import Device, Takes
@@ -61,6 +61,8 @@ class Outside:
     """The disk of a name."""
     written: Callable[[int, int], None]
     """DMA has written to RAM; takes start and end."""
+    lender: PortLender | None = None
+    """Serves ports from buffers."""
     rom_base: int = FOUR_GIB
     """Where the firmware's code begins; 4 GiB when there is none."""
 
@@ -109,6 +111,7 @@ class Board:
             cpu_count=graph.cpu_count,
             has_firmware=self._has_firmware,
             rom_base=outside.rom_base,
+            lender=outside.lender,
         )
         tacit = tuple(tacit_parts(graph.devices))
         self.tacit = frozenset(node.id for node in tacit)

@@ -107,6 +107,7 @@ class Machine:
                 addresses=addresses,
                 blocks=self.disks.blocks,
                 written=self.engine.invalidate,
+                lender=engine if "ports" not in graph.debug.trace else None,
                 rom_base=rom.base if rom is not None else FOUR_GIB,
                 post=lambda kind, port, data: self.inputs.post(kind, port, data),
             ),

@@ -77,6 +77,7 @@ class UnicornEngine:
         self.unmap_mmio = engine.unmap_mmio
         self.map_hole = engine.map_hole
         self.watch_msrs = engine.watch_msrs
+        self.lend_port = engine.lend_port
         self.watch_bios_calls = engine.watch_bios_calls
         self.invalidate = engine.invalidate
         self._debugged: tuple[Collection[int], Collection[Watchpoint]] = ((), ())

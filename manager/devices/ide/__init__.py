@@ -88,13 +88,14 @@ class IdeNode(DeviceNode):
 
         slot = board.slot()
         channels = []
-        for number, (_, _, irq) in enumerate(CHANNELS):
+        for number, (port, _, irq) in enumerate(CHANNELS):
             kinds = [getattr(self, name.replace("-", "_")) for name in PLACES]
             drives = [
                 (kind, board.blocks(name)) if kind else None
                 for name, kind in list(zip(PLACES, kinds, strict=True))[2 * number : 2 * number + 2]
             ]
-            channels.append(IdeChannel(drives, board.isa_line(irq), slot, board.clock))
+            line = board.isa_line(irq)
+            channels.append(IdeChannel(drives, line, slot, board.clock, port, board.lender))
         device = Ide(board.header(), slot, channels)
         for number, channel in enumerate(channels):
             board.claim(self.ports[2 * number], channel.channel)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from manager.bus.lines import Line
+from manager.bus.ports import PortLender
 from manager.bus.record import Record, uint
 from manager.devices.ide.bus_master import ChannelMaster
 from manager.devices.ide.drive import Drive
@@ -42,7 +43,17 @@ class ChannelState(Record):
 class Channel:
     """`drives` are the master and the slave, None where there is no drive."""
 
-    def __init__(self, drives: Sequence[Drive | None], line: Line, master: ChannelMaster) -> None:
+    def __init__(
+        self,
+        drives: Sequence[Drive | None],
+        line: Line,
+        master: ChannelMaster,
+        port: int = 0,
+        lender: PortLender | None = None,
+    ) -> None:
+        """`port` is that of the data register, which `lender` may serve from a drive's buffer."""
+        self._port = port
+        self._lender = lender
         self.state = ChannelState()
         self._drives = tuple(drives)
         self._line = line
@@ -95,14 +106,21 @@ class Channel:
     def read_wide(self, offset: int, size: int) -> int:
         """IN: the data register as wide as it is asked, the others byte by byte."""
         if offset == DATA:
-            return self._drive.read_data(size) if self._drive is not None else 0
+            if (drive := self._drive) is None:
+                return 0
+            value = drive.read_data(size)
+            if self._lender is not None:
+                drive.lend(self._lender, self._port)
+            return value
         return sum(self._read(offset + n) << 8 * n for n in range(size))
 
     def write_wide(self, offset: int, size: int, value: int) -> None:
         """OUT."""
         if offset == DATA:
-            if self._drive is not None:
-                self._drive.write_data(size, value)
+            if (drive := self._drive) is not None:
+                drive.write_data(size, value)
+                if self._lender is not None:
+                    drive.lend(self._lender, self._port)
             return
         for n in range(size):
             self._write(offset + n, value >> 8 * n & 0xFF)

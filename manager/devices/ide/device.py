@@ -14,6 +14,7 @@ from manager.bus.clock import Clock
 from manager.bus.lines import Line
 from manager.bus.pci import PciFunction, PciHeader, PciSlot
 from manager.bus.pci.state import PciConfigState
+from manager.bus.ports import PortLender
 from manager.bus.record import Record, nested, octets, several
 from manager.devices.device import Device
 from manager.devices.ide.bus_master import LENGTH, BusMasterState, ChannelMaster
@@ -54,6 +55,8 @@ class IdeChannel:
         line: Line,
         slot: PciSlot,
         clock: Clock,
+        port: int = 0,
+        lender: PortLender | None = None,
     ) -> None:
         self.master = ChannelMaster(slot.dma, self._started)
         made: list[Drive | None] = []
@@ -65,7 +68,7 @@ class IdeChannel:
             make = CdRom if kind == "cdrom" else AtaDisk
             made.append(make(DriveState(), blocks, clock, self.master, self._changed))
         self.drives = made
-        self.channel = Channel(made, line, self.master)
+        self.channel = Channel(made, line, self.master, port, lender)
 
     def _started(self) -> None:
         self.channel.master_started()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from manager.bus.clock import Clock
+from manager.bus.ports import PortLender
 from manager.bus.record import NEVER
 from manager.devices.ide.registers import (
     ABRT,
@@ -177,6 +178,16 @@ class Drive(ABC):
         fits = min(size, len(state.buffer) - start)
         state.buffer[start : start + fits] = value.to_bytes(size, "little")[:fits]
         self._passed(size)
+
+    def lend(self, lender: PortLender, port: int) -> None:
+        """Let what is left of the buffer pass without this drive, but for its end."""
+        state = self.state
+        if state.phase in (DATA_IN, DATA_OUT):
+            out = state.phase == DATA_OUT
+            lender.lend_port(port, state.buffer, state.position, out, self._returned)
+
+    def _returned(self, position: int) -> None:
+        self.state.position = position
 
     def _passed(self, size: int) -> None:
         state = self.state

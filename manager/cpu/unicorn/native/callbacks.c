@@ -2,7 +2,7 @@
 /* Calling Python from inside a run. What it raises is kept until the run is over. */
 #include "engine.h"
 
-static void keep_exception(struct engine *e)
+void keep_exception(struct engine *e)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
@@ -25,6 +25,7 @@ uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *a
     for (size_t i = 0; i < count; i++)
         boxed[i] = PyLong_FromUnsignedLongLong(arguments[i]);
     e->in_python = true;
+    give_back_port(e);
     PyObject *result = PyObject_Vectorcall(method, boxed, count, NULL);
     e->in_python = false;
     for (size_t i = 0; i < count; i++)

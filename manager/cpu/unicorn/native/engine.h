@@ -139,6 +139,15 @@ struct cpu {
     PyObject *calls[CALLS]; /* bound methods of the platform, see cpu_type.c; or NULL */
 };
 
+/* What a device has lent: see lending.c. */
+struct lent {
+    PyObject *returned; /* (at): told how far it has got; NULL while nothing is lent */
+    uint32_t port;
+    bool writable; /* for OUT, not for IN */
+    Py_buffer view;
+    Py_ssize_t at;
+};
+
 struct engine {
     PyObject_HEAD
     struct engine *next; /* of those that are open */
@@ -208,6 +217,7 @@ struct engine {
     struct claim *claims; /* by address, none overlaps another */
     size_t claim_count;
 
+    struct lent lent;
     PyObject *msr_watch;    /* (number, value, written, refused), or NULL */
     PyObject *bios_watch;   /* (interrupt number), or NULL */
     PyObject *raised;       /* what a callback raised: re-raised by run() */
@@ -402,6 +412,16 @@ void *contained_translation(struct engine *e, uint64_t pc, uint64_t cs_base, uin
 /* Calls `method` with up to four unsigned arguments. A raised exception is kept for run(), the
  * run ends, and the answer is all ones. */
 uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *arguments);
+
+/* callbacks.c: what Python has just raised, for run(); the run ends. */
+void keep_exception(struct engine *e);
+
+/* lending.c: accesses to a port that has a buffer behind it; false when there is none. */
+bool read_lent(struct engine *e, uint32_t port, int size, uint64_t *value);
+bool write_lent(struct engine *e, uint32_t port, int size, uint32_t value);
+/* Before any Python of the machine runs. */
+void give_back_port(struct engine *e);
+PyObject *engine_lend_port(PyObject *self, PyObject *args);
 
 static inline uint64_t ask0(struct engine *e, enum call call)
 {

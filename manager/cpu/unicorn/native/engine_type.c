@@ -111,6 +111,7 @@ static int engine_traverse(PyObject *self, visitproc visit, void *arg)
         Py_VISIT(e->cpus[n]);
     Py_VISIT(e->msr_watch);
     Py_VISIT(e->bios_watch);
+    Py_VISIT(e->lent.returned);
     Py_VISIT(e->raised);
     Py_VISIT(e->mapped);
     return visit_claims(e, visit, arg);
@@ -128,6 +129,9 @@ static int engine_clear(PyObject *self)
     engine_leave(e);
     Py_CLEAR(e->msr_watch);
     Py_CLEAR(e->bios_watch);
+    if (e->lent.returned != NULL)
+        PyBuffer_Release(&e->lent.view);
+    Py_CLEAR(e->lent.returned);
     Py_CLEAR(e->raised);
     clear_claims(e);
     if (e->crashed) { /* it is in an unknown state, not even closed safely */
@@ -237,6 +241,8 @@ static PyMethodDef engine_methods[] = {
     {"abandon", engine_abandon, METH_NOARGS, "stop with the port or memory access under way"},
     {"set_a20", engine_set_a20, METH_O, "open or close the A20 gate"},
     {"watch_msrs", engine_watch_msrs, METH_O, "watch_msrs(f): f(number, value, written, refused)"},
+    {"lend_port", engine_lend_port, METH_VARARGS,
+     "lend_port(port, buffer, start, writable, returned): accesses to go there; returned(at) then"},
     {"watch_bios_calls", engine_watch_bios_calls, METH_O,
      "watch_bios_calls(f): f(number) at INT n in real mode without a handler"},
     {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM was written"},

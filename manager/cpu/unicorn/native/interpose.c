@@ -282,7 +282,10 @@ static uint64_t read_port(void *env, uint32_t port, int log2_size, uintptr_t hos
 {
     check_permission(env, port, log2_size, host_pc);
     charge(running_engine, PORT_TICKS);
-    uint64_t value = ask2(running_engine, CALL_READ_PORT, port & 0xffff, 1 << log2_size);
+    uint64_t value;
+    if (read_lent(running_engine, port & 0xffff, 1 << log2_size, &value))
+        return value;
+    value = ask2(running_engine, CALL_READ_PORT, port & 0xffff, 1 << log2_size);
     leave_if_abandoned(running_engine, host_pc);
     return value & (UINT32_MAX >> (32 - (8 << log2_size)));
 }
@@ -292,6 +295,8 @@ static void write_port(void *env, uint32_t port, int log2_size, uint32_t value, 
     check_permission(env, port, log2_size, host_pc);
     charge(running_engine, PORT_TICKS);
     value &= UINT32_MAX >> (32 - (8 << log2_size));
+    if (write_lent(running_engine, port & 0xffff, 1 << log2_size, value))
+        return;
     ask3(running_engine, CALL_WRITE_PORT, port & 0xffff, 1 << log2_size, value);
     leave_if_abandoned(running_engine, host_pc);
 }

@@ -87,6 +87,7 @@ PyObject *engine_run(PyObject *self, PyObject *deadline)
         goes_on = e->cpu_count > 1 && !e->crashed && e->error == 0 && !e->stopping && !e->kicked &&
                   FIELD(uint32_t, e->cs, CS_HALTED) && e->now < e->deadline;
     } while (goes_on);
+    give_back_port(e);
     if (e->raised != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(e->raised), e->raised);
         Py_CLEAR(e->raised);
