@@ -61,6 +61,23 @@ class MachineDisks:
             self.intent(name).unlink()
         return disks
 
+    def held_at_boot(self, graph: Graph) -> bytes:
+        """A hash of all that the next boot finds on the disks; empty without disks.
+
+        Raises SnapshotMismatchError when an image has changed since, HostError, UsageError.
+        """
+        from blake3 import blake3
+
+        from manager import cbor
+
+        disks = self.for_boot(graph)
+        if disks is None:
+            return b""
+        disks.close()
+        head = self.head()
+        assert head is not None
+        return blake3(cbor.encode([entry.to_plain() for entry in head.manifest.disks])).digest()
+
     def for_resume(self, graph: Graph, snapshot: Snapshot) -> Disks | None:
         """As `snapshot` holds them; what was written since is dropped.
 

@@ -64,10 +64,11 @@ class WarmStart:
         return {}
 
 
-def key_of(graph: Graph, waited_for: tuple[str, str | None, str | None]) -> str:
+def key_of(graph: Graph, waited_for: tuple[str, str | None, str | None], disks: bytes = b"") -> str:
     """What an entry for `graph` is called. Raises HostError when a boot file cannot be read.
 
-    `waited_for` is the pattern, the one it fails on, and the port.
+    `waited_for` is the pattern, the one it fails on, and the port; `disks` stands for what is on
+    the disks when it boots.
     """
     from blake3 import blake3
 
@@ -81,6 +82,7 @@ def key_of(graph: Graph, waited_for: tuple[str, str | None, str | None]) -> str:
             "identity": identity_hash(graph),
             "images": list(images_of(graph).values()),
             "waited_for": [pattern, fail_on, port],
+            "disks": disks,
             "vmmgr": __version__,
             "engine": ENGINE,
             "code": _code(),

@@ -84,7 +84,8 @@ def open_source(launch: Launch, directory: MachineDirectory) -> BootSource:
     if launch.resume:
         situation.require_saved()
         return _suspended(graph, open_saved(directory.paths), disks)
-    shelf = _shelf(graph, graph.ready) if graph.ready is not None and graph.ready.cache else None
+    ready = graph.ready
+    shelf = _shelf(graph, ready, disks) if ready is not None and ready.cache else None
     source = _warm(graph, shelf, disks) if shelf is not None and launch.cache else None
     if source is None:
         source = _powered_on(graph, shelf, disks)
@@ -119,8 +120,9 @@ def _booted_with(graph: Graph, disks: MachineDisks) -> Start:
     return Start(disks=open_snapshot(kept).id.hex(), path=str(kept))
 
 
-def _shelf(graph: Graph, ready: Ready) -> Shelf:
-    key = key_of(graph, (ready.wait_for, ready.fail_on, ready.port))
+def _shelf(graph: Graph, ready: Ready, disks: MachineDisks) -> Shelf:
+    held = disks.held_at_boot(graph)
+    key = key_of(graph, (ready.wait_for, ready.fail_on, ready.port), held)
     return Shelf(WarmStarts(warm_starts_directory()), key)
 
 

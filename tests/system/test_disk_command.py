@@ -120,3 +120,27 @@ def test_new_makes_images(vmmgr: Vmmgr, tmp_path: Path) -> None:
     assert "exists" in vmmgr("disk", "new", tmp_path / "root.img", "1G", status=2).stderr
     assert "512" in vmmgr("disk", "new", tmp_path / "odd.img", "1000", status=2).stderr
     assert "needs a size" in vmmgr("disk", "new", tmp_path / "odd.img", status=2).stderr
+
+
+def test_the_ready_cache_keeps_disks_and_gives_up_nothing_that_was_written(
+    vmmgr: Vmmgr, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = vmmgr.home / "state"
+    monkeypatch.setenv("VMMGR_STATE_HOME", str(home))
+    file = writer(tmp_path, 'image = "disk.img"', count=1)
+    file.write_text(file.read_text() + "cache = true\n")
+
+    vmmgr("up", "-d", file)
+    vmmgr("down", "writer")
+    prepare(file, home, written(0, 24))  # the user goes on and writes
+    vmmgr("up", "-d", file)
+    vmmgr("down", "writer")
+
+    with stopped(file, home) as (_, _, disks):
+        assert disks["root"].read(0, len(AFTER)) == AFTER
+    vmmgr("disk", "reset", "writer")
+    taken = vmmgr("up", "-d", file)
+    vmmgr("down", "writer")
+    assert "taken from the ready cache" in taken.stderr
+    with stopped(file, home) as (_, _, disks):
+        assert disks["root"].read(0, 1024) == written(0, 1) + BEFORE
