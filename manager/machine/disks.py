@@ -166,6 +166,19 @@ def check_base(source: DiskSource, base: Base, entry: DiskEntry) -> None:
     )
 
 
+def beginnings(graph: Graph) -> dict[str, str]:
+    """What each disk begins with, as a hash in hex; empty for a disk that begins empty.
+
+    Raises HostError and UsageError when an image cannot be a disk.
+    """
+    found = {}
+    for source in graph.disks:
+        base = _base(source)
+        base.close()
+        found[source.name] = base.digest.hex()
+    return found
+
+
 def _written_at(source: DiskSource) -> str:
     """When the image was last written, for people."""
     if source.image is None:

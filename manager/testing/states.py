@@ -169,6 +169,7 @@ def _key(definition: Definition, name: str) -> str:
     from blake3 import blake3
 
     from manager.graph.boot_files import boot_files
+    from manager.machine.disks import beginnings
     from manager.version import __version__
 
     functions = []
@@ -189,6 +190,7 @@ def _key(definition: Definition, name: str) -> str:
             blake3(path.read_bytes()).hexdigest()
             for path in boot_files(definition.graph.boot).values()
         ],
+        beginnings(definition.graph),
     ]
     digest = blake3(json.dumps(facts).encode()).hexdigest()
     return f"{definition.name}-{name}-{digest[:16]}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.disk_writer import writer
 from support.vmmgr import ROOT
 
 MACHINES = ROOT / "machines"
@@ -221,3 +222,41 @@ def test_shell(console, n):
     )
 
     assert f"{MANY} passed" in project.pytest("-n", "2")
+
+
+def test_states_keep_disks_and_are_made_anew_for_another_image(project: Project) -> None:
+    image = project.folder / "disk.img"
+    image.write_bytes(b"\xaa" * 32768)
+    writer(project.folder, 'image = "disk.img"', count=2)
+    project.write(
+        "conftest.py",
+        """
+from manager.testing import state
+
+@state("written")
+def written(machine):
+    with open("reached", "a") as log:
+        log.write("x")
+    machine.console().expect(r"ww\\.")
+""",
+    )
+    project.write(
+        "test_disk.py",
+        """
+import pathlib, pytest
+
+@pytest.mark.machine("writer.toml", "written")
+@pytest.mark.parametrize("n", range(2))
+def test_disk(machine, n):
+    disk = machine.core.disks["root"]
+    assert disk.read(512, 512)[:4] == bytes.fromhex("01001111")
+    assert disk.read(1024, 1) == pathlib.Path("disk.img").read_bytes()[:1]
+""",
+    )
+
+    project.pytest("--vmmgr-states", "kept")
+    project.pytest("--vmmgr-states", "kept")
+    assert (project.folder / "reached").read_text() == "x"
+    image.write_bytes(b"\xbb" * 32768)
+    project.pytest("--vmmgr-states", "kept")
+    assert (project.folder / "reached").read_text() == "xx"
