@@ -233,7 +233,7 @@ def test_states_keep_disks_and_are_made_anew_for_another_image(project: Project)
         """
 from manager.testing import state
 
-@state("written")
+@state("written", after="power-on")
 def written(machine):
     with open("reached", "a") as log:
         log.write("x")
