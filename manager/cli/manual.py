@@ -138,6 +138,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vmmgr snapshot ls", "what there is, and what it costs"),
         ("vmmgr snapshot show demo", "every register and field"),
         ("vmmgr snapshot diff demo:before-update demo", "what has changed"),
+        ("vmmgr snapshot disk demo:before-update root -o root.img", "a disk as it was then"),
         ("vmmgr snapshot verify demo", "read every byte and check its hash"),
         ("vmmgr snapshot restore demo before-update", "go back"),
     ),

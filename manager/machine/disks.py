@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from manager.errors import HostError, SnapshotMismatchError
+from manager.errors import HostError, SnapshotMismatchError, UsageError
 from manager.graph.nodes import DiskSource, Graph
 from manager.storage.base import BLOCK, Base, Zeros
 from manager.storage.blocks import DiskBlocks
@@ -148,6 +148,34 @@ def _disk(
         raise HostError(f'disk "{source.name}": {error.strerror}', help="free some room") from error
     disk.backing = backing
     return disk
+
+
+def disk_of(graph: Graph, snapshot: Snapshot, name: str) -> Disk:
+    """One disk of a snapshot of the machine `graph`, to be read; the caller closes it.
+
+    Raises UsageError when it has no such disk or the image cannot be a disk, HostError,
+    SnapshotMismatchError when the image is not what it was, SnapshotCorruptError.
+    """
+    from manager.snapshot.save_disks import layers_of
+
+    entries = {entry.head.id: entry for entry in snapshot.manifest.disks}
+    if name not in entries:
+        raise UsageError(
+            f'{snapshot.file}: it has no disk "{name}"',
+            help=f"its disks: {', '.join(entries) or 'none'}",
+        )
+    entry = entries[name]
+    base: Base = Zeros(entry.head.size)
+    source = next((source for source in graph.disks if source.name == name), None)
+    if entry.head.base and source is not None:
+        base = _base(source)
+    with ExitStack() as undo:
+        undo.callback(base.close)
+        if source is not None:
+            check_base(source, base, entry)
+        layers, _ = layers_of(snapshot.directory, snapshot.manifest, entry)
+        undo.pop_all()
+    return Disk(base, WriteLog.nameless(), layers, read_only=True)
 
 
 def check_base(source: DiskSource, base: Base, entry: DiskEntry) -> None:

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""In which pages of RAM two snapshots differ."""
+"""In which pages of RAM and blocks of disks two snapshots differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from manager.bus.memory import PAGE
 from manager.snapshot import native, runs
 from manager.snapshot.manifest import RamEntry
 from manager.snapshot.read import Snapshot
+from manager.storage.base import BLOCK
+from manager.storage.disk import Disk
 
 _WINDOW = 4 << 20
 
@@ -34,6 +36,50 @@ def ram_differences(one: Snapshot, other: Snapshot) -> list[tuple[int, int]]:
             for first, pages in runs.pairs(native.differing(*pieces)):
                 _add(found, base + start + first * PAGE, pages * PAGE)
     return found
+
+
+def disk_differences(one: Disk, other: Disk) -> list[tuple[int, int]]:
+    """(offset, length) of the ranges of blocks of 4 KiB that differ, ascending.
+
+    Where both begin with the same, only what is in layers of one alone is read. The bytes that only
+    the longer one has count as different. Raises OSError.
+    """
+    end = min(one.size, other.size)
+    blocks = -(-end // BLOCK)
+    if one.base.digest == other.base.digest:
+        names = [{layer.name for layer in disk.layers} for disk in (one, other)]
+        own = names[0] ^ names[1]
+        layers = [layer for layer in (*one.layers, *other.layers) if layer.name in own]
+        chosen: Iterable[int] = sorted({block for layer in layers for block in layer})
+    else:
+        chosen = range(blocks)
+    found: list[tuple[int, int]] = []
+    for first, count in _stretches(block for block in chosen if block < blocks):
+        start = first * BLOCK
+        length = min(count * BLOCK, end - start)
+        before, after = (disk.read(start, length) for disk in (one, other))
+        if before == after:
+            continue
+        for at in range(0, length, BLOCK):
+            if before[at : at + BLOCK] != after[at : at + BLOCK]:
+                _add(found, start + at, min(BLOCK, length - at))
+    if (longest := max(one.size, other.size)) > end:
+        _add(found, end, longest - end)
+    return found
+
+
+def _stretches(blocks: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """(first, count) of ascending blocks that follow each other, a window's at most."""
+    first, count = 0, 0
+    for block in blocks:
+        if count and block == first + count and count < _WINDOW // BLOCK:
+            count += 1
+            continue
+        if count:
+            yield first, count
+        first, count = block, 1
+    if count:
+        yield first, count
 
 
 def _windows(one: RamEntry, other: RamEntry) -> Iterator[tuple[int, int]]:

@@ -92,19 +92,30 @@ class Snapshot:
     @property
     def ram_on_disk(self) -> int:
         """Bytes that RAM takes on disk. Raises SnapshotCorruptError."""
-        return self.check_objects()
+        return self._on_disk(
+            {name for entry in self.manifest.ram for name in (entry.file, entry.delta)}
+        )
+
+    @property
+    def disks_on_disk(self) -> int:
+        """Bytes that the layers of disks take on the host. Raises SnapshotCorruptError."""
+        return self._on_disk({one.file for disk in self.manifest.disks for one in disk.layers})
 
     def payload(self, entry: ChunkEntry) -> bytes:
         """The stored bytes of a chunk."""
         return self.data[entry.offset : entry.offset + entry.stored]
 
     def check_objects(self) -> int:
-        """Check that all RAM objects are there and of the right size; return their disk use.
+        """Check that all objects are there and of the right size; return their disk use.
 
         Raises SnapshotCorruptError.
         """
+        return self._on_disk({entry.file for entry in self.manifest.objects})
+
+    def _on_disk(self, names: set[str]) -> int:
         entries, writer = self.manifest.objects, self.header.writer
-        return sum(ram.disk_usage(self.directory, entry, writer) for entry in entries)
+        wanted = (entry for entry in entries if entry.file in names)
+        return sum(ram.disk_usage(self.directory, entry, writer) for entry in wanted)
 
     def schema(self, type: str) -> dict[str, Plain]:
         """The stored description of a device type, as `record.describe` made it; {} if none."""

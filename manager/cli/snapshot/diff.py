@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`vmmgr snapshot diff`: devices, registers by name, and page ranges of RAM in which two differ."""
+"""`vmmgr snapshot diff`: devices, registers by name, ranges of RAM and of disks that differ."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import Plain
-from manager.cli.output import print_json
+from manager.cli.output import print_json, size
 from manager.cli.snapshot.words import GPR, amount, bits, described
 from manager.text.shown import shown
 
@@ -29,16 +30,25 @@ def diff(args: argparse.Namespace) -> int:
     machine = machine_differences(one, other)
     fields = list(state_differences(one, other))
     pages = ram_differences(one, other)
+    disks = list(_disks(one, other))
+    equal = not machine and not fields and not pages and not disks
     if args.json:
         print_json(
             {
-                "equal": not machine and not fields and not pages,
+                "equal": equal,
                 "machine": machine,
                 "state": [
                     {"device": device, "field": field, "one": before, "other": after}
                     for device, field, before, after in fields
                 ],
                 "ram": [{"base": base, "length": length} for base, length in pages],
+                "disks": [
+                    {
+                        "disk": name,
+                        "ranges": [{"offset": at, "length": length} for at, length in ranges],
+                    }
+                    for name, ranges in disks
+                ],
             }
         )
         return 0
@@ -51,12 +61,46 @@ def diff(args: argparse.Namespace) -> int:
     if len(pages) > _SHOWN_RANGES:
         rest = sum(length for _, length in pages[_SHOWN_RANGES:]) // PAGE
         print(f"RAM: {_pages(rest)} more in {len(pages) - _SHOWN_RANGES} ranges; --json has all")
-    if not machine and not fields and not pages:
+    for name, ranges in disks:
+        _print_disk(name, ranges)
+    if equal:
         print("equal")
     return 0
 
 
 VERBS = {"diff": diff}
+
+
+def _disks(one: Snapshot, other: Snapshot) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """(name, (offset, length) of what differs) of each disk that does; one alone: all of it."""
+    from manager.cli.graphs import of_snapshot
+    from manager.machine.disks import disk_of
+    from manager.snapshot.compare import disk_differences
+
+    sides = [{disk.head.id: disk for disk in side.manifest.disks} for side in (one, other)]
+    for name in dict.fromkeys([*sides[0], *sides[1]]):
+        before, after = (side.get(name) for side in sides)
+        if before is None or after is None:
+            yield name, [(0, max(disk.head.size for disk in (before, after) if disk))]
+        elif before.to_plain() != after.to_plain():
+            with (
+                closing(disk_of(of_snapshot(one), one, name)) as earlier,
+                closing(disk_of(of_snapshot(other), other, name)) as later,
+            ):
+                if ranges := disk_differences(earlier, later):
+                    yield name, ranges
+
+
+def _print_disk(name: str, ranges: list[tuple[int, int]]) -> None:
+    from manager.storage.base import SECTOR
+
+    for offset, length in ranges[:_SHOWN_RANGES]:
+        first, count = offset // SECTOR, length // SECTOR
+        print(shown(f"disk {name} sectors {first}-{first + count - 1}: {size(length)}"))
+    if len(ranges) > _SHOWN_RANGES:
+        rest = sum(length for _, length in ranges[_SHOWN_RANGES:])
+        more = len(ranges) - _SHOWN_RANGES
+        print(shown(f"disk {name}: {size(rest)} more in {more} ranges; --json has all"))
 
 
 def _pages(count: int) -> str:

@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 def verify(args: argparse.Namespace) -> int:
     """Carry out `snapshot verify`. Raises SnapshotCorruptError."""
     from manager.cli.snapshot.refs import find_snapshot
+    from manager.snapshot import runs
     from manager.snapshot.read import verify_snapshot
 
     with Progress("verifying") as progress:
         checked = verify_snapshot(find_snapshot(args.path), progress.add)
     files = len(checked.manifest.objects) + 1
     if args.json:
-        summary = {"ok": True, "files": files, "ram_bytes": checked.ram_size}
+        disks = [disk.head.id for disk in checked.manifest.disks]
+        summary = {"ok": True, "files": files, "ram_bytes": checked.ram_size, "disks": disks}
         print_json(summary)
     else:
-        print(f"{checked.directory}: ok, {files} files, {size(checked.ram_size)} of RAM")
+        written = sum(
+            runs.size(layer.runs) for disk in checked.manifest.disks for layer in disk.layers
+        )
+        on_disks = f", {size(written)} written to disks" if checked.manifest.disks else ""
+        ram = f"{size(checked.ram_size)} of RAM"
+        print(f"{checked.directory}: ok, {files} files, {ram}{on_disks}")
     return 0
 
 

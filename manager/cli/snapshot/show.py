@@ -48,6 +48,7 @@ def as_json(opened: Snapshot) -> dict[str, Any]:
         "images": dict(opened.images),
         "ram_bytes": opened.ram_size,
         "ram_bytes_on_disk": opened.ram_on_disk,
+        "disk_bytes_on_disk": opened.disks_on_disk,
         "devices": {
             device: {
                 "type": state.chunk.type,
@@ -92,6 +93,11 @@ def as_text(opened: Snapshot) -> Iterator[str]:
         if region.delta:
             pages = runs.count(region.runs)
             yield f"{'':>37} {pages} pages of it in {region.delta} at {region.delta_offset:#x}"
+    for disk in manifest.disks:
+        base = f"an image, {bytes(disk.head.base).hex()}" if disk.head.base else "zeros"
+        yield f"disk      {disk.head.id}, {size(disk.head.size)}, over {base}"
+        for layer in disk.layers:
+            yield f"          {size(runs.size(layer.runs))} in {layer.file}"
     for key, digest in opened.images.items():
         yield f"booted    {key} {digest}"
     for entry in opened.unknown:

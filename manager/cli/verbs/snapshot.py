@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from pathlib import Path
 
 _WHICH = "NAME, NAME:TAG or a snapshot's directory"
 
@@ -48,6 +49,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     rebase = _verb(verbs, "rebase", "files", "share the RAM of another snapshot")
     for verb in (show, verify, export, flatten, rebase):
         verb.add_argument("path", metavar="SNAPSHOT", help=_WHICH)
+    disk = _verb(verbs, "disk", "disk", "write a disk as it was to an image of its own")
+    disk.add_argument("path", metavar="SNAPSHOT", help=_WHICH)
+    disk.add_argument("disk", metavar="DISK", help="its name in `[disks]`")
+    disk.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     export.add_argument("file", nargs="?", metavar="FILE", help="default: NAME.vmms.tar.zst")
     rebase.add_argument("onto", metavar="ONTO", help=_WHICH)
     for verb in (flatten, rebase):
