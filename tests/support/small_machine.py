@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Our own guest in 2 MiB, its snapshots, and a process that takes one.
+"""Our own guest in 2 MiB with a disk, its snapshots, and a process that takes one.
 
 usage: small_machine.py FOLDER NUMBER delta|full
 
-Restores the machine whose store is in FOLDER, writes NUMBER to two places of its RAM, makes the
-file FOLDER/mark and commits.
+Restores the machine whose store is in FOLDER, writes NUMBER to two places of its RAM and of its
+disk, makes the file FOLDER/mark and commits.
 """
 
 from __future__ import annotations
@@ -22,14 +22,22 @@ from manager.snapshot.store import Store
 
 ROOT = Path(__file__).parents[2]
 PLACES = (0x60000, 0x70000)
+SECTOR = 512
 MILLISECOND = 1_000_000
+_DISK = """
+[disks.root]
+size = "1M"
+[slots."31.1"]
+device = "ide"
+primary-master = "root"
+"""
 
 
 def hello(folder: Path) -> Graph:
     """The graph; its machine file is made in `folder`."""
     text = (ROOT / "machines" / "hello.toml").read_text().replace('size = "16M"', 'size = "2M"')
     image = ROOT / "machines" / "hello" / "hello.bin"
-    (folder / "small.toml").write_text(text.replace("hello/hello.bin", str(image)))
+    (folder / "small.toml").write_text(text.replace("hello/hello.bin", str(image)) + _DISK)
     return load_graph(folder / "small.toml")
 
 
@@ -59,6 +67,7 @@ def put_number(machine: Machine, number: int) -> None:
     """Write it to both places."""
     for place in PLACES:
         machine.memory.write(place, number.to_bytes(4, "little"))
+        machine.disks["root"].write(place, number.to_bytes(4, "little").ljust(SECTOR, b"\0"))
 
 
 def saved_number(graph: Graph, store: Store) -> int:
@@ -66,10 +75,12 @@ def saved_number(graph: Graph, store: Store) -> int:
     path = store.current()
     assert path is not None
     verify_snapshot(path)
-    memory = restored(graph, store).memory
-    one, other = (memory.read(place, 4) for place in PLACES)
-    assert one == other
-    return int.from_bytes(one, "little")
+    machine = restored(graph, store)
+    found = [machine.memory.read(place, 4) for place in PLACES]
+    found += [machine.disks["root"].read(place, SECTOR)[:4] for place in PLACES]
+    machine.disks.close()
+    assert len(set(found)) == 1, "RAM and disk are of different times"
+    return int.from_bytes(found[0], "little")
 
 
 def main() -> None:
