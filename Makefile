@@ -11,7 +11,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 2
+JOBS ?= 4
 BIN := $(VENV)/bin
 
 # Python sources are used where they are; only these make a new installation necessary.

@@ -38,7 +38,7 @@ def test_others_need_an_explicit_word(listen: str) -> None:
 
 @pytest.mark.parametrize("listen", ["port", ":1234", "127.0.0.1", "127.0.0.1:65536", "gdb.sock"])
 def test_what_is_no_address_is_named(listen: str) -> None:
-    with pytest.raises(ConfigError, match="not an address"):
+    with pytest.raises(ConfigError, match="is not a network address"):
         graph(f"listen={listen}")
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.bzimage import bzimage
 
 from manager.cli.main import main
 
@@ -33,7 +34,7 @@ backend = "stdio"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("k").write_bytes(b"k")
+    Path("k").write_bytes(bzimage())
     Path("file.toml").write_text(TEXT)
 
 

@@ -168,6 +168,7 @@ def test_the_groups_of_a_line_are_those_of_a_search_in_it(pattern: str, text: st
     except PatternError:
         return
     assume(not compiled.crosses_lines)
+    assume(r"\B" not in pattern or text.isascii())  # RE2 finds it within a character of many bytes
     line = text.replace("\n", "") + "\n"
     found = compiled.search(line)
     assume(found is not None and found.end() < len(line))
