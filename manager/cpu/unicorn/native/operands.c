@@ -202,7 +202,7 @@ void alignment_check_changed(void *env)
 /* Unicorn reads an instruction's bytes by this; one that is undefined begins with those of UD2. */
 EXPORT uint32_t cpu_ldub_code_x86_64(void *env, uint64_t address)
 {
-    if (__builtin_expect(address - now.undefined_at < 2, 0))
+    if (__builtin_expect(now.undefined_at != NEVER && address - now.undefined_at < 2, 0))
         return address == now.undefined_at ? 0x0f : 0x0b;
     return unicorn.load_code(env, address);
 }
