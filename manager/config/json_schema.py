@@ -28,6 +28,21 @@ _REPLACE = {
     "examples": [True],
 }
 
+_OWN_DEVICE = {
+    "type": "object",
+    "description": "A device of your own; its class says what may stand here.",
+    "properties": {
+        "device": {
+            "type": "string",
+            "description": "A Python file, relative to this one, and the class in it.",
+            "pattern": r"\.py:[A-Za-z_]\w*$",
+            "examples": ["./my_card.py:MyCardNode"],
+        }
+    },
+    "required": ["device"],
+    "additionalProperties": True,
+}
+
 
 def machine_schema() -> Schema:
     """The schema as JSON values."""
@@ -77,7 +92,7 @@ def _lpc(lpc: Schema) -> Schema:
         described = {"description": kind.NAMES[name]} if name in kind.NAMES else {}
         devices[name] = {**_device(name, kind), **described}
     return {
-        "additionalProperties": False,
+        "additionalProperties": _OWN_DEVICE,
         "description": lpc["description"],
         "properties": devices,
         "type": "object",
@@ -86,6 +101,7 @@ def _lpc(lpc: Schema) -> Schema:
 
 def _slots(slots: Schema) -> Schema:
     functions = [_device(name, kind) for name, kind in registry.names("slots").items()]
+    functions.append(_OWN_DEVICE)
     nested = {_FUNCTION: {"description": "A function of this slot.", "oneOf": functions}}
     devices = []
     for function in functions:

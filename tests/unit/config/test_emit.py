@@ -112,6 +112,7 @@ def test_canonical_text_loads_as_the_same_model(path: Path | None, tmp_path: Pat
     source = path.read_text().replace("@NAME@", "demo") if path else ALL_KEYS
     if path is not None:
         source = source.replace('extends = ["', f'extends = ["{path.parent}/')
+        source = source.replace('device = "./', f'device = "{path.parent}/')
     original = tmp_path / "original.toml"
     original.write_text(source)
     first = load(original)
