@@ -60,6 +60,28 @@ def test_disk_writes_it_as_it_was_and_diff_names_what_changed(vmmgr: Vmmgr, save
     assert not (saved / "no.img").exists()
 
 
+@pytest.mark.parametrize("fate", ["missing", "changed"])
+def test_diff_without_the_image_still_tells_of_the_rest(
+    vmmgr: Vmmgr, saved: Path, fate: str
+) -> None:
+    image = saved / "disk.img"
+    image.unlink() if fate == "missing" else image.write_bytes(bytes(SECTORS * 512))
+
+    changes = vmmgr("snapshot", "diff", "writer:one", "writer:two").stdout.splitlines()
+    told = json.loads(vmmgr("snapshot", "diff", "writer:one", "writer:two", "--json").stdout)
+
+    [line] = [line for line in changes if line.startswith("disk")]
+    assert line.startswith("disk root is not compared: ")
+    assert "disk.img" in line
+    assert any(line.startswith("RAM ") for line in changes)
+    assert told["ram"]
+    assert told["disks"] == []
+    assert not told["equal"]
+    [unread] = told["not_compared"]
+    assert unread["disk"] == "root"
+    assert unread["problem"] in line
+
+
 def test_a_snapshot_that_is_stored_otherwise_has_the_same_disk(vmmgr: Vmmgr, saved: Path) -> None:
     vmmgr("snapshot", "flatten", "writer", "--output", saved / "flat")
     vmmgr("snapshot", "rebase", "writer", "writer:one", "--output", saved / "based")

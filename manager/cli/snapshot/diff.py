@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from manager.bus.record import Plain
 from manager.cli.output import print_json, size
 from manager.cli.snapshot.words import GPR, amount, bits, described
+from manager.errors import HostError, SnapshotMismatchError, UsageError, VmmgrError
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
 
 _SHOWN_RANGES = 40
+
+_Ranges = list[tuple[int, int]]
 
 
 def diff(args: argparse.Namespace) -> int:
@@ -30,8 +33,8 @@ def diff(args: argparse.Namespace) -> int:
     machine = machine_differences(one, other)
     fields = list(state_differences(one, other))
     pages = ram_differences(one, other)
-    disks = list(_disks(one, other))
-    equal = not machine and not fields and not pages and not disks
+    disks, unread = _disks(one, other)
+    equal = not machine and not fields and not pages and not disks and not unread
     if args.json:
         print_json(
             {
@@ -49,6 +52,10 @@ def diff(args: argparse.Namespace) -> int:
                     }
                     for name, ranges in disks
                 ],
+                "not_compared": [
+                    {"disk": name, "problem": error.message, "help": error.help}
+                    for name, error in unread
+                ],
             }
         )
         return 0
@@ -63,6 +70,8 @@ def diff(args: argparse.Namespace) -> int:
         print(f"RAM: {_pages(rest)} more in {len(pages) - _SHOWN_RANGES} ranges; --json has all")
     for name, ranges in disks:
         _print_disk(name, ranges)
+    for name, error in unread:
+        print(shown(f"disk {name} is not compared: {error.message}"))
     if equal:
         print("equal")
     return 0
@@ -71,24 +80,35 @@ def diff(args: argparse.Namespace) -> int:
 VERBS = {"diff": diff}
 
 
-def _disks(one: Snapshot, other: Snapshot) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """(name, (offset, length) of what differs) of each disk that does; one alone: all of it."""
+def _disks(
+    one: Snapshot, other: Snapshot
+) -> tuple[list[tuple[str, _Ranges]], list[tuple[str, VmmgrError]]]:
+    """(name, (offset, length) of what differs) of each disk that does; one alone: all of it.
+
+    And (name, why) of each that cannot be read, as its image is not part of a snapshot.
+    """
     from manager.cli.graphs import of_snapshot
     from manager.machine.disks import disk_of
     from manager.snapshot.compare import disk_differences
 
+    found: list[tuple[str, _Ranges]] = []
+    unread: list[tuple[str, VmmgrError]] = []
     sides = [{disk.head.id: disk for disk in side.manifest.disks} for side in (one, other)]
     for name in dict.fromkeys([*sides[0], *sides[1]]):
         before, after = (side.get(name) for side in sides)
         if before is None or after is None:
-            yield name, [(0, max(disk.head.size for disk in (before, after) if disk))]
+            found.append((name, [(0, max(disk.head.size for disk in (before, after) if disk))]))
         elif before.to_plain() != after.to_plain():
-            with (
-                closing(disk_of(of_snapshot(one), one, name)) as earlier,
-                closing(disk_of(of_snapshot(other), other, name)) as later,
-            ):
-                if ranges := disk_differences(earlier, later):
-                    yield name, ranges
+            try:
+                with (
+                    closing(disk_of(of_snapshot(one), one, name)) as earlier,
+                    closing(disk_of(of_snapshot(other), other, name)) as later,
+                ):
+                    if ranges := disk_differences(earlier, later):
+                        found.append((name, ranges))
+            except (HostError, UsageError, SnapshotMismatchError) as error:
+                unread.append((name, error))
+    return found, unread
 
 
 def _print_disk(name: str, ranges: list[tuple[int, int]]) -> None:
