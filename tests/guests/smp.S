@@ -6,97 +6,31 @@
  * The first CPU starts the others, which then wait for jobs: a function for each to call.
  */
 #include "kernel.inc"
+#include "cpus.inc"
 
-#define CPUS_MAX        16
-#define LAPIC_ID        (LAPIC+0x20)
-#define APIC_BASE       0x1b
-#define BSP             0x100
-#define ICR_PENDING     0x1000
-#define ICR_INIT        0x4500          /* assert */
-#define ICR_STARTUP     0x4600
-#define ICR_OTHERS      0xc0000
-#define TRAMPOLINE      0x8000
 #define OTHER_START     0xa000
 #define PING            0x30            /* vectors */
 #define SHOOT           0x31
 #define ROUNDS          100000
-#define STACK           0x4000
-
-        .macro  send_to number, command
-        mov     eax, \number
-        shl     eax, 24
-        mov     edi, LAPIC_ICR_HIGH
-        mov     [DST], eax
-        apic_write LAPIC_ICR, \command
-        .endm
-
-/* Waits until a 32-bit variable has a value; a million PAUSEs are too many. */
-        .macro  await variable, value
-        mov     ecx, 1000000
-77:     pause
-        cmp     dword ptr [\variable], \value
-        je      78f
-        dec     ecx
-        jnz     77b
-78:
-        .endm
-
-/* CPU `number` is to call a function. */
-        .macro  give number, function
-        lea     ACC, [\function]
-        mov     WIDE [jobs + \number * SLOT], ACC
-        .endm
-
-/* All other CPUs are to call it. */
-        .macro  give_all function
-        lea     ACC, [\function]
-        mov     ecx, [others]
-79:     mov     WIDE [jobs + CNT * SLOT], ACC
-        dec     ecx
-        jnz     79b
-        .endm
 
 main:
         apic_write LAPIC_SVR, SVR_ENABLE+0xff
         gate    PING, on_ping
         gate    SHOOT, on_shoot
         gate    2, on_nmi
-        mov     eax, 1                  /* how many there are is in CPUID */
-        cpuid
-        shr     ebx, 16
-        and     ebx, 0xff
-        dec     ebx
-        mov     [others], ebx
+        call    count_cpus
 
 /* ---- start ---- */
 
-        lea     SRC, [trampoline]
-        mov     edi, TRAMPOLINE
-        mov     ecx, offset trampoline_end - trampoline
-        cld
-        rep     movsb
         lea     SRC, [other_start]
         mov     edi, OTHER_START
         mov     ecx, offset other_start_end - other_start
         rep     movsb
-        lea     ACC, [gdt]
-        mov     [TRAMPOLINE + trampoline_gdt - trampoline + 2], eax
-        mov     word ptr [TRAMPOLINE + trampoline_gdt - trampoline], offset gdt_end - gdt - 1
 
         send_to 1, ICR_STARTUP+(OTHER_START >> 12)
         await   started_elsewhere, 1
-        mov     eax, [others]
-        mov     [expected], eax
-        apic_write LAPIC_ICR, ICR_OTHERS+ICR_INIT
-        apic_write LAPIC_ICR, ICR_OTHERS+ICR_STARTUP+(TRAMPOLINE >> 12)
-        mov     ecx, 1000000
-1:      pause
-        mov     eax, [alive]
-        cmp     eax, [expected]
-        je      2f
-        dec     ecx
-        jnz     1b
-2:      mov     ebx, [others]
+        call    start_cpus
+        mov     ebx, [others]
         check   [alive], ebx, "all CPUs start"
         check   [wrong_ids], 0, "each knows its number by the local APIC and by CPUID"
         check   [boot_flags], 0, "none of them is the one that boots"
@@ -243,47 +177,7 @@ main:
 
 /* ---- the other CPUs ---- */
 
-join:                                   /* waits until no job is left */
-        mov     ecx, [others]
-1:      pause
-        cmp     WIDE [jobs + CNT * SLOT], 0
-        jne     1b
-        dec     ecx
-        jnz     1b
-        ret
-
         .code16
-trampoline:
-        cli
-        xor     ax, ax
-        mov     ds, ax
-        .byte   0x66                    /* a base of 32 bits */
-        lgdt    [TRAMPOLINE + trampoline_gdt - trampoline]
-#if BITS == 64
-        mov     eax, 0x1000
-        mov     cr3, eax
-        mov     eax, 0x620              /* PAE, SSE */
-        mov     cr4, eax
-        mov     ecx, 0xc0000080
-        mov     eax, 0x900              /* LME, NXE */
-        xor     edx, edx
-        wrmsr
-#else
-        mov     eax, 0x2000
-        mov     cr3, eax
-        mov     eax, 0x610              /* PSE, SSE */
-        mov     cr4, eax
-#endif
-        mov     eax, 0x80010031         /* PG, WP, NE, ET, PE */
-        mov     cr0, eax
-        .byte   0x66, 0xea
-        .long   other_entry
-        .word   CODE0
-trampoline_gdt:
-        .word   0
-        .long   0
-trampoline_end:
-
 other_start:                            /* in real mode, at the page that was named */
         mov     ax, cs
         cmp     ax, OTHER_START >> 4
@@ -302,54 +196,6 @@ other_start_end:
 #else
         .code32
 #endif
-
-other_entry:
-        mov     ax, DATA0
-        mov     ds, ax
-        mov     es, ax
-        mov     ss, ax
-        mov     fs, ax
-        mov     gs, ax
-        mov     edi, LAPIC_ID
-        mov     ebx, [DST]
-        shr     ebx, 24
-        mov     ebp, ebx
-        mov     eax, ebx
-        imul    eax, eax, STACK
-        lea     STK, [stacks + ACC + STACK]
-        lidt    [idt_pointer]
-        apic_write LAPIC_SVR, SVR_ENABLE+0xff
-        mov     eax, 1
-        cpuid
-        shr     ebx, 24
-        cmp     ebx, ebp
-        je      1f
-        lock inc dword ptr [wrong_ids]
-1:      mov     ecx, APIC_BASE
-        rdmsr
-        test    eax, BSP
-        jz      2f
-        lock inc dword ptr [boot_flags]
-2:      lock inc dword ptr [alive]
-3:      pause
-#if BITS == 64
-        mov     rax, [jobs + rbp * 8]
-        test    rax, rax
-        jz      3b
-        push    rbp
-        call    rax
-        pop     rbp
-        mov     qword ptr [jobs + rbp * 8], 0
-#else
-        mov     eax, [jobs + ebp * 4]
-        test    eax, eax
-        jz      3b
-        push    ebp
-        call    eax
-        pop     ebp
-        mov     dword ptr [jobs + ebp * 4], 0
-#endif
-        jmp     3b
 
 /* ---- jobs ---- */
 
@@ -462,11 +308,7 @@ on_nmi:
 
         .data
         .balign 64
-others:         .long 0
 expected:       .long 0
-alive:          .long 0
-wrong_ids:      .long 0
-boot_flags:     .long 0
 started_elsewhere: .long 0
 counter:        .long 0
 question:       .long 0
@@ -486,11 +328,5 @@ page_read:      .long 0
 page_value:     .long 0
 read_again:     .long 0
 shot:           .long 0
-        .balign 8
-jobs:           .fill CPUS_MAX, 8, 0
         .balign 4096
 patched:        .fill 4096, 1, 0xcc
-        .bss
-        .balign 4096
-stacks:         .skip CPUS_MAX * STACK
-        .text
