@@ -3,6 +3,7 @@
 
 Three things, each a protocol of its own: what any engine does (Engine, and Cpu for one of its
 CPUs), what a debugger wants (Debugging), and what a run that can be repeated wants (Exact).
+Long because the protocols are read together by who implements them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
 from mmap import mmap
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from manager.bus.ports import PortLender
 from manager.cpu.state import CpuState
@@ -65,6 +66,24 @@ class Seeded:
     """How long an interrupt waits at most, ns."""
     tear: bool = True
     """Whether an instruction that reads and writes memory without LOCK may be torn in two."""
+
+
+class Break(NamedTuple):
+    """Something came between two instructions of a CPU: another's turn, or an interrupt."""
+
+    at: int
+    """Ticks of a quarter of a nanosecond."""
+    cpu: int
+    address: int
+    """Linear, of the instruction that it would have executed next."""
+    next: int
+    """The CPU whose turn began; -1 at an interrupt."""
+    vector: int
+    """The interrupt's; -1 at a turn."""
+    torn: bool
+    """That instruction has read memory already, and not written it."""
+    times: int
+    """How often the same came, in turn with a few others, `at` the last time."""
 
 
 class Platform(Protocol):
@@ -273,6 +292,10 @@ class Debugging(Protocol):
 
         The next instruction is that of a breakpoint, or the one after an access or a step.
         """
+
+    @property
+    def breaks(self) -> Sequence[Break]:
+        """The last ends of turns and the last interrupts, a few dozen, the latest last."""
 
     @property
     def in_block(self) -> bool:

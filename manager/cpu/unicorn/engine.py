@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from mmap import mmap
 from typing import TYPE_CHECKING
 
-from manager.cpu.engine import Hit, Seeded, Stop, Watchpoint
+from manager.cpu.engine import Break, Hit, Seeded, Stop, Watchpoint
 from manager.cpu.unicorn import library
 from manager.cpu.unicorn.cpu import A20Gate, UnicornCpu
 from manager.names import CPU_MODELS
@@ -117,6 +117,11 @@ class UnicornEngine:
     @turn.setter
     def turn(self, turn: tuple[int, int, int]) -> None:
         self._engine.turn = turn
+
+    @property
+    def breaks(self) -> list[Break]:
+        """The last ends of turns and interrupts."""
+        return sorted(Break(*item) for item in self._engine.breaks)
 
     @property
     def fault(self) -> str:

@@ -15,13 +15,6 @@ enum { STEP_NONE = 0, STEP_WANTED, STEP_TAKEN };
 enum { PRESENT_CPU = -1, ANY_CPU = -2 };
 enum { ACCESS_READ = 1, ACCESS_WRITE = 2 };
 
-static uint64_t linear_eip(const struct engine *e)
-{
-    const struct segment *code = &FIELD(struct segment, e->env, ENV_SEGS + SEG_CS * sizeof(*code));
-    uint64_t linear = code->base + FIELD(uint64_t, e->env, ENV_EIP);
-    return FIELD(uint32_t, e->env, ENV_HFLAGS) & HF_CS64 ? linear : (uint32_t)linear;
-}
-
 static void __attribute__((noreturn)) leave(struct engine *e, enum hit hit, uint64_t address)
 {
     struct debugger *d = &e->debugger;

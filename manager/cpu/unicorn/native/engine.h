@@ -43,7 +43,7 @@ enum call {
     CALLS,
 };
 
-enum { RAM_REGIONS = 64, CPUS_MAX = 64 };
+enum { RAM_REGIONS = 64, CPUS_MAX = 64, BREAKS_KEPT = 64 };
 
 #define NEVER UINT64_MAX /* ticks */
 
@@ -148,6 +148,17 @@ struct lent {
     Py_ssize_t at;
 };
 
+/* Something came between two instructions of a CPU: see turns.c. */
+struct break_ {
+    uint64_t at;      /* ticks */
+    uint64_t address; /* linear, of the instruction that it would have executed next */
+    int16_t cpu;
+    int16_t next;   /* the CPU whose turn began, or -1 */
+    int16_t vector; /* of the interrupt that came, or -1 */
+    bool torn;      /* the instruction has begun: see tear.c */
+    uint64_t times; /* so often in a row, or in turn with a few others, as when CPUs wait */
+};
+
 struct engine {
     PyObject_HEAD
     struct engine *next; /* of those that are open */
@@ -174,6 +185,8 @@ struct engine {
     enum part part;       /* what the next block is */
     uint64_t part_at;     /* the time of what comes after the first part of a block */
     uint64_t part_draws;  /* what had been drawn before */
+    struct break_ breaks[BREAKS_KEPT]; /* the latest */
+    uint64_t break_count;
     bool keep_tlbs; /* from one turn of a CPU to its next */
     uint64_t patience; /* host time in ns when the run gives way to the host: see run.c */
     bool kicked;
@@ -243,6 +256,14 @@ static inline void charge(struct engine *e, uint64_t ticks)
     e->charged += ticks;
 }
 
+/* The next instruction's linear address, where a block begins. */
+static inline uint64_t linear_eip(const struct engine *e)
+{
+    const struct segment *code = &FIELD(struct segment, e->env, ENV_SEGS + SEG_CS * sizeof(*code));
+    uint64_t linear = code->base + FIELD(uint64_t, e->env, ENV_EIP);
+    return FIELD(uint32_t, e->env, ENV_HFLAGS) & HF_CS64 ? linear : (uint32_t)linear;
+}
+
 /* Whether an interrupt waits that the CPU would take before its next instruction. */
 static inline bool takes_nmi(const void *env, uint32_t request)
 {
@@ -308,6 +329,9 @@ void hold_interrupt(struct cpu *c);
 void part_block(struct engine *e, uint32_t size);
 /* Such a block begins: what is behind it may come now. A debugger may leave before. */
 void begin_part(struct engine *e, uint64_t address, uint32_t size);
+/* Notes that a turn ends, or that an interrupt comes, before the present CPU's next instruction;
+ * `next` or `vector` is -1. */
+void note_break(struct engine *e, int next, int vector);
 /* At the start of a run: an instruction of the present CPU has begun. */
 void resume_torn(struct engine *e);
 /* When the block hook has to look closer. */
@@ -471,6 +495,7 @@ struct cpu *cpu_make(struct engine *e, int number);
 PyObject *engine_get_current(PyObject *self, void *unused);
 PyObject *engine_get_turn(PyObject *self, void *unused);
 int engine_set_turn(PyObject *self, PyObject *value, void *unused);
+PyObject *engine_get_breaks(PyObject *self, void *unused);
 PyObject *engine_get_idle(PyObject *self, PyObject *unused);
 PyObject *engine_follow_seed(PyObject *self, PyObject *args);
 PyObject *engine_first_turn(PyObject *self, PyObject *unused);

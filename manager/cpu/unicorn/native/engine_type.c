@@ -260,6 +260,9 @@ static PyGetSetDef engine_getset[] = {
     {"current", engine_get_current, NULL, "the number of the CPU whose turn it is", NULL},
     {"turn", engine_get_turn, engine_set_turn,
      "(the CPU whose turn it is, the tick at which it ends, numbers drawn)", NULL},
+    {"breaks", engine_get_breaks, NULL,
+     "what came between instructions last: [(tick, CPU, linear address, next CPU or -1, vector "
+     "or -1, torn, times)]", NULL},
     {"time", engine_get_time, engine_set_time, "(ticks, those of them that are no code)", NULL},
     {"hit", engine_get_hit, NULL, "(what the debugger stopped for, where)", NULL},
     {"in_block", engine_get_in_block, NULL, "stopped in the middle of a block", NULL},

@@ -110,6 +110,7 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
     if (takes_nmi(e->env, request)) {
         FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;
         FIELD(uint32_t, e->env, ENV_HFLAGS2) |= HF2_NMI_MASKED;
+        note_break(e, -1, VECTOR_NMI);
         unicorn.do_hardirq(e->env, VECTOR_NMI, 1);
         segments_changed(e->env);
         return true;
@@ -121,6 +122,7 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
     int vector = ask0(e, CALL_ACKNOWLEDGE) & 0xff;
     if (e->raised != NULL)
         return false;
+    note_break(e, -1, vector);
     unicorn.do_hardirq(e->env, vector, 1);
     segments_changed(e->env);
     return true;

@@ -52,6 +52,27 @@ PyObject *engine_follow_seed(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyObject *engine_get_breaks(PyObject *self, void *unused)
+{
+    struct engine *e = opened(self);
+    (void)unused;
+    if (e == NULL)
+        return NULL;
+    uint64_t count = e->break_count < BREAKS_KEPT ? e->break_count : BREAKS_KEPT;
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (uint64_t n = 0; list != NULL && n < count; n++) {
+        const struct break_ *b = &e->breaks[(e->break_count - count + n) % BREAKS_KEPT];
+        PyObject *item = Py_BuildValue("(KiKiiNK)", (unsigned long long)b->at, b->cpu,
+                                       (unsigned long long)b->address, b->next, b->vector,
+                                       PyBool_FromLong(b->torn), (unsigned long long)b->times);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)n, item);
+    }
+    return list;
+}
+
 PyObject *engine_get_idle(PyObject *self, PyObject *unused)
 {
     struct engine *e = opened(self);

@@ -70,8 +70,33 @@ static void begin_turn(struct engine *e)
     e->turn_end = next_runnable(e) != NULL ? e->now + turn_length(e) : NEVER;
 }
 
+void note_break(struct engine *e, int next, int vector)
+{
+    enum { A_FEW = 4 };
+    struct break_ b = {
+        .at = e->now,
+        .address = linear_eip(e),
+        .cpu = (int16_t)e->current->number,
+        .next = (int16_t)next,
+        .vector = (int16_t)vector,
+        .torn = e->current->tear.size != 0,
+        .times = 1,
+    };
+    for (uint64_t back = 1; back <= A_FEW && back <= e->break_count; back++) {
+        struct break_ *other = &e->breaks[(e->break_count - back) % BREAKS_KEPT];
+        if (other->address == b.address && other->cpu == b.cpu && other->next == b.next &&
+            other->vector == b.vector && other->torn == b.torn) {
+            other->at = b.at;
+            other->times++;
+            return;
+        }
+    }
+    e->breaks[e->break_count++ % BREAKS_KEPT] = b;
+}
+
 static void give_turn(struct engine *e, struct cpu *next)
 {
+    note_break(e, next->number, -1);
     bank_switch(e, next);
     begin_turn(e);
     e->attention = 0; /* what was to be looked at next is no longer so */
@@ -150,10 +175,12 @@ void cpu_woken(struct cpu *c)
     }
 }
 
+/* Half of them come at once: one that is held is never lost in an instruction before a HLT. */
 void hold_interrupt(struct cpu *c)
 {
     struct engine *e = c->engine;
-    c->hold = e->seeded && e->jitter > 0 && !*cpu_halted(c) ? e->now + draw(e, e->jitter) : 0;
+    bool waits = e->seeded && e->jitter > 0 && !*cpu_halted(c) && draw(e, 2) == 0;
+    c->hold = waits ? e->now + draw(e, e->jitter) : 0;
 }
 
 /* ---- between two instructions ---- */
