@@ -109,7 +109,9 @@ class _Program(NamedTuple):
     size: int
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """The ELF header: what a file is, and where its tables are."""
+
     wide: bool
     entry: int
     programs: int
@@ -126,7 +128,7 @@ def parse(image: bytes, *, outline: bool = False) -> Executable:
 
     For an `outline` the beginning of the file is enough; the segments have no data then.
     """
-    header, content = _header(image), memoryview(image)
+    header, content = read_header(image), memoryview(image)
     segments = []
     for number, program in enumerate(_programs(header, image)):
         if program.type != PT_LOAD or program.size == 0:
@@ -143,7 +145,7 @@ def parse(image: bytes, *, outline: bool = False) -> Executable:
 
 def notes(image: bytes) -> Iterator[Note]:
     """The file's notes, as far as they are well-formed. Raises BootImageError."""
-    for program in _programs(_header(image), image):
+    for program in _programs(read_header(image), image):
         at, end = program.offset, min(program.offset + program.held, len(image))
         while program.type == PT_NOTE and at + 12 <= end:
             owner_size, size, kind = struct.unpack_from("<III", image, at)
@@ -161,7 +163,7 @@ def sections(image: bytes, store: Callable[[bytes], int]) -> Sections | None:
     What no segment carries, such as symbols, goes to `store`, and the address it returns into
     the table. Raises BootImageError.
     """
-    header = _header(image)
+    header = read_header(image)
     wide, stride, count = header.wide, header.section_stride, header.section_count
     layout, address = ("<IIQQQQ", "<Q") if wide else ("<IIIIII", "<I")
     if stride < struct.calcsize(layout) or not 0 < stride * count <= len(image) - header.sections:
@@ -176,7 +178,8 @@ def sections(image: bytes, store: Callable[[bytes], int]) -> Sections | None:
     return Sections(bytes(table), count, stride, header.names)
 
 
-def _header(image: bytes) -> _Header:
+def read_header(image: bytes) -> Header:
+    """Raises BootImageError for what is no ELF file for x86."""
     if image[:4] == MAGIC and image[5:6] == b"\2":
         raise BootImageError("the ELF file is big-endian, and not for x86")
     if image[:4] != MAGIC or image[4:6] not in (b"\1\1", b"\2\1"):
@@ -188,10 +191,10 @@ def _header(image: bytes) -> _Header:
         raise BootImageError(f"the ELF file is for {name}, not for x86")
     addresses = _unpack("<QQQ" if wide else "<III", image, 24)
     counts = _unpack("<HHHHH", image, 54 if wide else 42)
-    return _Header(wide, *addresses, *counts)
+    return Header(wide, *addresses, *counts)
 
 
-def _programs(header: _Header, image: bytes) -> Iterator[_Program]:
+def _programs(header: Header, image: bytes) -> Iterator[_Program]:
     for number in range(header.program_count):
         at = header.programs + number * header.program_stride
         if header.wide:
