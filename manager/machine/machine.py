@@ -153,15 +153,18 @@ class Machine:
         engine: PcEngine | None = None,
         *,
         disks: Disks | None = None,
+        reschedule: bool = False,
     ) -> Machine:
         """The machine that `snapshot` holds, with its disks, or with `disks`, which it closes.
+
+        With `reschedule` it may have had another schedule until then; that of `graph` begins.
 
         Raises SnapshotMismatchError when the graph is not that machine's or an image has changed,
         SnapshotCorruptError when a record cannot be read; in all cases nothing has been applied.
         """
         from manager.machine.match import check
 
-        check(graph, snapshot)
+        check(graph, snapshot, any_schedule=reschedule)
         memory = Memory([RamRegion(base, mapped) for base, mapped in snapshot.map_ram()])
         rom = None
         if isinstance(graph.boot, FirmwareBoot):
@@ -170,7 +173,7 @@ class Machine:
         images = BootImages(snapshot.images)
         machine = cls(graph, engine or engines.make(graph), memory, rom, disks, images)
         with own.reported(f"the state of {graph.name}"):
-            state.load(snapshot, machine.engine, machine._board)
+            state.load(snapshot, machine.engine, machine._board, reschedule=reschedule)
         return machine
 
     @property

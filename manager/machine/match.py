@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from manager.bus.memory import layout
+from manager.bus.record import Plain
 from manager.errors import SnapshotMismatchError
 from manager.graph.boot_files import boot_files
 from manager.graph.differences import differences
@@ -37,11 +38,16 @@ def check_images(graph: Graph, snapshot: Snapshot) -> None:
         )
 
 
-def check(graph: Graph, snapshot: Snapshot) -> None:
-    """Raises SnapshotMismatchError, naming every difference, unless the snapshot fits `graph`."""
+def check(graph: Graph, snapshot: Snapshot, *, any_schedule: bool = False) -> None:
+    """Raises SnapshotMismatchError, naming every difference, unless the snapshot fits `graph`.
+
+    With `any_schedule` it does not matter how its CPUs had their turns.
+    """
     saved = snapshot.manifest.identity
     current = identity(graph)
     assert isinstance(saved, Mapping)
+    if any_schedule:
+        saved, current = _without_schedule(saved), _without_schedule(current)
     lines = [str(difference) for difference in differences(saved, current)]
     regions = [(region.base, region.length) for region in snapshot.manifest.ram]
     if not lines and regions != [*layout(graph.memory_size), *bar_memory.layout(graph)]:
@@ -56,3 +62,11 @@ def check(graph: Graph, snapshot: Snapshot) -> None:
         help="undo these changes, or get the file that fits with `vmmgr snapshot show --config "
         f"{graph.name} > old.toml`, or drop the suspended state with `vmmgr discard {graph.name}`",
     )
+
+
+def _without_schedule(identity: Mapping[str, Plain]) -> dict[str, Plain]:
+    cpu = identity.get("cpu")
+    if not isinstance(cpu, Mapping):
+        return dict(identity)
+    left_out = ("schedule", "quantum")
+    return {**identity, "cpu": {key: item for key, item in cpu.items() if key not in left_out}}

@@ -92,8 +92,11 @@ def save(engine: PcEngine, rom: Rom | None, board: Board) -> dict[str, Record]:
     return records
 
 
-def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
-    """Take over what `save` gave. Raises as Snapshot.record does, with nothing changed."""
+def load(snapshot: Snapshot, engine: PcEngine, board: Board, *, reschedule: bool = False) -> None:
+    """Take over what `save` gave. Raises as Snapshot.record does, with nothing changed.
+
+    With `reschedule` turns go on by the engine's own schedule, from its beginning.
+    """
     devices = board.devices
     states = {
         id: snapshot.record(id, device.STATE)
@@ -105,7 +108,7 @@ def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
     cpus = [snapshot.record(f"{CPU_PREFIX}{number}", CpuState) for number in numbers]
     time = snapshot.record(TIME_ID, TimeState)
     turn, of_cpus = None, []
-    if _has_turns(engine, board):
+    if _has_turns(engine, board) and not (reschedule and TURN_ID not in snapshot.states):
         turn = snapshot.record(TURN_ID, TurnState)
         of_cpus = [snapshot.record(f"{TURN_ID}.{number}", CpuTurnState) for number in numbers]
 
@@ -122,7 +125,8 @@ def load(snapshot: Snapshot, engine: PcEngine, board: Board) -> None:
         for cpu, half in zip(engine.cpus, of_cpus, strict=True):
             cpu.waiting = half.waiting
             cpu.begun = (half.hold, half.torn, half.address, half.value)
-        engine.turn = (min(turn.cpu, len(cpus) - 1), turn.end, turn.draws)
+        end, draws = (time.ticks, 0) if reschedule else (turn.end, turn.draws)
+        engine.turn = (min(turn.cpu, len(cpus) - 1), end, draws)
 
 
 def _has_turns(engine: PcEngine, board: Board) -> bool:
