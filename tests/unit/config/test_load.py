@@ -145,6 +145,14 @@ def test_set_changes_variables_and_keys(write: Write) -> None:
     assert model.ready.wait_for == "a=b"
 
 
+def test_set_of_a_key_in_a_table_within_a_table_leaves_the_others(write: Write) -> None:
+    path = write(IMAGE + '[cpu]\nschedule = { seed = 3, jitter = "1us" }\n')
+
+    model = load(path, ["cpu.schedule.seed=9"]).model
+
+    assert (model.cpu.schedule.seed, model.cpu.schedule.jitter) == (9, 1000)
+
+
 @pytest.mark.parametrize(
     ("override", "code"),
     [
