@@ -50,6 +50,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "verify": ("verify", "prove that suspending anywhere leaves a run as it is"),
     "bisect": ("bisect", "find the virtual time at which something first holds"),
+    "explore": ("explore", "run a machine under many seeds, and find the smallest that fails"),
     "cache": ("cache", "list or drop the machines that `up` keeps ready"),
     "validate": ("validate", "check machine files"),
     "config": ("config", "print a machine file with everything resolved"),

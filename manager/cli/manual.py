@@ -20,7 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
     "From and to others": ("import", "export"),
     "Snapshots and disks": ("snapshot", "disk"),
-    "Time": ("replay", "rewind", "step-back", "verify", "bisect"),
+    "Time": ("replay", "rewind", "step-back", "verify", "bisect", "explore"),
     "This host": ("doctor", "completion"),
 }
 """The verbs in the order that a reader meets them."""
@@ -155,6 +155,14 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "bisect": (
         ("vmmgr bisect demo.toml --bad 2s --pattern panic", "when was it printed?"),
         ("vmmgr bisect demo.toml --bad 2s --memory 0x7e00=ff", "when was that byte written?"),
+    ),
+    "explore": (
+        ("vmmgr explore kernel.toml --seeds 1-1000 --fail-on PANIC", "which schedule breaks it?"),
+        (
+            "vmmgr explore kernel.toml --seeds 1-500 --from kernel:before --until done "
+            "--max-time 50ms --keep-going",
+            "from one snapshot, all of them, and a table",
+        ),
     ),
     "doctor": (("vmmgr doctor", "is everything here that vmmgr needs?"),),
     "completion": (('eval "$(vmmgr completion bash)"', "in ~/.bashrc"),),

@@ -16,7 +16,7 @@ from manager.errors import VmmgrError
 from manager.replay.worker import Job, Reached
 
 WORKER = (sys.executable, "-m", "manager.replay.worker")
-_PACKAGE_HOME = Path(__file__).parents[2]
+PACKAGE_HOME = str(Path(__file__).parents[2])
 
 
 class Processes:
@@ -37,7 +37,7 @@ class Processes:
             check=False,
             env={
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join(filter(None, [str(_PACKAGE_HOME), path])),
+                "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGE_HOME, path])),
             },
         )
         if result.returncode:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from manager.backends.backend import Backend
     from manager.graph.nodes import Graph
     from manager.machine.expectation import Expectation, Step, Verdict
+    from manager.snapshot.read import Snapshot
     from manager.text.pattern import Pattern
 
 _STATUS = {
@@ -54,8 +55,10 @@ class Script:
     """Whether a terminal that takes no input gets all that the guest prints."""
 
 
-def run_ephemeral(graph: Graph, script: Script, *, paced: bool) -> Outcome:
-    """Power a machine on and run it. Its port prints to standard output.
+def run_ephemeral(
+    graph: Graph, script: Script, *, paced: bool, start: Snapshot | None = None
+) -> Outcome:
+    """Power a machine on, or take it from `start`, and run it. Its port prints to standard output.
 
     Standard input goes to the port only from a terminal, and only without steps. Other ports keep
     the backends of the machine file.
@@ -68,7 +71,10 @@ def run_ephemeral(graph: Graph, script: Script, *, paced: bool) -> Outcome:
             help="name one: `--set debug.trace-file=FILE`",
         )
     with ExitStack() as stack:
-        machine = Machine.power_on(graph)
+        if start is None:
+            machine = Machine.power_on(graph)
+        else:
+            machine = Machine.restore(graph, start, reschedule=True)
         stack.callback(machine.close)
         selector = stack.enter_context(selectors.DefaultSelector())
         connections = SerialConnections(machine.ports, console_of(graph))

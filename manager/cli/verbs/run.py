@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from manager.cli.arguments import add_settings, duration, escaped_text, pattern
+from manager.cli.arguments import add_settings, duration
 from manager.cli.guest_output import add_raw
+from manager.cli.script import add_steps, steps_of
 from manager.errors import ExitCode
 from manager.text.shown import loud
 
@@ -26,21 +26,6 @@ _TELLS_ALREADY = (
 """Exit codes that stand when output was lost as well."""
 
 
-class AddStep(argparse.Action):
-    """Collects `--until` and `--send` in one list, in the order of the command line."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Append (option, value)."""
-        steps = [*getattr(namespace, self.dest), (option_string, values)]
-        setattr(namespace, self.dest, steps)
-
-
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command line."""
     parser = subparsers.add_parser(
@@ -52,31 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "fast as the host can; the same files and options give the same output every time.",
     )
     parser.add_argument("file", metavar="FILE", type=Path)
-    parser.add_argument(
-        "--until",
-        dest="steps",
-        action=AddStep,
-        type=pattern,
-        default=(),
-        metavar="RE",
-        help="wait until the output matches; `^` and `$` match at lines, and `$` at the end of "
-        "what was printed so far",
-    )
-    parser.add_argument(
-        "--send",
-        dest="steps",
-        action=AddStep,
-        type=escaped_text,
-        default=(),
-        metavar="TEXT",
-        help=r"send TEXT; \n, \r, \t, \\ and \xNN are interpreted",
-    )
-    parser.add_argument(
-        "--fail-on",
-        metavar="RE",
-        type=pattern,
-        help="end with exit code 8 once the output matches",
-    )
+    add_steps(parser)
     parser.add_argument(
         "--max-time",
         metavar="DUR",
@@ -88,6 +49,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DUR",
         type=duration,
         help="end with exit code 124 after that much time of the host's",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="SNAPSHOT",
+        help="begin there instead of at power-on, with the schedule of FILE: NAME, NAME:TAG, or a "
+        "directory",
     )
     parser.add_argument("--port", metavar="P", help="com1..com4 or a device id [the console]")
     parser.add_argument(
@@ -101,13 +69,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import load
-    from manager.machine.expectation import Send, Until
+    from manager.machine.expectation import Until
     from manager.vmm.ephemeral import Script, run_ephemeral
 
-    steps = [Until(value) if option == "--until" else Send(value) for option, value in args.steps]
+    steps = steps_of(args)
     script = Script(steps, args.fail_on, args.max_time, args.max_wall, args.port, args.raw)
     graph = load(args.file, args.settings, require_files=True)
-    outcome = run_ephemeral(graph, script, paced=args.paced)
+    start = None
+    if args.start is not None:
+        from manager.cli.snapshot.refs import find_snapshot
+        from manager.snapshot.read import open_snapshot
+
+        start = open_snapshot(find_snapshot(args.start))
+    outcome = run_ephemeral(graph, script, paced=args.paced, start=start)
     waited = any(isinstance(step, Until) for step in steps)
     status, message = _judge(outcome, waited)
     lost = [f"output is lost: {place}" for place in outcome.lost]

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What to wait for and to answer, on the command lines of `run` and `explore`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from manager.cli.arguments import escaped_text, pattern
+
+if TYPE_CHECKING:
+    from manager.machine.expectation import Step
+
+
+class AddStep(argparse.Action):
+    """Collects `--until` and `--send` in one list, in the order of the command line."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Append (option, value)."""
+        steps = [*getattr(namespace, self.dest), (option_string, values)]
+        setattr(namespace, self.dest, steps)
+
+
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    """Add `--until`, `--send` and `--fail-on`."""
+    parser.add_argument(
+        "--until",
+        dest="steps",
+        action=AddStep,
+        type=pattern,
+        default=(),
+        metavar="RE",
+        help="wait until the output matches; `^` and `$` match at lines, and `$` at the end of "
+        "what was printed so far",
+    )
+    parser.add_argument(
+        "--send",
+        dest="steps",
+        action=AddStep,
+        type=escaped_text,
+        default=(),
+        metavar="TEXT",
+        help=r"send TEXT; \n, \r, \t, \\ and \xNN are interpreted",
+    )
+    parser.add_argument(
+        "--fail-on",
+        metavar="RE",
+        type=pattern,
+        help="end with exit code 8 once the output matches",
+    )
+
+
+def steps_of(args: argparse.Namespace) -> list[Step]:
+    """The steps that were given, in order."""
+    from manager.machine.expectation import Send, Until
+
+    return [Until(value) if option == "--until" else Send(value) for option, value in args.steps]

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One process's share of an exploration: a machine, and seeds to try it with.
+
+`python -m manager.replay.seeds` reads a Task as a line of JSON from standard input, then a line
+for each seed, and answers each with a line: a Result, or what a user can do about a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manager.errors import VmmgrError
+from manager.machine.trial import Attempt, Trial, Tried
+
+if TYPE_CHECKING:
+    from manager.graph.nodes import Graph
+    from manager.machine.machine import Machine
+    from manager.replay.witness import Story
+    from manager.snapshot.read import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to do with each seed. Plain, so that it is JSON."""
+
+    machine: str
+    """A file that `worker.write_machine` wrote; its schedule has a seed, which is replaced."""
+    trial: dict[str, Any]
+    start: str = ""
+    """A snapshot's directory; power-on if empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one seed."""
+
+    seed: int
+    tried: Tried
+    seconds: float
+    """Of the host's time."""
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Result:
+        """From what `asdict` gives."""
+        return cls(plain["seed"], Tried(**plain["tried"]), plain["seconds"])
+
+
+@dataclass(slots=True)
+class Laboratory:
+    """Carries out a task in this process."""
+
+    graph: Graph
+    trial: Trial
+    start: Snapshot | None = None
+
+    @classmethod
+    def of(cls, task: Task) -> Laboratory:
+        """Raises VmmgrError for a snapshot that cannot be read."""
+        from manager.replay.worker import read_machine
+        from manager.snapshot.read import open_snapshot
+
+        graph, _ = read_machine(Path(task.machine))
+        start = open_snapshot(Path(task.start)) if task.start else None
+        return cls(graph, Trial.from_plain(task.trial), start)
+
+    def machine(self, seed: int) -> Machine:
+        """A machine that begins with this seed. Raises VmmgrError."""
+        from manager.machine.machine import Machine
+
+        assert self.graph.cpu_seed is not None
+        graph = replace(self.graph, cpu_seed=replace(self.graph.cpu_seed, seed=seed))
+        if self.start is None:
+            return Machine.power_on(graph)
+        return Machine.restore(graph, self.start, reschedule=True)
+
+    def attempt(self, seed: int) -> Result:
+        """Try one. Raises VmmgrError."""
+        began = time.monotonic()
+        machine = self.machine(seed)
+        try:
+            tried = Attempt(machine, self.trial).run()
+        finally:
+            _free(machine)
+        return Result(seed, tried, round(time.monotonic() - began, 6))
+
+    def explain(self, seed: int) -> Story:
+        """Try it again and look closely. Raises VmmgrError."""
+        from manager.replay.witness import observe
+
+        machine = self.machine(seed)
+        try:
+            return observe(machine, self.trial)
+        finally:
+            _free(machine)
+
+
+def _free(machine: Machine) -> None:
+    machine.close()
+    machine.engine.close()
+    for region in machine.memory.everything:
+        with suppress(BufferError):
+            region.memory.close()
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    laboratory: Laboratory | None = None
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            if laboratory is None:
+                laboratory = Laboratory.of(Task(**asked))
+                continue
+            answer = (
+                asdict(laboratory.explain(asked["seed"]))
+                if asked.get("explain")
+                else asdict(laboratory.attempt(asked["seed"]))
+            )
+        except VmmgrError as error:
+            answer = {"error": error.message, "help": error.help, "status": error.exit_code}
+        try:
+            print(json.dumps(answer), flush=True)
+        except BrokenPipeError:
+            return
+
+
+if __name__ == "__main__":
+    main()
