@@ -55,13 +55,23 @@ port = 0xf4
 @cache
 def binary(name: str, bits: int) -> bytes:
     """The flat image of tests/guests/NAME.S, preprocessed with BITS."""
+    return _built(name, bits, "--oformat=binary")
+
+
+@cache
+def elf(name: str, bits: int) -> bytes:
+    """The same with its symbols."""
+    return _built(name, bits)
+
+
+def _built(name: str, bits: int, *options: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        object_, image = Path(folder) / "guest.o", Path(folder) / "guest.bin"
+        object_, image = Path(folder) / "guest.o", Path(folder) / "guest"
         compile_ = ["cc", "-c", "-m64", f"-DBITS={bits}", f"-I{GUESTS}", "-o", object_]
         subprocess.run([*compile_, GUESTS / f"{name}.S"], check=True)
         link = ["ld", "-m", "elf_x86_64", "-e", "_start", "-T", GUESTS / "flat.ld"]
         where = f"--defsym=load={LOAD[bits]:#x}"
-        subprocess.run([*link, where, "--oformat=binary", "-o", image, object_], check=True)
+        subprocess.run([*link, where, *options, "-o", image, object_], check=True)
         return image.read_bytes()
 
 
