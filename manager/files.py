@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reading files that may be anything: only regular ones, of a size that makes sense for them.
+"""Opening files that may be anything: only regular ones, of a size that makes sense for them.
 
 A FIFO in a file's place would hang its reader, a device would never end, a file of 256 GiB would
 take all memory. Whatever is read by its name is read here or opened here.
+
+Files of vmmgr's own, those of its state, are opened with `open_own`: never through a link, and made
+for their owner only, whatever the umask. `replace` and `make_private` are its ways to write them.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ PAYLOAD = 4 << 30
 """Bytes of another file to boot from, at most, in a machine of any size."""
 STATE = 1 * MIB
 """Bytes of a small file of the state directory, at most."""
+PRIVATE = 0o600
+"""The mode of files of vmmgr's own."""
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -42,17 +47,31 @@ class UnfitFileError(OSError):
         super().__init__(errno.EINVAL, fault, str(path))
 
 
-def open_regular(path: Path, *, follow: bool = True) -> int:
+def open_regular(path: Path) -> int:
     """A descriptor of a regular file, for reading; never waits for a FIFO's other side.
 
-    Without `follow` a symbolic link is refused. Raises OSError, UnfitFileError for another kind.
+    Raises OSError, UnfitFileError for another kind.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    return _open(path, os.O_RDONLY)
+
+
+def open_own(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a file of vmmgr's own, which is private if `flags` have it made.
+
+    Raises OSError, UnfitFileError for another kind and for a symbolic link.
+    """
+    return _open(path, flags | os.O_NOFOLLOW)
+
+
+def _open(path: Path, flags: int) -> int:
     try:
-        descriptor = os.open(path, flags)
+        # Not blocking: opening a FIFO would wait for its other side.
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, PRIVATE)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            raise UnfitFileError(path, "is a socket, not a regular file") from None
+            raise UnfitFileError(path, "is a socket or a FIFO, not a regular file") from None
+        if error.errno == errno.ELOOP and flags & os.O_NOFOLLOW:
+            raise UnfitFileError(path, "is a symbolic link, not a regular file") from None
         raise
     except ValueError:
         raise UnfitFileError(path, "has a NUL character in its name") from None
@@ -100,7 +119,15 @@ def open_output(path: Path, flags: int, mode: int = 0o666) -> int:
 
 def read(path: Path, limit: int) -> bytes:
     """All of a regular file of at most `limit` bytes. Raises OSError, UnfitFileError."""
-    descriptor = open_regular(path)
+    return _content(path, open_regular(path), limit)
+
+
+def read_own(path: Path, limit: int = STATE) -> bytes:
+    """All of a file of vmmgr's own. Raises OSError, UnfitFileError."""
+    return _content(path, open_own(path), limit)
+
+
+def _content(path: Path, descriptor: int, limit: int) -> bytes:
     try:
         size = os.fstat(descriptor).st_size
         parts: list[bytes] = []
@@ -141,11 +168,55 @@ def head(path: Path, size: int) -> bytes:
 
 
 def tail(path: Path, size: int) -> bytes:
-    """The last `size` bytes of a regular file of any size. Raises OSError, UnfitFileError."""
-    with os.fdopen(open_regular(path), "rb") as file:
+    """The last `size` bytes of a file of vmmgr's own, of any size. Raises OSError."""
+    with os.fdopen(open_own(path), "rb") as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(max(0, length - size))
         return file.read(size)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Replace a file of vmmgr's own: a reader finds the old or the new content, wholly.
+
+    Durable once this returns. Raises OSError; then the old content is still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        with os.fdopen(open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable. Raises OSError."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory, and those that it is in, for their owner only. Raises OSError."""
+    if directory.is_dir():
+        return
+    make_private(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one place; False when it cannot be told."""
+    try:
+        return one == other or os.path.realpath(one) == os.path.realpath(other)
+    except (OSError, ValueError):
+        return False
 
 
 def _shown(size: int) -> str:

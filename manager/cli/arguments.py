@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from manager import files
 from manager.cli.colour import has_colour
 from manager.cli.loudness import detail
 from manager.errors import NoSuchMachineError, UsageError
@@ -194,4 +194,4 @@ def find(name: str) -> Situation:
 
 def _is_file_of(situation: Situation, file: Path) -> bool:
     assert situation.last_run is not None
-    return os.path.realpath(situation.last_run.file) == os.path.realpath(file)
+    return files.is_same(Path(situation.last_run.file), file)

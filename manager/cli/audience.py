@@ -105,10 +105,11 @@ class Start:
 
     def begin(self) -> int:
         """Start it; returns the descriptor of its reports."""
+        from manager.state.paths import private_directory
         from manager.vmm.background import detach
         from manager.vmm.bring_up import own
 
-        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory(self.log.parent)
         detail(f"starting {self.name} in a process of its own; its messages go to {self.log}")
         waited_for = self.waited_for
         launch = self.launch

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manager import cbor
+from manager import cbor, files
 from manager.errors import VmmgrError
 from manager.state.paths import private_directory, state_home
 from manager.version import __version__
@@ -33,7 +33,7 @@ def find(file: Path, settings: Sequence[str]) -> Graph | None:
     from manager.graph.plain import GraphFormatError, from_plain
 
     with suppress(OSError, ValueError, LookupError, TypeError, GraphFormatError):
-        plain: Any = cbor.decode(_place(file, settings).read_bytes())
+        plain: Any = cbor.decode(files.read_own(_place(file, settings), files.TEXT))
         if (
             plain["code"] == _code()
             and all(_stamp(Path(path)) == stamp for path, stamp in plain["files"].items())
@@ -48,23 +48,18 @@ def keep(file: Path, settings: Sequence[str], graph: Graph, loaded: LoadedModel)
     from manager.graph.plain import to_plain
 
     with suppress(OSError, VmmgrError, ValueError, TypeError):
-        files: dict[str, Plain] = {str(path): _stamp(path) for path in loaded.files}
+        stamps: dict[str, Plain] = {str(path): _stamp(path) for path in loaded.files}
         environment: dict[str, Plain] = dict(loaded.environment)
         place = _place(file, settings)
         private_directory(place.parent.parent)
         private_directory(place.parent)
-        temporary = place.with_suffix(f".{os.getpid()}")
-        temporary.write_bytes(
-            cbor.encode(
-                {
-                    "code": _code(),
-                    "files": files,
-                    "environment": environment,
-                    "graph": to_plain(graph),
-                }
-            )
-        )
-        temporary.replace(place)
+        content: dict[str, Plain] = {
+            "code": _code(),
+            "files": stamps,
+            "environment": environment,
+            "graph": to_plain(graph),
+        }
+        files.replace(place, cbor.encode(content))
         known = sorted(place.parent.iterdir(), key=lambda path: path.stat().st_mtime)
         for old in known[:-KEPT]:
             old.unlink()

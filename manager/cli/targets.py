@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import files
 from manager.cli.arguments import is_file, load
 from manager.errors import NoSuchMachineError, UsageError
 
@@ -115,9 +116,7 @@ def _is_machine_file(path: Path) -> bool:
     import tomli
 
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            return False
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = files.read(path, _LARGEST).decode(errors="replace")
         tree = tomli.loads(text)
     except (tomli.TOMLDecodeError, RecursionError):
         return _BOOTS.search(text) is not None

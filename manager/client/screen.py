@@ -7,9 +7,11 @@ import contextlib
 import os
 import sys
 import time
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
+from manager import files
 from manager.backends.terminal import RawTerminal
 from manager.text.shown import shown_lines, unfiltered
 from manager.text.terminal import TerminalText, without_questions
@@ -67,7 +69,7 @@ class Screen:
             return
         path = Path(time.strftime(f"{name}-{port}-%Y%m%d-%H%M%S.log"))
         try:
-            self._log = path.open("ab", buffering=0)
+            self._log = FileIO(path, "ab", opener=_private)
             self.say(f"logging to {path}; Enter ~l ends it")
         except OSError as error:
             self.say(f"{path}: cannot write: {error.strerror}")
@@ -86,3 +88,7 @@ class Screen:
         """Close the log."""
         if self._log is not None:
             self._log.close()
+
+
+def _private(path: str, _flags: int) -> int:
+    return files.open_output(Path(path), os.O_APPEND, files.PRIVATE)

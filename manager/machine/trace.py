@@ -47,7 +47,7 @@ class Trace:
     def open(self, path: Path) -> None:
         """Write to `path` from now on. Raises HostError."""
         try:
-            descriptor = files.open_output(path, os.O_TRUNC)
+            descriptor = files.open_output(path, os.O_TRUNC, files.PRIVATE)
             self._sink = os.fdopen(descriptor, "w", buffering=1 << 16)
         except OSError as error:
             raise HostError(f"cannot write the trace to {path}: {error.strerror}") from error

@@ -67,10 +67,10 @@ class Writer:
         """Why the log misses entries, if it does."""
         self.size = 0
         self._limit = limit
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = os.open(path, flags, 0o600)
+            files.make_private(path.parent)
+            self._descriptor = files.open_own(path, flags)
         except OSError as error:
             raise HostError(f"{path}: cannot begin the input log: {error.strerror}") from None
         self._write(MARK + _frame(header_to_plain(header)))

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from manager import files
 from manager.bus.record import Plain
 from manager.errors import WrongStateError
 from manager.machine.inputs import Input
@@ -52,8 +53,8 @@ def identity_of(snapshot: Path) -> str:
     from manager.snapshot import preamble
     from manager.snapshot.write import FILE_NAME
 
-    with suppress(OSError, preamble.PreambleError), (snapshot / FILE_NAME).open("rb") as file:
-        return preamble.parse(file.read(preamble.SIZE)).manifest_hash.hex()
+    with suppress(OSError, preamble.PreambleError):
+        return preamble.parse(files.head(snapshot / FILE_NAME, preamble.SIZE)).manifest_hash.hex()
     return ""
 
 

@@ -19,7 +19,7 @@ from manager.snapshot import native, ram, runs
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.manifest import RamObject
 from manager.snapshot.read import MAX_FILE, Snapshot, decode
-from manager.snapshot.write import FILE_NAME, TEMP_MARK, building, sync_directory, write_state
+from manager.snapshot.write import FILE_NAME, TEMP_MARK, building, write_state
 
 if TYPE_CHECKING:
     import zstandard
@@ -62,7 +62,7 @@ def export(snapshot: Snapshot, file: Path, advance: ram.Advance = ram.unwatched)
                 stream.flush()
                 os.fsync(fd)
             temp.rename(file)
-            sync_directory(file.parent)
+            files.sync_directory(file.parent)
         except BaseException:
             temp.unlink(missing_ok=True)
             raise

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from manager import files
 from manager.bus.memory import PAGE
 from manager.snapshot import native, ram
 from manager.snapshot.disk_entry import MAX_LAYERS, DiskEntry, DiskHead, DiskLayer
@@ -168,5 +169,4 @@ def layers_of(
 
 
 def _open(directory: Path, layer: DiskLayer) -> Layer:
-    fd = os.open(directory / layer.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    return Layer(fd, layer.runs, layer.file)
+    return Layer(files.open_own(directory / layer.file), layer.runs, layer.file)

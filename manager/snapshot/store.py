@@ -18,11 +18,12 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from manager import files
 from manager.errors import HostError, UsageError, WrongStateError
 from manager.snapshot import save_disks, save_ram
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.image import Image
-from manager.snapshot.write import TEMP_MARK, UNTOUCHED, building, sync_directory, write_snapshot
+from manager.snapshot.write import TEMP_MARK, UNTOUCHED, building, write_snapshot
 
 CURRENT = "current"
 """The link to the snapshot that a resume takes."""
@@ -69,8 +70,8 @@ class Store:
         check_tag(tag)
         with host_failures(f"cannot write snapshots to {self.root}", UNTOUCHED):
             if not self.root.is_dir():
-                self.root.mkdir(mode=0o700, parents=True)
-                sync_directory(self.root.parent)
+                files.make_private(self.root)
+                files.sync_directory(self.root.parent)
         with self._exclusive():
             with host_failures(f"cannot write snapshots to {self.root}", UNTOUCHED):
                 target = self.root / self._next_number()
@@ -149,7 +150,7 @@ class Store:
             if self._target(tag) is None:
                 return
             (self.root / tag).unlink()
-            sync_directory(self.root)
+            files.sync_directory(self.root)
             self._collect()
 
     def collect(self) -> int:
@@ -207,14 +208,14 @@ class Store:
             link.unlink()
         link.symlink_to(number)
         link.replace(self.root / tag)
-        sync_directory(self.root)
+        files.sync_directory(self.root)
 
     def _restore_link(self, tag: str, failed: str, previous: str | None) -> None:
         if self._target(tag) != failed:
             return
         if previous is None:
             (self.root / tag).unlink()
-            sync_directory(self.root)
+            files.sync_directory(self.root)
         else:
             self._point(tag, previous)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from manager import cbor
+from manager import cbor, files
 from manager.bus.record import Plain, Record, RecordError, describe, from_plain, to_plain
 from manager.errors import HostError, VmmgrError
 from manager.snapshot import preamble, ram
@@ -74,22 +74,13 @@ def building(directory: Path) -> Iterator[Path]:
                 shutil.rmtree(temp)
             temp.mkdir(mode=0o700)
             yield temp
-            sync_directory(temp)
+            files.sync_directory(temp)
             temp.rename(directory)
             placed = True
-            sync_directory(directory.parent)
+            files.sync_directory(directory.parent)
         except BaseException:
             shutil.rmtree(directory if placed else temp, ignore_errors=True)
             raise
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable. Raises OSError."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)

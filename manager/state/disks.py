@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import files
 from manager.errors import HostError, SnapshotCorruptError, SnapshotMismatchError
 from manager.snapshot.store import HEAD, Store
 from manager.state.paths import MachinePaths
@@ -248,7 +249,7 @@ class MachineDisks:
         from manager.storage.write_log import WriteLog
 
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(self.directory)
             return WriteLog.at(self.directory / name)
         except OSError as error:
             raise HostError(f"{self.directory}: {error.strerror}", help="free some room") from error

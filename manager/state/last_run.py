@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from manager import files
 from manager.errors import HostError
 
 SCHEMA = 1
+_LAST_TIME = 1 << 40
+"""Seconds since 1970 that no clock shows."""
+_PIDS = 1 << 31
 
 Phase = Literal["running", "suspending", "suspended", "stopped"]
 
@@ -55,29 +58,18 @@ class LastRun:
 
 
 def write_last_run(path: Path, record: LastRun) -> None:
-    """Replace the record at `path` in one step."""
+    """Replace the record at `path` in one step, durably. Raises HostError."""
     text = json.dumps({"schema": SCHEMA, **asdict(record)}, indent=2) + "\n"
-    write_atomically(path, text.encode())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file at `path`: a reader sees the old or the new content, wholly."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        files.replace(path, text.encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise HostError(f"{path}: cannot write: {error.strerror}") from None
 
 
 def read_last_run(path: Path) -> LastRun | None:
     """The record at `path`, or None when there is none that can be read."""
     try:
-        loaded: Any = json.loads(path.read_bytes())
+        loaded: Any = files.parse_json(files.read_own(path))
         known = {item.name for item in fields(LastRun)}
         record = LastRun(**{key: value for key, value in loaded.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError):
@@ -96,9 +88,12 @@ def _is_sound(record: LastRun) -> bool:
             if item.name not in ("console", "fault", "started_at")
         )
         and isinstance(record.started_at, int | float)
+        and 0 <= record.started_at < _LAST_TIME
+        and 0 <= record.pid < _PIDS
         and all(value is None or isinstance(value, str) for value in optional)
         and record.phase in get_args(Phase)
         and all(isinstance(item, str) for item in (*record.settings, *record.ports.values()))
+        and "\0" not in record.file + record.socket  # no path has one
     )
 
 

@@ -9,6 +9,7 @@ import os
 import time
 from pathlib import Path
 
+from manager import files
 from manager.errors import HostError
 
 _PATIENCE = 0.2
@@ -51,7 +52,7 @@ class MachineLock:
 def is_locked(path: Path) -> bool:
     """Whether some process owns the machine whose lock file is `path`."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = files.open_own(path)
     except OSError:
         return False
     try:
@@ -62,9 +63,12 @@ def is_locked(path: Path) -> bool:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        return files.open_own(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise HostError(f"{path}: cannot open the lock: {error.strerror}") from None
+        raise HostError(
+            f"{path}: cannot open the lock: {error.strerror}",
+            help="remove what is there, unless the machine runs",
+        ) from None
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from pathlib import Path
 
+from manager import files
 from manager.errors import HostError
 from manager.state.port_log import PIECES, piece, pieces
 
@@ -23,7 +24,7 @@ class LogReader:
 
     def _open(self, path: Path) -> None:
         try:
-            self._file = path.open("rb")
+            self._file = os.fdopen(files.open_own(path), "rb")
         except OSError as error:
             raise HostError(f"{path}: cannot read: {error.strerror}") from None
 

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from manager import users
+from manager import files, users
 from manager.errors import HostError, UsageError
 from manager.names import NAME, NAME_HELP
 
@@ -149,9 +149,9 @@ def fits_socket(path: Path) -> bool:
 
 
 def private_directory(path: Path) -> None:
-    """Make `path` a directory of mode 0700 unless it exists."""
+    """Make `path` a directory of mode 0700 unless it exists. Raises HostError."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_private(path)
     except OSError as error:
         raise HostError(f"{path}: cannot create the directory: {error.strerror}") from None
 
@@ -183,7 +183,7 @@ def machine_names(home: Path | None = None) -> list[str]:
     """The names of all machines that have a directory, sorted. Raises HostError."""
     directory = home or state_home()
     try:
-        entries = [entry.name for entry in os.scandir(directory) if entry.is_dir()]
+        entries = [entry.name for entry in directory.iterdir() if entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -8,8 +8,10 @@ before is kept as `lpc.com1.old.log`.
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
 
+from manager import files
 from manager.errors import HostError
 
 PIECE_SIZE = 16 << 20
@@ -29,9 +31,11 @@ class PortLog:
         """Bytes that could not be written."""
         self._limit = _piece_size()
         try:
-            self._file = path.open("ab", buffering=0)
+            self._file = _appending(path)
         except OSError as error:
-            raise HostError(f"{path}: cannot open the log: {error.strerror}") from None
+            raise HostError(
+                f"{path}: cannot open the log: {error.strerror}", help="remove what is there"
+            ) from None
         self._size = self._file.tell()
 
     def write(self, data: bytes) -> None:
@@ -65,8 +69,15 @@ class PortLog:
     def _begin_piece(self) -> None:
         shift(self.path)
         self._file.close()
-        self._file = self.path.open("ab", buffering=0)
+        self._file = _appending(self.path)
         self._size = self._file.tell()
+
+
+def _appending(path: Path) -> FileIO:
+    descriptor = files.open_own(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    file = FileIO(descriptor, "ab")
+    file.seek(0, os.SEEK_END)
+    return file
 
 
 def shift(path: Path) -> None:
@@ -112,10 +123,7 @@ def tail(path: Path, size: int) -> bytes:
     kept = b""
     try:
         for source in reversed(pieces(path)):
-            with source.open("rb") as file:
-                length = file.seek(0, os.SEEK_END)
-                file.seek(max(0, length - (size - len(kept))))
-                kept = file.read(size - len(kept)) + kept
+            kept = files.tail(source, size - len(kept)) + kept
             if len(kept) >= size:
                 break
     except OSError:

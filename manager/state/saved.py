@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,10 @@ class Saved:
     @property
     def size(self) -> int:
         """Bytes it takes on disk; blocks that it shares with other snapshots count too."""
-        return sum(entry.stat().st_blocks * 512 for entry in self.path.iterdir())
+        try:
+            return sum(entry.lstat().st_blocks * 512 for entry in self.path.iterdir())
+        except OSError:  # what should be a snapshot is none
+            return 0
 
 
 def find_saved(paths: MachinePaths) -> Saved | None:
@@ -36,8 +38,8 @@ def find_saved(paths: MachinePaths) -> Saved | None:
     if not link.is_symlink():
         return None
     try:
-        target = Path(os.path.realpath(link))
-        return Saved(target, target.stat().st_mtime)
+        path = link.parent / link.readlink()
+        return Saved(path, path.stat().st_mtime)
     except OSError:
         return Saved(link, 0.0)
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from manager import files
 from manager.errors import NoSuchMachineError, WrongStateError
 from manager.state.last_run import LastRun, read_last_run
 from manager.state.lock import is_locked
@@ -52,11 +52,7 @@ class Situation:
         if self.last_run is None:
             return True
         own = Path(self.last_run.file)
-        return (
-            not own.exists()
-            or os.path.realpath(own) == os.path.realpath(file)
-            or own.samefile(file)
-        )
+        return not own.exists() or files.is_same(own, file) or own.samefile(file)
 
     def require_of(self, file: Path) -> None:
         """Raises WrongStateError when the name is another machine file's."""

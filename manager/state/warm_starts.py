@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import files
 from manager.errors import HostError, VmmgrError
 from manager.state.paths import state_home
 from manager.version import __version__
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 LIMIT = 4 << 30
 """Bytes that all entries may take on disk; $VMMGR_CACHE_SIZE, in MiB, overrides it."""
+MOST_OUTPUT = 256 << 20
+"""Bytes of a port's output that are taken from an entry."""
 ENGINE = "unicorn-2.1.4"
 _STATE = "state"
 _ABOUT = "about.json"
@@ -60,7 +63,7 @@ class WarmStart:
         """What each port had sent."""
         folder = self.path / _PORTS
         with suppress(OSError):
-            return {path.name: path.read_bytes() for path in folder.iterdir()}
+            return {path.name: files.read_own(path, MOST_OUTPUT) for path in folder.iterdir()}
         return {}
 
 
@@ -138,7 +141,7 @@ class WarmStarts:
         target = self.root / key
         temp = self.root / f"{_MAKING}{key}-{os.getpid()}"
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(self.root)
             self._remove(temp)
             temp.mkdir(mode=0o700)
             write_snapshot(temp / _STATE, image)
@@ -201,7 +204,7 @@ class WarmStarts:
 
 def _look(path: Path) -> WarmStart | None:
     try:
-        about = json.loads((path / _ABOUT).read_text())
+        about = files.parse_json(files.read_own(path / _ABOUT))
         return WarmStart(
             key=path.name,
             path=path,

@@ -111,7 +111,7 @@ def file_hash(path: Path, cache: Path) -> bytes:
                 state.update(piece)
             found = state.digest()
             if _stamp(os.fstat(fd)) == known.name:
-                known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                files.make_private(known.parent)
                 _put(known, lambda to: _write(to, found.hex().encode()))
             return found
     except OSError as error:
@@ -125,7 +125,7 @@ def _stamp(status: os.stat_result) -> str:
 
 def _read_hash(path: Path) -> bytes | None:
     try:
-        found = bytes.fromhex(path.read_text())
+        found = bytes.fromhex(files.read_own(path).decode("ascii"))
     except (OSError, ValueError):
         return None
     return found if len(found) == blake3.digest_size else None
@@ -188,7 +188,7 @@ def _chain(path: Path, why: str) -> list[Path]:
 def _cached(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
     path = cache / name
     if not path.exists():
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_private(cache)
         _put(path, make)
     return path
 

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from manager import files
 from manager.storage.base import BLOCK
 from manager.storage.layer import read_exactly, write_all
 
@@ -67,10 +68,10 @@ class WriteLog:
     @classmethod
     def at(cls, path: Path) -> WriteLog:
         """The log in `path`.data and `path`.index, made if it is not there. Raises OSError."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        data = os.open(path.with_suffix(".data"), flags, 0o600)
+        flags = os.O_RDWR | os.O_CREAT
+        data = files.open_own(path.with_suffix(".data"), flags)
         try:
-            index = os.open(path.with_suffix(".index"), flags, 0o600)
+            index = files.open_own(path.with_suffix(".index"), flags)
         except BaseException:
             os.close(data)
             raise

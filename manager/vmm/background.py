@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from manager import files
 from manager.client.protocol import code_of, encode
 from manager.client.reports import Report
 from manager.errors import VmmgrError
@@ -116,7 +117,7 @@ def _run(body: Callable[[Reporter], object], reporter: Reporter) -> None:
 def _redirect(log: Path) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     try:
-        messages = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        messages = files.open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError:
         messages = os.dup(nowhere)  # what else the host refuses is reported, not logged
     os.dup2(nowhere, 0)

@@ -7,6 +7,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
+from manager import files
 from manager.cli.output import print_json
 from manager.errors import SnapshotCorruptError, VmmgrError
 from manager.text.columns import columns
@@ -86,7 +87,8 @@ def _last_words(situation: Situation) -> list[str]:
         text.add(tail(situation.paths.port_log(record.console), _TAIL))
     lines = text.last_lines(_LAST_LINES).split("\n") if text.text else []
     try:
-        said = situation.paths.owner_log.read_text(errors="replace").rstrip().split("\n")
+        data = files.tail(situation.paths.owner_log, _TAIL)
+        said = data.decode(errors="replace").rstrip().split("\n")
     except OSError:
         said = []
     return lines + [f"vmmgr: {line}" for line in said[-_LAST_LINES:] if line]
