@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 from typing import Protocol, runtime_checkable
 
 PORTS = 0x10000
+DELAY_PORT = 0x80
+"""What firmware shows its progress at, and kernels write to let a microsecond pass."""
 
 
 @runtime_checkable
@@ -56,7 +58,7 @@ class PortConflictError(ValueError):
 class PortBus:
     """Dispatches IN and OUT. An unclaimed port reads as all ones and drops writes, as on a PC."""
 
-    __slots__ = ("_nested", "_owners", "_wide", "on_unclaimed")
+    __slots__ = ("_nested", "_owners", "_wide", "last_unclaimed", "on_unclaimed")
 
     def __init__(self) -> None:
         self._owners: dict[int, tuple[BytePorts, int]] = {}
@@ -64,6 +66,8 @@ class PortBus:
         self._nested: set[int] = set()
         self.on_unclaimed: Callable[[int, bool], None] | None = None
         """Called with (port, is_write) for an access to a port that no device has."""
+        self.last_unclaimed: tuple[int, bool] | None = None
+        """The last such access but those to DELAY_PORT; no state of the machine."""
 
     def claim(self, base: int, length: int, device: BytePorts) -> None:
         """Give [base, base + length) to a byte-wide device."""
@@ -126,8 +130,7 @@ class PortBus:
             return wide[0].read_wide(wide[1], size)
         if size > 1:
             return sum(self.read(port + i & 0xFFFF, 1) << (8 * i) for i in range(size))
-        if self.on_unclaimed is not None:
-            self.on_unclaimed(port, False)
+        self._unclaimed(port, False)
         return 0xFF
 
     def write(self, port: int, size: int, value: int) -> None:
@@ -139,5 +142,11 @@ class PortBus:
         elif size > 1:
             for i in range(size):
                 self.write(port + i & 0xFFFF, 1, value >> (8 * i) & 0xFF)
-        elif self.on_unclaimed is not None:
-            self.on_unclaimed(port, True)
+        else:
+            self._unclaimed(port, True)
+
+    def _unclaimed(self, port: int, is_write: bool) -> None:
+        if port != DELAY_PORT:
+            self.last_unclaimed = (port, is_write)
+        if self.on_unclaimed is not None:
+            self.on_unclaimed(port, is_write)

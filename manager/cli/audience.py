@@ -124,7 +124,8 @@ def in_foreground(launch: Launch) -> int:
 
     outcome = own(launch, Foreground(launch.graph.name))
     text = outcome.closing(_farewell(launch.graph.name, outcome))
-    _tell(f"vmmgr: {text}", is_error=bool(outcome.status))
+    for line in (text, *outcome.story):
+        _tell(f"vmmgr: {line}", is_error=bool(outcome.status))
     return outcome.status
 
 

@@ -74,7 +74,8 @@ def be_console(
     if left.is_end:
         await_end(paths)
     if left.text:
-        print(f"vmmgr: {left.text}", file=loud(sys.stderr) if left.status else sys.stderr)
+        for line in (left.text, *left.story):
+            print(f"vmmgr: {line}", file=loud(sys.stderr) if left.status else sys.stderr)
     return left
 
 

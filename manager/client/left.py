@@ -19,6 +19,8 @@ class Left:
     text: str = ""
     status: int = ExitCode.OK
     """The exit code of the machine's end."""
+    story: tuple[str, ...] = ()
+    """What led to a fault, a line each."""
 
     @property
     def is_end(self) -> bool:
@@ -56,4 +58,5 @@ def ended(name: str, event: Message) -> Left:
         text = f"{name} was stopped; its last suspended state is kept"
     else:
         text = f"{name} powered off"
-    return Left("ended", with_resets(text, event["resets"]), event["status"])
+    story = tuple(map(str, event.get("story", ())))
+    return Left("ended", with_resets(text, event["resets"]), event["status"], story)

@@ -87,7 +87,7 @@ EVENTS: Mapping[str, str] = {
     "warning": "Something the user should know: message",
     "suspended": "The machine is saved and its process ends: snapshot, size, seconds",
     "ended": "The machine is over and its process ends: kind, status (an exit code), detail, "
-    "resets",
+    "resets, story (what led to a fault, a list of lines)",
 }
 """The events that `subscribe` sends, with the members of `data`."""
 ATTACHED_EVENTS: Mapping[str, str] = {

@@ -3,7 +3,7 @@
 
 Three things, each a protocol of its own: what any engine does (Engine, and Cpu for one of its
 CPUs), what a debugger wants (Debugging), and what a run that can be repeated wants (Exact).
-Long because the protocols are read together by who implements them.
+Long because they are one contract, read together. What explains a fault is in witness.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from manager.bus.ports import PortLender
 from manager.cpu.state import CpuState
+from manager.cpu.witness import Witness
 
 
 class Stop(Enum):
@@ -319,5 +320,5 @@ class Exact(Protocol):
     other waits), and the numbers that a seeded schedule has drawn."""
 
 
-class PcEngine(Engine, Debugging, Exact, PortLender, Protocol):
+class PcEngine(Engine, Debugging, Exact, PortLender, Witness, Protocol):
     """All that a machine of ours asks of its engine."""

@@ -70,7 +70,7 @@ class Machine:
         self.engine = engine
         self.memory = memory
         self._rom = rom
-        io = PortBus()
+        io = self._io = PortBus()
         self.trace = Trace(graph, self.now, lambda: engine.current)
         if graph.debug.strict_io:
             io.on_unclaimed = self._strict_io
@@ -195,6 +195,11 @@ class Machine:
     def resets(self) -> int:
         """How often it was reset since power-on."""
         return self._board.resets
+
+    @property
+    def last_unclaimed_port(self) -> tuple[int, bool] | None:
+        """The last port that no device has, and whether it was written to."""
+        return self._io.last_unclaimed
 
     def advice(self) -> dict[str, str]:
         """What the user may want to know of a serial port, by its id; one line each."""

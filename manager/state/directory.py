@@ -124,9 +124,10 @@ class MachineDirectory:
         self._begun().phase = "stopped"
         self._write()
 
-    def faulted(self, detail: str) -> None:
+    def faulted(self, detail: str, story: Sequence[str] = ()) -> None:
         """The machine ended by a fault: keep the last suspended state, and say why."""
         self._begun().fault = detail
+        self._begun().story = list(story)
         self._write()
 
     def close(self) -> None:

@@ -46,6 +46,8 @@ class LastRun:
     """The port that is meant when none is named."""
     fault: str | None = None
     """Why the machine ended, when that was the guest's or the engine's fault."""
+    story: list[str] = field(default_factory=list)
+    """What led to it, a line each."""
 
     @property
     def is_open(self) -> bool:
@@ -81,6 +83,7 @@ def _is_sound(record: LastRun) -> bool:
     """Whether every field is of the type that its default, or its declaration, has."""
     plain = LastRun("", "")
     optional = (record.console, record.fault)
+    texts = (*record.settings, *record.ports.values(), *record.story)
     return (
         all(
             isinstance(getattr(record, item.name), type(getattr(plain, item.name)))
@@ -92,7 +95,7 @@ def _is_sound(record: LastRun) -> bool:
         and 0 <= record.pid < _PIDS
         and all(value is None or isinstance(value, str) for value in optional)
         and record.phase in get_args(Phase)
-        and all(isinstance(item, str) for item in (*record.settings, *record.ports.values()))
+        and all(isinstance(item, str) for item in texts)
         and "\0" not in record.file + record.socket  # no path has one
     )
 

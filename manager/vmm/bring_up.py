@@ -198,7 +198,7 @@ def _run(loop: EventLoop, directory: MachineDirectory) -> Outcome:
         directory.faulted(error.message)
         raise
     if outcome.kind == "fault":
-        directory.faulted(outcome.detail)
+        directory.faulted(outcome.detail, outcome.story)
     elif outcome.kind in ("ended", "down"):
         directory.stopped()
     elif outcome.kind != "suspended":

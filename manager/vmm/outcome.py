@@ -26,6 +26,8 @@ class Outcome:
     """How often the machine was reset since its power-on."""
     lost: tuple[str, ...] = ()
     """Each sink that lost output, a line each."""
+    story: tuple[str, ...] = ()
+    """For `fault`, what led to it; a line each."""
 
     def closing(self, text: str) -> str:
         """The line that tells how it ended, with the resets counted."""

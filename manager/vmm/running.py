@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from manager.debug.story import story_of
 from manager.errors import VmmgrError, WrongStateError
 from manager.state.disks import MachineDisks
 from manager.vmm.advice import Advice, with_advice
@@ -265,7 +266,8 @@ class RunningMachine:
             self.events.publish("reset", resets=self._machine.resets)
         if ended is not None and self._outcome is None:
             kind: Kind = "fault" if ended.is_fault else "ended"
-            self._outcome = Outcome(kind, ended.status, ended.detail, ended.reason)
+            story = story_of(self._machine, ended)
+            self._outcome = Outcome(kind, ended.status, ended.detail, ended.reason, story=story)
 
     def rest(self) -> None:
         """Between two slices: pass on what was sent, and do what needs a machine at rest."""

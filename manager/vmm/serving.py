@@ -35,6 +35,7 @@ def serve_clients(
                 status=int(outcome.status),
                 detail=outcome.detail,
                 resets=outcome.resets,
+                story=list(outcome.story),
             )
         server.close()
 

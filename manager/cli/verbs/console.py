@@ -86,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
             continue
         if left.text:
             stream = loud(sys.stderr) if left.status else sys.stderr
-            print(f"vmmgr: {shown(left.text)}", file=stream)
+            for line in (left.text, *left.story):
+                print(f"vmmgr: {shown(line)}", file=stream)
         if left.kind in ("detached", "interrupted") or not args.follow:
             return _status(left)
         situation = look(situation.paths)

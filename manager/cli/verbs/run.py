@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
     waited = any(isinstance(step, Until) for step in steps)
     status, message = _judge(outcome, waited)
     lost = [f"output is lost: {place}" for place in outcome.lost]
-    for line in [outcome.closing(message)] * bool(message) + lost:
+    closing = [outcome.closing(message), *outcome.story] if message else []
+    for line in closing + lost:
         print(f"vmmgr: {line}", file=loud(sys.stderr) if status or lost else sys.stderr)
     if lost and status not in _TELLS_ALREADY:
         return ExitCode.FAILURE

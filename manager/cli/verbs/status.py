@@ -72,6 +72,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "config": record.config if record is not None else None,
         "snapshot": str(situation.saved.path) if situation.saved is not None else None,
         "snapshot_at": situation.saved.at if situation.saved is not None else None,
+        "story": record.story if record is not None and situation.state == "crashed" else [],
         "last_words": _last_words(situation) if situation.state == "crashed" else [],
     }
 
@@ -147,7 +148,9 @@ def _lines(status: dict[str, Any]) -> list[str]:
     ]
     known = [(key, str(value)) for key, value in rows if value is not None]
     words = [f"  | {line}" for line in status["last_words"]]
-    return [*columns(known)] + (["last lines:", *words] if words else [])
+    lines = [*columns(known)] + (["last lines:", *words] if words else [])
+    story = [f"  {line}" for line in status["story"]]
+    return lines + (["what led to the fault:", *story] if story else [])
 
 
 def _ready(status: dict[str, Any]) -> str | None:

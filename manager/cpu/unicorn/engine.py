@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from manager.cpu.engine import Break, Hit, Seeded, Stop, Watchpoint
 from manager.cpu.unicorn import library
 from manager.cpu.unicorn.cpu import A20Gate, UnicornCpu
+from manager.cpu.witness import Delivery, Kind, RefusedMsr
 from manager.names import CPU_MODELS
 
 if TYPE_CHECKING:
@@ -128,6 +129,17 @@ class UnicornEngine:
         """After Stop.FAULT: why, in Unicorn's words."""
         fault: str = self._engine.fault
         return fault
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """What was last on its way into the IDT, each caused by the one before."""
+        return tuple(Delivery(Kind(kind), *rest) for kind, *rest in self._engine.deliveries)
+
+    @property
+    def refused_msr(self) -> RefusedMsr | None:
+        """The last RDMSR or WRMSR that was refused."""
+        refused = self._engine.refused_msr
+        return RefusedMsr(*refused) if refused is not None else None
 
     # -- a debugger on the host's side ----------------------------------------------------
 

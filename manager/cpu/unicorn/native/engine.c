@@ -168,6 +168,16 @@ static bool faults_at_fetch(const struct engine *e, uint32_t vector)
            FIELD(uint64_t, e->env, ENV_CR + 2 * 8) == cs->base + FIELD(uint64_t, e->env, ENV_EIP);
 }
 
+/* May nest and jump. */
+static void deliver(struct engine *e, int vector)
+{
+    bool is_int = FIELD(int32_t, e->env, ENV_EXCEPTION_IS_INT);
+    delivery_begins(e, is_int ? DELIVERY_INT : DELIVERY_EXCEPTION, vector);
+    unicorn.do_interrupt(e->cs);
+    e->delivering = false;
+    segments_changed(e->env);
+}
+
 /* An exception or INT n on its way into the guest's IDT. May nest and jump. Handlers that cannot be
  * fetched may follow each other for ever: so these take time, and a run can end between them. */
 static void on_exception(void *uc, uint32_t vector, void *opaque)
@@ -177,8 +187,7 @@ static void on_exception(void *uc, uint32_t vector, void *opaque)
     drop_unfinished(e, (int)vector);
     if (FIELD(int32_t, e->env, ENV_EXCEPTION_IS_INT))
         FIELD(uint64_t, e->env, ENV_EIP) = FIELD(uint64_t, e->env, ENV_NEXT_EIP) - e->int_length;
-    unicorn.do_interrupt(e->cs);
-    segments_changed(e->env);
+    deliver(e, (int)vector);
     if (at_fetch) {
         charge(e, FETCH_FAULT_TICKS);
         give_way(e);
@@ -195,9 +204,7 @@ static bool on_invalid_instruction(void *uc, void *opaque)
     struct engine *e = opaque;
     (void)uc;
     drop_unfinished(e, VECTOR_UD);
-    deliver_int1(e);
-    unicorn.do_interrupt(e->cs);
-    segments_changed(e->env);
+    deliver(e, deliver_int1(e) ? VECTOR_DB : VECTOR_UD);
     return true;
 }
 

@@ -127,6 +127,28 @@ struct tear {
     uint64_t theirs; /* what was in memory then */
 };
 
+/* See witness.c: what a fault's story is told from. */
+enum { DELIVERIES_MAX = 4 };
+enum delivery_kind { DELIVERY_EXCEPTION, DELIVERY_INT, DELIVERY_INTERRUPT };
+
+struct delivery {
+    enum delivery_kind kind;
+    int cpu, vector;
+    uint32_t error_code;
+    uint32_t selector;
+    uint64_t base, rip, cr2;
+    int bits; /* of the code: 16, 32 or 64 */
+};
+
+struct refusal {
+    bool happened, written;
+    int cpu;
+    uint32_t number;
+    uint64_t value;
+    uint32_t selector;
+    uint64_t rip;
+};
+
 /* One CPU. Its state is in `env` and `cs` of the engine while it is its turn: see banks.c. */
 struct cpu {
     PyObject_HEAD
@@ -212,6 +234,11 @@ struct engine {
     uint32_t watch_hits; /* bits of DR6 that wait for it to complete */
 
     struct debugger debugger;
+
+    bool delivering; /* the last of the deliveries is under way */
+    int delivery_count;
+    struct delivery deliveries[DELIVERIES_MAX];
+    struct refusal refusal; /* of an MSR, the last one */
 
     /* The access that asked for the next TLB entry: see tlb.c. */
     uint64_t fill_address;
@@ -393,6 +420,12 @@ bool segments_loaded_by(const void *function);
 bool segments_returns_by(const void *function);
 void segments_before_return(void *env);
 void segments_after_return(void *env);
+
+/* witness.c: something is on its way into the IDT of the present CPU; an MSR is refused. */
+void delivery_begins(struct engine *e, enum delivery_kind kind, int vector);
+void msr_refused(struct engine *e, uint32_t number, uint64_t value, bool written, uintptr_t host_pc);
+PyObject *engine_get_deliveries(PyObject *self, void *unused);
+PyObject *engine_get_refused_msr(PyObject *self, void *unused);
 
 /* The #DB of the data breakpoints that the instruction before has hit. */
 void raise_watch_hits(struct engine *e) __attribute__((noreturn));

@@ -266,6 +266,9 @@ static PyGetSetDef engine_getset[] = {
     {"time", engine_get_time, engine_set_time, "(ticks, those of them that are no code)", NULL},
     {"hit", engine_get_hit, NULL, "(what the debugger stopped for, where)", NULL},
     {"in_block", engine_get_in_block, NULL, "stopped in the middle of a block", NULL},
+    {"deliveries", engine_get_deliveries, NULL,
+     "what was last on its way into the IDT, each caused by the one before", NULL},
+    {"refused_msr", engine_get_refused_msr, NULL, "the last RDMSR or WRMSR that was refused", NULL},
     {"fault", engine_get_fault, NULL, "why Unicorn gave up, in its words", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

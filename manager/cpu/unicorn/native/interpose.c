@@ -101,6 +101,15 @@ EXPORT void helper_pause_x86_64(void *env, int length)
 
 /* ---- interrupts ---- */
 
+/* May jump. */
+static void interrupt(struct engine *e, int vector)
+{
+    delivery_begins(e, DELIVERY_INTERRUPT, vector);
+    unicorn.do_hardirq(e->env, vector, 1);
+    e->delivering = false;
+    segments_changed(e->env);
+}
+
 /* The CPU loop asks this whenever a request is pending and it is between blocks. */
 EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
 {
@@ -111,8 +120,7 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
         FIELD(uint32_t, cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_NMI;
         FIELD(uint32_t, e->env, ENV_HFLAGS2) |= HF2_NMI_MASKED;
         note_break(e, -1, VECTOR_NMI);
-        unicorn.do_hardirq(e->env, VECTOR_NMI, 1);
-        segments_changed(e->env);
+        interrupt(e, VECTOR_NMI);
         return true;
     }
     if (shadowed(e))
@@ -123,8 +131,7 @@ EXPORT bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
     if (e->raised != NULL)
         return false;
     note_break(e, -1, vector);
-    unicorn.do_hardirq(e->env, vector, 1);
-    segments_changed(e->env);
+    interrupt(e, vector);
     return true;
 }
 

@@ -194,6 +194,7 @@ EXPORT void helper_rdmsr_x86_64(void *env)
         value = running_engine->now / TICKS_PER_NS;
     } else if (keeper == NONE) {
         tell(number, 0, false, true);
+        msr_refused(running_engine, number, 0, false, JIT_PC);
         unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
     }
     tell(number, value, false, false);
@@ -209,8 +210,10 @@ EXPORT void helper_wrmsr_x86_64(void *env)
     /* The TSC cannot be set: it is virtual time. */
     bool refused = !valid_msr(env, number, value) || (keeper == NONE && number != MSR_TSC);
     tell(number, value, true, refused);
-    if (refused)
+    if (refused) {
+        msr_refused(running_engine, number, value, true, JIT_PC);
         unicorn.raise_exception(env, VECTOR_GP, 0, JIT_PC);
+    }
     if (keeper == UNICORN)
         unicorn.wrmsr(env);
     else if (keeper == PLATFORM)

@@ -66,7 +66,7 @@ PyObject *engine_run(PyObject *self, PyObject *deadline)
             return NULL;
         }
     e->patience = host_time() + PATIENCE;
-    e->kicked = e->stopping = e->abandoned = e->cut = e->replay = false;
+    e->kicked = e->stopping = e->abandoned = e->cut = e->replay = e->delivering = false;
     e->part = PART_NONE;
     e->watch_hits = 0;
     e->translating = false;
