@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,14 +74,16 @@ def run(args: argparse.Namespace) -> int:
     from manager.cli.arguments import find
 
     situations = {situation.name: situation for situation in map(find, args.names)}
-    sources = [_source(item, args.port, args.previous) for item in situations.values()]
     follow = args.follow and not args.previous
-    if len(sources) == 1 and not args.times:
-        _copy(sources[0], args.lines, follow=follow, raw=args.raw)
-    else:
-        _interleave(sources, args.lines, follow=follow, times=args.times, raw=args.raw)
-    for source in sources:
-        source.log.close()
+    with ExitStack() as stack:
+        sources = []
+        for situation in situations.values():
+            sources.append(_source(situation, args.port, args.previous))
+            stack.callback(sources[-1].log.close)
+        if len(sources) == 1 and not args.times:
+            _copy(sources[0], args.lines, follow=follow, raw=args.raw)
+        else:
+            _interleave(sources, args.lines, follow=follow, times=args.times, raw=args.raw)
     return 0
 
 
