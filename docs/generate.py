@@ -193,7 +193,8 @@ def machine_file() -> str:
     for device in slot["anyOf"]:
         if "device" not in device.get("properties", {}):
             continue
-        kind = device["properties"]["device"]["const"]
+        names = device["properties"]["device"]
+        kind = names["const"] if "const" in names else names["examples"][0]
         lines += ["", f"### `device = {json.dumps(kind)}`", device["description"], ""]
         lines += table({k: p for k, p in device["properties"].items() if k != "device"})
     lines += ["", "## Backends", "The host's side of a serial port, as the value of `backend`."]
