@@ -83,7 +83,6 @@ def _is_sound(record: LastRun) -> bool:
     """Whether every field is of the type that its default, or its declaration, has."""
     plain = LastRun("", "")
     optional = (record.console, record.fault)
-    texts = (*record.settings, *record.ports.values(), *record.story)
     return (
         all(
             isinstance(getattr(record, item.name), type(getattr(plain, item.name)))
@@ -95,7 +94,10 @@ def _is_sound(record: LastRun) -> bool:
         and 0 <= record.pid < _PIDS
         and all(value is None or isinstance(value, str) for value in optional)
         and record.phase in get_args(Phase)
-        and all(isinstance(item, str) for item in texts)
+        and all(
+            isinstance(item, str)
+            for item in (*record.settings, *record.ports.values(), *record.story)
+        )
         and "\0" not in record.file + record.socket  # no path has one
     )
 

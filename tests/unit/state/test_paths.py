@@ -126,7 +126,7 @@ def test_another_users_state_is_said_to_be_so(tmp_path, monkeypatch) -> None:
     def refuse(path: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "listdir", refuse)
 
     with pytest.raises(HostError, match="cannot read the state directory") as caught:
         machine_names(tmp_path)
