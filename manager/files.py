@@ -68,8 +68,8 @@ def _open(path: Path, flags: int) -> int:
         # Not blocking: opening a FIFO would wait for its other side.
         descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, PRIVATE)
     except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise UnfitFileError(path, "is a socket or a FIFO, not a regular file") from None
+        if error.errno == errno.ENXIO:  # a socket, or a FIFO without a reader
+            _require_regular(path, path.stat())
         if error.errno == errno.ELOOP and flags & os.O_NOFOLLOW:
             raise UnfitFileError(path, "is a symbolic link, not a regular file") from None
         raise
