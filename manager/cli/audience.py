@@ -236,15 +236,16 @@ class _Watch:
         if self._settled:
             return
         name = self._start.name
-        if not self._up:
-            self.status = ExitCode.FAILURE
-            _tell_error(_died(self._start))
-        elif not self._start.waited_for:
+        if self._up and not self._start.waited_for:
             _tell(f"{name} {self._start.verb}")
-        else:
-            self.status = ExitCode.FAILURE
-            help = f"`vmmgr status {name}` and `vmmgr logs {name}` tell more"
-            _tell_error(HostError(f"{name} ended before it was ready", help=help))
+            return
+        from manager.cli.clients import ended_early
+
+        error, story = ended_early(name) if self._up else (_died(self._start), [])
+        self.status = error.exit_code
+        _tell_error(error)
+        for line in story:
+            _tell(f"{name}: {line}", is_error=True)
 
 
 def _error_of(event: dict[str, Any]) -> VmmgrError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from manager.cli.loudness import detail
 from manager.client.client import Client
 from manager.client.peer import UntrustedError
-from manager.errors import HostError, WrongStateError
+from manager.errors import GuestFaultError, HostError, VmmgrError, WrongStateError
 from manager.state.situation import Situation, look
 
 if TYPE_CHECKING:
@@ -57,6 +57,21 @@ def await_end(paths: MachinePaths) -> None:
         if time.monotonic() > give_up:
             raise HostError(f"{paths.name}: its process does not end")
         time.sleep(0.005)
+
+
+def ended_early(name: str) -> tuple[VmmgrError, list[str]]:
+    """What to say of a machine that came up and is gone, and what led to its fault."""
+    from manager.state.last_run import read_last_run
+    from manager.state.paths import MachinePaths
+
+    paths = MachinePaths.of(name)
+    await_end(paths)
+    record = read_last_run(paths.last_run)
+    text = f"{name} ended before it was ready"
+    help = f"`vmmgr status {name}` and `vmmgr logs {name}` tell more"
+    if record is None or record.fault is None:
+        return HostError(text, help=help), []
+    return GuestFaultError(f"{text}: {record.fault}", help=help), record.story
 
 
 def _remedy(situation: Situation) -> str:

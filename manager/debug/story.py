@@ -80,7 +80,8 @@ def _error_code(item: Delivery) -> str:
         return ""
     code = item.error_code
     if item.vector == _PAGE_FAULT:
-        access = "fetch" if code & 16 else "write" if code & 2 else "read"
+        fetch = code & 16 or item.cr2 == _linear(item.base, item.rip, item.bits)
+        access = "write" if code & 2 else "fetch" if fetch else "read"
         who = "ring 3" if code & 4 else "ring 0"
         why = "not allowed" if code & 1 else "no page"
         if code & 8:
@@ -91,6 +92,11 @@ def _error_code(item: Delivery) -> str:
     if code & 2:
         return f", error code {code:#x} (vector {code >> 3:#x} of the IDT)"
     return f", error code {code:#x} (selector {code & 0xFFF8:#x} in {_TABLES[code >> 1 & 3]})"
+
+
+def _linear(base: int, rip: int, bits: int) -> int:
+    """Where code is; 64-bit code has no base."""
+    return rip if bits == 64 else base + rip & 0xFFFF_FFFF
 
 
 def _msr(refused: RefusedMsr) -> str:
@@ -108,8 +114,8 @@ def _code(machine: Machine, at: Delivery | None) -> Iterator[str]:
         base, rip, bits = at.base, at.rip, at.bits
     else:
         base, rip, bits = state.cs.base, state.rip, _bits(state)
-    linear = base + rip if bits == 64 else base + rip & 0xFFFF_FFFF
-    data = load(machine, linear & (1 << 64) - 1, INSTRUCTIONS * _LONGEST, physical=False, cpu=cpu)
+    linear = _linear(base, rip, bits)
+    data = load(machine, linear, INSTRUCTIONS * _LONGEST, physical=False, cpu=cpu)
     if not data:
         yield f"no memory is mapped at {linear:#x}, where the next instruction is to be"
         return

@@ -123,7 +123,7 @@ def test_code_that_is_not_mapped(vmmgr: Vmmgr, tmp_path: Path) -> None:
 
     lines = said(vmmgr, guest(tmp_path, code))
 
-    assert "error code 0x0 (read by ring 0: no page), address 0xc0000000" in lines[1]
+    assert "error code 0x0 (fetch by ring 0: no page), address 0xc0000000" in lines[1]
     assert lines[3:] == ["no memory is mapped at 0xc0000000, where the next instruction is to be"]
 
 
@@ -152,3 +152,32 @@ def test_status_and_its_json_have_the_story(vmmgr: Vmmgr, tmp_path: Path) -> Non
     for line in story:
         assert f"vmmgr: {line}" in up
         assert f"  {line}" in shown
+
+
+def test_a_machine_in_the_background_tells_its_story(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    file = guest(tmp_path, "        ud2\n")
+    file.write_text(f'{PC}[ready]\nport = "com1"\nwait-for = "never"\ntimeout = "1m"\n')
+
+    up = vmmgr("up", file, "-d", status=6).stderr
+    shown = vmmgr("status", "faulty").stdout
+    status = json.loads(vmmgr("status", "faulty", "--json").stdout)
+
+    assert "faulty ended before it was ready: triple fault at 0010:" in up
+    assert status["state"] == "crashed"
+    assert status["story"][0].startswith("it began with #UD, invalid opcode, at 0010:")
+    for line in status["story"]:
+        assert f"faulty: {line}" in up
+        assert f"  {line}" in shown
+
+
+def test_what_a_record_says_of_a_fault_is_shown_as_signs(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    vmmgr("up", guest(tmp_path, "        ud2\n"), status=6)
+    record = vmmgr.home / "state/faulty/machine.json"
+    content = json.loads(record.read_text())
+    content["story"] = ["it began\x1b[2J with\r nothing"]
+    record.write_text(json.dumps(content))
+
+    shown = vmmgr("status", "faulty").stdout
+
+    assert "  it began\N{SYMBOL FOR ESCAPE}[2J with\N{SYMBOL FOR CARRIAGE RETURN} nothing" in shown
+    assert "\x1b" not in shown
