@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from manager import files
 from manager.errors import HostError, VmmgrError
 from manager.state.paths import state_home
-from manager.version import __version__
+from manager.version import of_code
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -86,23 +86,11 @@ def key_of(graph: Graph, waited_for: tuple[str, str | None, str | None], disks: 
             "images": list(images_of(graph).values()),
             "waited_for": [pattern, fail_on, port],
             "disks": disks,
-            "vmmgr": __version__,
+            "vmmgr": of_code(),
             "engine": ENGINE,
-            "code": _code(),
         }
     )
     return blake3(facts).hexdigest(16)
-
-
-def _code() -> str:
-    """Stands for the very code that runs: a changed device may behave otherwise in a boot."""
-    package = Path(__file__).parents[1]
-    newest = 0
-    for part in ("machine", "devices", "cpu", "boot", "bus"):
-        for path in (package / part).iterdir():
-            if path.suffix in (".py", ".so"):
-                newest = max(newest, path.stat().st_mtime_ns)
-    return str(newest)
 
 
 def warm_starts_directory() -> Path:

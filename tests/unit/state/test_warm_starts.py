@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from manager import version
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph, ImageBoot
 from manager.machine.machine import Machine
@@ -108,3 +109,18 @@ def test_clear_drops_everything(hello: Graph, tmp_path: Path) -> None:
 
     assert cache.clear() == 1
     assert cache.entries() == []
+
+
+def test_a_change_of_any_device_makes_them_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("machine", "devices/uart", "cpu", "boot", "bus"):
+        (tmp_path / part).mkdir(parents=True)
+    file = tmp_path / "devices" / "uart" / "device.py"
+    file.touch()
+    monkeypatch.setattr(version, "__file__", str(tmp_path / "version.py"))
+
+    before = version.of_code()
+    os.utime(file, (1, 1))
+
+    assert version.of_code() != before
