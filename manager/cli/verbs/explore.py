@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.cli.arguments import add_settings, duration
+from manager.cli.arguments import add_jobs, add_settings, duration
 from manager.cli.script import add_steps, steps_of
 from manager.errors import ExitCode
 
@@ -62,10 +61,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="begin there, whatever the schedule was until then: NAME, NAME:TAG, or a directory",
     )
     parser.add_argument("--port", metavar="P", help="com1..com4 or a device id [the console]")
-    parser.add_argument(
-        "-j", "--jobs", metavar="N", type=int, default=os.cpu_count() or 1,
-        help="processes at a time [one for each CPU of the host]",
-    )  # fmt: skip
+    add_jobs(parser)
     parser.add_argument(
         "--keep-going", action="store_true", help="try all seeds, whatever comes of them"
     )
@@ -205,12 +201,13 @@ def _journal_path(graph: Graph, trial: Trial, start: Path | None) -> Path:
     from manager.machine.boot_images import BootImages
     from manager.snapshot.read import open_snapshot
     from manager.state.paths import state_home
+    from manager.version import of_code
 
     assert graph.cpu_seed is not None
     any_seed = replace(graph, cpu_seed=replace(graph.cpu_seed, seed=0))
     images = BootImages.of(graph).digests() if start is None else {}
     begin = open_snapshot(start).id if start is not None else b""
-    what = repr((full_hash(any_seed), sorted(images.items()), trial.to_plain(), begin))
+    what = repr((full_hash(any_seed), sorted(images.items()), trial.to_plain(), begin, of_code()))
     return state_home() / ".explore" / f"{blake3(what.encode()).hexdigest(16)}.jsonl"
 
 

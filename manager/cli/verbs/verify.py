@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
 import shutil
 import sys
@@ -13,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.cli.arguments import add_settings, duration
+from manager.cli.arguments import add_jobs, add_settings, duration
 from manager.cli.output import print_json
 from manager.errors import ExitCode
 from manager.text.shown import unfiltered
@@ -43,9 +42,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=2_000_000_000,
         help="virtual time of the run [2s]",
     )
-    parser.add_argument(
-        "--jobs", metavar="N", type=int, default=os.cpu_count() or 1, help="processes at a time"
-    )
+    add_jobs(parser)
     parser.add_argument("--keep", metavar="DIR", type=Path, help="where to leave the states")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_inputs(parser)
