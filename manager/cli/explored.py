@@ -13,8 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manager import files
 from manager.cli.output import print_json
-from manager.errors import ExitCode, HostError, UsageError
+from manager.config.units import format_duration
+from manager.errors import ExitCode, UsageError
 from manager.text.columns import columns
 from manager.text.shown import shown, unfiltered
 
@@ -53,10 +55,10 @@ def symbols_of(path: Path | None, graph: Graph) -> Symbols | None:
     kernel = boot.kernel if isinstance(boot, KernelBoot) else None
     try:
         if path is not None:
-            return Symbols(path.read_bytes())
-        return Symbols(kernel.read_bytes()) if kernel is not None else None
+            return Symbols(files.read(path, files.KERNEL))
+        return Symbols(files.read(kernel, files.KERNEL)) if kernel is not None else None
     except OSError as error:
-        raise HostError(f"{path or kernel}: {error.strerror}") from None
+        raise UsageError(f"{path or kernel}: {error.strerror}") from None
     except BootImageError as error:
         if path is None:
             return None  # a bzImage, say
@@ -76,7 +78,7 @@ def command_for(args: argparse.Namespace, seed: int) -> str:
         words += ["--fail-on", args.fail_on.source]
     if args.port is not None:
         words += ["--port", args.port]
-    return shlex.join([*words, "--max-time", f"{args.max_time}ns"])
+    return shlex.join([*words, "--max-time", format_duration(args.max_time)])
 
 
 def _escaped(data: bytes) -> str:
@@ -224,7 +226,7 @@ class Report:
 
     def _place(self, address: int) -> str:
         name = self._symbols.name(address) if self._symbols is not None else ""
-        return f"{address:#x} {name}".rstrip()
+        return f"{address:#x} {shown(name)}".rstrip()
 
     def _summary(self) -> dict[str, Any]:
         summary: dict[str, Any] = {

@@ -21,12 +21,15 @@ from tempfile import TemporaryFile
 from threading import Lock, Thread
 from typing import Any
 
+from manager import files
 from manager.errors import ExitCode, VmmgrError
 from manager.machine.trial import Tried
 from manager.replay.processes import PACKAGE_HOME
 from manager.replay.seeds import Result, Task
 from manager.replay.witness import Interruption, Place, Story
 
+MOST = 256 << 20
+"""Bytes of results that are read, some million seeds."""
 WORKER = (sys.executable, "-m", "manager.replay.seeds")
 
 
@@ -129,21 +132,22 @@ class Exploration:
                 seed = None if over else next(waiting, None)
             return seed if seed is None or limit is None or seed < limit else None
 
-        def work(process: _Process) -> None:
+        def work(process: _Process, seed: int | None) -> None:
             try:
-                while (seed := next_seed()) is not None:
+                while seed is not None:
                     found.put(Result.from_plain(process.ask(seed)))
+                    seed = next_seed()
             except VmmgrError as error:
                 found.put(error)
             except Exception as error:
                 found.put(VmmgrError(f"{type(error).__name__}: {error}"))
             found.put(None)
 
-        threads = []
+        threads: list[Thread] = []
         try:
-            for _ in range(max(1, self.at_once)):
+            while len(threads) < self.at_once and (seed := next_seed()) is not None:
                 processes.append(_Process(self.task, self.worker))
-                threads.append(Thread(target=work, args=(processes[-1],), daemon=True))
+                threads.append(Thread(target=work, args=(processes[-1], seed), daemon=True))
                 threads[-1].start()
             running = len(threads)
             while running:
@@ -182,26 +186,31 @@ class Exploration:
 
 
 class Journal:
-    """The results of an exploration in a file, a line of JSON each, for another to go on."""
+    """The results of an exploration in a file, a line of JSON each, for another to go on.
+
+    Two that try the same seeds at once may share it: each line is written at the file's end.
+    """
 
     def __init__(self, path: Path, *, goes_on: bool) -> None:
         """Begin anew, or with what is there already. Raises OSError."""
         self.known: dict[int, Result] = {}
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        text = path.read_text() if goes_on and path.exists() else ""
-        kept = text[: text.rfind("\n") + 1]  # a line that is not whole was being written
-        for line in kept.splitlines():
+        text = b""
+        if goes_on:
+            with suppress(FileNotFoundError):
+                text = files.read_own(path, MOST)
+        whole = text.rfind(b"\n") + 1  # a line that is not whole was being written
+        for line in text[:whole].splitlines():
             with suppress(ValueError, TypeError, KeyError):
-                result = Result.from_plain(json.loads(line))
+                result = Result.from_plain(files.parse_json(line))
                 self.known[result.seed] = result
-        self._file = path.open("w")
-        self._file.write(kept)
-        self._file.flush()
+        files.make_private(path.parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self._file = os.fdopen(files.open_own(path, flags), "wb", buffering=0)
+        self._file.truncate(whole)
 
     def add(self, result: Result) -> None:
-        """Write one down."""
-        self._file.write(json.dumps(asdict(result)) + "\n")
-        self._file.flush()
+        """Write one down. Raises OSError."""
+        self._file.write(json.dumps(asdict(result)).encode() + b"\n")
 
     def close(self) -> None:
         """Nothing more comes."""

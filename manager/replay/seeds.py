@@ -13,10 +13,10 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from manager.errors import VmmgrError
-from manager.machine.trial import Attempt, Trial, Tried
+from manager.machine.trial import Attempt, Outcome, Trial, Tried
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -47,8 +47,14 @@ class Result:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Result:
-        """From what `asdict` gives."""
-        return cls(plain["seed"], Tried(**plain["tried"]), plain["seconds"])
+        """From what `asdict` gives. Raises KeyError, TypeError, ValueError for anything else."""
+        tried = Tried(**plain["tried"])
+        numbers = (plain["seed"], tried.status, tried.at)
+        if any(type(number) is not int or number < 0 for number in numbers):
+            raise ValueError("a number is missing")
+        if tried.outcome not in get_args(Outcome) or not isinstance(tried.detail, str):
+            raise ValueError("no such outcome")
+        return cls(plain["seed"], tried, float(plain["seconds"]))
 
 
 @dataclass(slots=True)
