@@ -94,6 +94,10 @@ class DeviceNode(Claims):
         """The node for a checked table (None on the board): all that the device will use."""
         return cls(*place)
 
+    def in_machine(self, name: str) -> Self:
+        """The same device in the machine of that name, from which it may have a number made."""
+        return self
+
     def known_to_firmware(self) -> Self:
         """The same device as PC firmware expects it, in a machine that starts with firmware."""
         return self

@@ -3,6 +3,8 @@
 
 All places and numbers come from the device's node. To ask for what the node does not claim is a
 fault of the kind: a ValueError, before any guest runs.
+
+Long because all that a device can have is offered in one place.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from manager.bus.blocks import Blocks
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock
 from manager.bus.dma import Dma
+from manager.bus.ethernet import Cable
 from manager.bus.lines import Fork, Line, Unconnected
 from manager.bus.memory import Memory, home
 from manager.bus.messages import Message, MessageBus
@@ -71,6 +74,8 @@ class Backplane:
     """DMA has written to RAM; takes start and end."""
     open_channel: Callable[[str], SerialChannel]
     """The serial port of a device id."""
+    open_cable: Callable[[str], Cable]
+    """What the network card of a device id is plugged into."""
     open_blocks: Callable[[str], Blocks]
     """The disk of a name."""
     reset_cpu: Callable[[], None]
@@ -242,6 +247,10 @@ class Services:
     def channel(self) -> SerialChannel:
         """The device's serial port."""
         return self._backplane.open_channel(self._node.id)
+
+    def cable(self) -> Cable:
+        """What the device is plugged into, if it is a network card."""
+        return self._backplane.open_cable(self._node.id)
 
     # -- the machine ------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ def claimed(loaded: LoadedModel, name: str, table: Any, place: Place) -> DeviceN
         node = kind.claim(table, place)
         if not isinstance(node, kind) or Place(node.id, node.parent, node.address) != place:
             raise TypeError("claim() is to return cls(*place, ...)")
+        node = node.in_machine(loaded.model.name)
     except Exception as error:
         fault = own.blame(error) or own.definition(kind, error)
         if fault is None:

@@ -27,6 +27,7 @@ from manager.graph.board import tacit_parts
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine.inputs import DATA, Input
 from manager.machine.interrupts import Interrupts
+from manager.machine.network_port import FRAME, NetworkPort
 from manager.machine.serial_port import SerialPort
 
 FIRST_BUILT = (
@@ -81,6 +82,7 @@ class Board:
         self.addresses = outside.addresses
         self.devices: dict[str, Device[Any]] = {}
         self.ports: dict[str, SerialPort] = {}
+        self.network_ports: dict[str, NetworkPort] = {}
         self.resets = 0
         """Since power-on."""
         self._post = outside.post
@@ -99,6 +101,7 @@ class Board:
             controllers=self.interrupts,
             written=outside.written,
             open_channel=self._open_channel,
+            open_cable=self._open_cable,
             open_blocks=outside.blocks,
             reset_cpu=outside.reset_cpu,
             reset=outside.reset,
@@ -225,6 +228,12 @@ class Board:
         port = SerialPort(id, lambda data: self._post(DATA, id, data))
         self.ports[id] = port
         self._register(id, {DATA: port.arrive})
+        return port
+
+    def _open_cable(self, id: str) -> NetworkPort:
+        port = NetworkPort(id, lambda frame: self._post(FRAME, id, frame))
+        self.network_ports[id] = port
+        self._register(id, {FRAME: port.arrive})
         return port
 
 

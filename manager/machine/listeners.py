@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The output of a serial port, for any number of listeners."""
+"""The output of a port, for any number of listeners."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ from manager.machine.cpus import Cpus
 from manager.machine.disks import Disks, open_disks
 from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
+from manager.machine.network_port import NetworkPort
 from manager.machine.platform import PcPlatform
 from manager.machine.serial_port import SerialPort
 from manager.machine.trace import Trace
@@ -190,6 +191,11 @@ class Machine:
     def ports(self) -> dict[str, SerialPort]:
         """The serial ports by device id."""
         return self._board.ports
+
+    @property
+    def network_ports(self) -> dict[str, NetworkPort]:
+        """The places where its network cards meet the host, by device id."""
+        return self._board.network_ports
 
     @property
     def resets(self) -> int:

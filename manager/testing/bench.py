@@ -68,6 +68,8 @@ class Bench:
             written=lambda start, end: None,
         )
         self.board = Board(graph, PortBus(), Clock(self.time), outside)
+        for id, cable in self.board.network_ports.items():
+            cable.listeners.add(lambda frame, id=id: note(f"{id} sends {frame.hex()}"))  # type: ignore[misc]
 
     def device(self, id: str) -> Device[Any]:
         """The device with that id. Raises KeyError."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from manager.bus.record import RecordError, clone, to_plain
-from manager.devices.device import Device
+from manager.devices.device import Device, Takes
 from manager.devices.node import DeviceNode
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
@@ -148,7 +148,7 @@ class Driver:
             acts += [self._register] * 6
         if node.address is not None:
             acts += [self._configuration]
-        if node.id in self._board.ports or self._board.devices[node.id].takes():
+        if self._inputs():
             acts += [self._input]
         return acts
 
@@ -216,14 +216,19 @@ class Driver:
 
     def _input(self) -> tuple[str, Any]:
         data = self._random.randbytes(self._random.randrange(24))
-        port = self._board.ports.get(self._node.id)
-        takes = self._board.devices[self._node.id].takes()
-        kind = self._random.choice([*takes, *(["data"] if port is not None else [])])
-        if kind == "data" and port is not None:
-            port.arrive(data)
-        else:
-            takes[kind](data)
+        takes = self._inputs()
+        kind = self._random.choice([*takes])
+        takes[kind](data)
         return f"input {kind} {data.hex()}", None
+
+    def _inputs(self) -> Takes:
+        """All that the device takes from outside."""
+        takes = dict(self._board.devices[self._node.id].takes())
+        if (port := self._board.ports.get(self._node.id)) is not None:
+            takes["data"] = port.arrive
+        if (cable := self._board.network_ports.get(self._node.id)) is not None:
+            takes["frame"] = cable.arrive
+        return takes
 
 
 def _equal(expected: Any, found: Any, what: str) -> None:

@@ -106,6 +106,10 @@ class Virtqueue:
         state.taken = state.taken + 1 & 0xFFFF
         return head
 
+    def put_back(self, count: int) -> None:
+        """The last `count` requests that were taken are as if they had not been."""
+        self.state.taken = self.state.taken - count & 0xFFFF
+
     def ask_to_be_told(self) -> None:
         """Have the driver notify the device of the next request that it makes available."""
         state = self.state
