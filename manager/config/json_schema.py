@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from manager.config.backends import BACKENDS
+from manager.config.networks import NETWORKS
 from manager.config.schema import MachineTable, table_of
 from manager.config.sections import FAIR
 from manager.devices import registry
@@ -162,6 +163,10 @@ def _property(name: str, value: Schema, definitions: Schema) -> Schema:
         del tidy["oneOf"]
         options = [_definition(kind.__name__, definitions) for kind in BACKENDS.values()]
         tidy["anyOf"] = [{"type": "string", "enum": list(_BARE_BACKENDS)}, *options]
+    if name == "network":
+        del tidy["oneOf"]
+        options = [_definition(kind.__name__, definitions) for kind in NETWORKS.values()]
+        tidy["anyOf"] = [{"type": "string"}, *options]
     if name == "schedule":
         around = {key: tidy.pop(key) for key in ("description", "examples")}
         del tidy["default"]

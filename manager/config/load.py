@@ -19,6 +19,7 @@ from manager.config.expansion import expand
 from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
+from manager.config.networks import NETWORKS
 from manager.config.scan import KeyPath
 from manager.config.schema import MachineTable, device_table
 from manager.config.sections import DebugTable
@@ -150,10 +151,12 @@ def _resolve_keys(
     """Make the paths of a table absolute, its backend's too."""
     for key in path_keys(model) if model is not None else ():
         _resolve(table, key, origins.source((*path, key)))
-    backend = table.get("backend")
-    if isinstance(backend, dict):
-        kind = BACKENDS.get(str(backend.get("type")))
-        _resolve_keys(backend, kind, (*path, "backend"), origins)
+    inner: Mapping[str, Mapping[str, type[BaseModel]]]
+    inner = {"backend": BACKENDS, "network": NETWORKS}
+    for key, kinds in inner.items():
+        given = table.get(key)
+        if isinstance(given, dict):
+            _resolve_keys(given, kinds.get(str(given.get("type"))), (*path, key), origins)
 
 
 def _resolve(table: Tree, key: str, source: Source) -> None:

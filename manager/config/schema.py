@@ -19,6 +19,7 @@ from manager.config.backends import BACKENDS
 from manager.config.boot import BootTable
 from manager.config.debugger import GdbTable
 from manager.config.disks import DiskTable
+from manager.config.networks import NETWORKS
 from manager.config.sections import (
     ClockTable,
     CpuTable,
@@ -229,4 +230,6 @@ def table_at(tree: Any, path: tuple[str | int, ...]) -> type[BaseModel] | None:
             return DiskTable
         case (*_, "backend"):
             return BACKENDS.get(tree["type"])
+        case (*_, "network") if isinstance(tree, dict):
+            return NETWORKS.get(str(tree.get("type")))
     return None

@@ -111,6 +111,51 @@ class Pipe(Backend):
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class LinkEnd(HostResource):
+    """A place on the link of that name, which a lab has; the link has no other end elsewhere."""
+
+    name: str
+    capture: Path | None = None
+    """Where all frames are written to."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class UserNetwork(HostResource):
+    """The host's own network, without root."""
+
+    forward: tuple[str, ...]
+    """Each "HOST:PORT -> PORT": where the host listens, and the guest's TCP port."""
+    capture: Path | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(("user", *self.forward))
+
+
+@dataclass(frozen=True, slots=True)
+class SocketNetwork(HostResource):
+    """A UNIX stream socket for frames; exactly one of the two is given."""
+
+    listen: Path | None
+    connect: Path | None
+    capture: Path | None = None
+
+    def __str__(self) -> str:
+        return f"socket connect {self.connect}" if self.connect else f"socket listen {self.listen}"
+
+
+Network = LinkEnd | UserNetwork | SocketNetwork
+"""What a network card is plugged into."""
+
+
+def path(text: str | None) -> Path | None:
+    """A path that may not be given."""
+    return Path(text) if text is not None else None
+
+
 BACKENDS: Mapping[str, type[Backend]] = {
     kind.TYPE: kind for kind in (Stdio, Null, Pty, File, Tcp, Unix, Pipe)
 }

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from manager.config.units import show_size
+from manager.devices.nic import NicNode
 from manager.devices.node import DeviceNode
 from manager.devices.registry import short_name
 from manager.graph.nodes import Graph
@@ -73,11 +74,15 @@ def _device(node: DeviceNode) -> Item:
     if (line := interrupt(node)) != NOTHING:
         facts.append(line)
     facts += [
-        f"{key} {node.properties[key]}" for key in ("legacy", "pace") if key in node.properties
+        f"{key} {node.properties[key]}"
+        for key in ("legacy", "pace", "mac")
+        if key in node.properties
     ]
     item = Item(node.id, "device", name, ", ".join(facts))
     if node.backend is not None:
         item.children.append(Item(f"{node.id}.backend", "backend", backend(node)))
+    if isinstance(node, NicNode) and node.network is not None:
+        item.children.append(Item(f"{node.id}.network", "backend", f"network {node.network}"))
     return item
 
 

@@ -76,6 +76,8 @@ def _uses(graph: Graph) -> Iterator[_Use]:
                     yield _Use("path", end, at, "port", real=os.path.realpath(end))
                 case host.Backend() if resource.exclusive:
                     yield _Use("stdio", resource.exclusive, at, "port")
+                case host.LinkEnd() | host.UserNetwork() | host.SocketNetwork():
+                    yield from _of_a_card(resource, at)
                 case _ if resource.exclusive:
                     yield _Use(type(resource).__name__, resource.exclusive, at, "device")
     if (gdb := graph.gdb) is not None:
@@ -87,6 +89,21 @@ def _uses(graph: Graph) -> Iterator[_Use]:
     if (trace := graph.debug.trace_file) is not None:
         at = ("debug", "trace-file")
         yield _Use("path", str(trace), at, "trace", real=os.path.realpath(trace))
+
+
+def _of_a_card(network: host.Network, at: KeyPath) -> Iterator[_Use]:
+    if isinstance(network, host.UserNetwork):
+        for number, forward in enumerate(network.forward):
+            listen = forward.partition(" ")[0]
+            place = (*at, "forward", number)
+            yield _Use("tcp", listen, place, "port", sockets=tuple(where(listen)))
+    if isinstance(network, host.SocketNetwork):
+        end = network.listen or network.connect
+        yield _Use("pipe", str(end), at, "network card", real=os.path.realpath(str(end)))
+    if network.capture is not None:
+        path = network.capture
+        place = (*at, "capture")
+        yield _Use("path", str(path), place, "capture", real=os.path.realpath(path))
 
 
 def _conflict(group: list[_Use], places: Places) -> Diagnostic:

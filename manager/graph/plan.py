@@ -12,6 +12,7 @@ from manager.config.units import format_duration, show_size
 from manager.devices.node import LPC_BUS, DeviceNode
 from manager.graph.identity import full_hash, identity_hash, to_plain
 from manager.graph.memory_map import memory_map
+from manager.graph.network_rules import network_cards
 from manager.graph.nodes import Boot, Graph, ImageBoot, KernelBoot
 from manager.graph.table import (
     NOTHING,
@@ -24,6 +25,7 @@ from manager.graph.table import (
     show_ports,
 )
 from manager.text.columns import columns
+from manager.text.shown import shown
 
 _CONSOLE_ARGUMENT = "console=ttyS"
 
@@ -40,6 +42,7 @@ def render(graph: Graph, protocol: str | None = None) -> str:
         list(_memory(graph)),
         list(_routing(graph)),
         list(_consoles(graph)),
+        list(_networks(graph)),
         [f"identity  {identity_hash(graph)}", f"full      {full_hash(graph)}"],
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
@@ -150,6 +153,15 @@ def _consoles(graph: Graph) -> Iterator[str]:
         rows.append([node.port_name, backend(node), roles])
     if rows:
         yield from columns([["console", "backend", "role"], *rows])
+
+
+def _networks(graph: Graph) -> Iterator[str]:
+    rows = [
+        [node.id, node.mac, shown(str(node.network)) if node.network is not None else NOTHING]
+        for node in network_cards(graph)
+    ]
+    if rows:
+        yield from columns([["network card", "address", "network"], *rows])
 
 
 def _roles(graph: Graph, node: DeviceNode) -> list[str]:

@@ -12,7 +12,7 @@ from manager.config.suggest import did_you_mean
 from manager.config.units import show_size
 from manager.devices.claims import PortRange
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
-from manager.graph import disk_rules, end_rules
+from manager.graph import disk_rules, end_rules, network_rules
 from manager.graph.memory_map import is_ram, memory_map
 from manager.graph.nodes import Graph, ImageBoot
 from manager.graph.places import Places
@@ -32,6 +32,7 @@ def check(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
         *judge.interrupts(),
         *end_rules.check(loaded, graph),
         *disk_rules.check(loaded, graph),
+        *network_rules.check(loaded, graph),
         *judge.addresses(),
         *judge.readiness(),
     ]

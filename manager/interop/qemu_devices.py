@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from manager import files
+from manager.devices import host
+from manager.devices.nic import NicNode
 from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
 from manager.graph.nodes import DiskSource, Graph
 from manager.text.quoting import UnquotableError, quoted
@@ -11,6 +13,8 @@ from manager.text.quoting import UnquotableError, quoted
 _OWN_SLOTS = (0, 1)
 """Where QEMU's `pc` has its host bridge and its PIIX3, whatever one says."""
 _LPC_SLOT, _IDE_PLACE = 1, (1, 1)
+_CARDS = {"virtio-net": "virtio-net-pci"}
+"""What QEMU calls network cards."""
 _QCOW2 = b"QFI\xfb"
 _IDE_PLACES = {
     "primary-master": ("ide.0", 0),
@@ -60,6 +64,8 @@ def device(node: DeviceNode, graph: Graph, lost: list[str]) -> list[str]:
         return _ide(node, graph, lost)
     if node.type in ("virtio-blk", "nvme", "virtio-rng"):
         return _pci_device(node, lost, _model(node, graph, lost))
+    if isinstance(node, NicNode):
+        return _network_card(node, lost)
     if node.BUS == PCI_BUS:
         if node.address is not None and node.address.slot != 0:
             lost.append(f"{node.id}: QEMU's host bridge is in slot 0")
@@ -83,6 +89,33 @@ def _model(node: DeviceNode, graph: Graph, lost: list[str]) -> str:
     if node.type == "nvme":
         return f"nvme,drive={_drive(use.name)},serial={use.name}"
     return f"virtio-blk-pci,drive={_drive(use.name)}"
+
+
+def _network_card(node: NicNode, lost: list[str]) -> list[str]:
+    """A network card, and a network of QEMU's that is most like what it is plugged into."""
+    name = f"net-{node.id.replace('.', '-')}"
+    network, said = node.network, "hubport,hubid=0"
+    if isinstance(network, host.UserNetwork):
+        said = "user"
+        for forward in network.forward:
+            listen, _, port = forward.partition(" -> ")
+            said += f",hostfwd=tcp:{listen}-:{port}"
+    elif isinstance(network, host.SocketNetwork):
+        end, server = network.listen or network.connect, "on" if network.listen else "off"
+        said = f"stream,server={server},addr.type=unix,addr.path={comma(str(end))}"
+    elif isinstance(network, host.LinkEnd):
+        lost.append(f"{node.id}: the link {network.name} of a lab")
+    if network is not None and network.capture is not None:
+        lost.append(f"{node.id}.network.capture: {network.capture}")
+    try:
+        quoted(said, "shell")
+    except UnquotableError as error:
+        lost.append(f"{node.id}: the network {said}: {error}")
+        said = "hubport,hubid=0"
+    first, _, rest = said.partition(",")
+    netdev = f"{first},id={name}" + (f",{rest}" if rest else "")
+    model = f"{_CARDS[node.type]},netdev={name},mac={node.mac}"
+    return ["-netdev", netdev, *_pci_device(node, lost, model)]
 
 
 def _is_told(name: str, graph: Graph) -> bool:

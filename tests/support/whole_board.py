@@ -40,6 +40,8 @@ device = "nvme"
 disk = "two"
 [slots.7]
 device = "virtio-rng"
+[slots.8]
+device = "virtio-net"
 [slots."1.1"]
 device = "ide"
 primary-master = "three"
