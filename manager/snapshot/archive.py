@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 from manager import files
 from manager.errors import HostError, SnapshotCorruptError
 from manager.snapshot import native, ram, runs
+from manager.snapshot.check import Advance, unwatched
 from manager.snapshot.faults import corrupt, host_failures
 from manager.snapshot.manifest import RamObject
 from manager.snapshot.read import MAX_FILE, Snapshot, decode
@@ -39,7 +40,7 @@ MAX_RAM = 1 << 40
 ANOTHER = "ask for the file again: it was damaged on its way, or made by something else"
 
 
-def export(snapshot: Snapshot, file: Path, advance: ram.Advance = ram.unwatched) -> None:
+def export(snapshot: Snapshot, file: Path, advance: Advance = unwatched) -> None:
     """Write all of `snapshot` to the new file `file`, durably; its RAM is checked on the way.
 
     Raises SnapshotCorruptError, HostError.
@@ -96,7 +97,7 @@ def _padding(length: int) -> bytes:
     return bytes(-length % BLOCK)
 
 
-def unpack(file: Path, directory: Path, advance: ram.Advance = ram.unwatched) -> None:
+def unpack(file: Path, directory: Path, advance: Advance = unwatched) -> None:
     """Make the snapshot in the archive `file` the new directory `directory`, wholly checked.
 
     Raises SnapshotCorruptError for anything but what `export` writes, HostError.
@@ -120,7 +121,7 @@ def unpack(file: Path, directory: Path, advance: ram.Advance = ram.unwatched) ->
 
 class _Unpacking:
     def __init__(
-        self, file: Path, size: int, reader: zstandard.ZstdDecompressionReader, advance: ram.Advance
+        self, file: Path, size: int, reader: zstandard.ZstdDecompressionReader, advance: Advance
     ) -> None:
         self._advance = advance
         self._file = file

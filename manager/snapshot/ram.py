@@ -7,7 +7,7 @@ import errno
 import mmap
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -35,14 +35,6 @@ _LEAST_MAPPED = 32
 """Pages of a run that is mapped; copying a shorter one costs less than a mapping of its own."""
 _MOST_MAPPED = 16_384
 """Stretches of data in a file on tmpfs; the kernel has room for 65,530 mappings."""
-
-
-Advance = Callable[[int], None]
-"""Called with the progress of long work, every so many bytes."""
-
-
-def unwatched(count: int) -> None:
-    """Progress is not reported."""
 
 
 def root_hash(length: int, segment: int, hashes: bytes) -> bytes:
@@ -197,45 +189,6 @@ def _map_data(fd: int, region: RamEntry) -> Ram:
         run = runs.pack([((start - region.offset) // PAGE, (at - start) // PAGE)])
         native.overlay(memory, fd, start, run, 1)
     return memory
-
-
-def verify_object(
-    directory: Path,
-    entry: RamObject,
-    place_of: Callable[[int, int], str],
-    writer: str,
-    advance: Advance = unwatched,
-) -> None:
-    """Read a whole object and compare it with its hashes; raises at the first difference.
-
-    `place_of` says what the bytes from a start to an end of the file are to the guest.
-    """
-    path = directory / entry.file
-    digest = root_hash(entry.length, entry.segment, bytes(entry.hashes))
-    if digest != entry.hash:
-        fault = f"expected hash {entry.hash.hex()}, got {digest.hex()} from the segment hashes"
-        raise corrupt(path, fault, writer=writer)
-    with opened(directory, entry, writer) as fd:
-        next_data = _next_data(fd, 0)
-        for index, start in enumerate(range(0, entry.length, entry.segment)):
-            end = min(start + entry.segment, entry.length)
-            advance(end - start)
-            expected = bytes(entry.hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES])
-            if next_data < start:
-                next_data = _next_data(fd, start)
-            if expected == ZERO_HASH and next_data >= end:
-                continue
-            content = os.pread(fd, end - start, start)
-            if expected == ZERO_HASH:
-                if any(content):
-                    at = start + len(content) - len(content.lstrip(b"\0"))
-                    where = place_of(at, at + 1)
-                    fault = f"segment {index}: expected zeros, got {content[at - start]:#04x}"
-                    raise corrupt(path, f"{fault} in {where}", offset=at, writer=writer)
-            elif (got := blake3(content).digest()) != expected:
-                where = place_of(start, end)
-                fault = f"segment {index}: expected hash {expected.hex()}, got {got.hex()}"
-                raise corrupt(path, f"{fault}, in {where}", offset=start, writer=writer)
 
 
 def data_within(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:

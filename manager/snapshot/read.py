@@ -17,6 +17,7 @@ from manager.bus.record import Plain, Record, RecordError, from_plain
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.snapshot import ram
 from manager.snapshot.backing import Backing, CopiedPages
+from manager.snapshot.check import Advance, unwatched, verify_object
 from manager.snapshot.decode import DeviceState, State, decode_state
 from manager.snapshot.faults import START_OVER, corrupt, host_failures
 from manager.snapshot.manifest import ChunkEntry, Header, Manifest
@@ -201,13 +202,13 @@ class Snapshot:
                 mapped.append((entry.base, memory))
         return mapped
 
-    def verify_ram(self, advance: ram.Advance = ram.unwatched) -> None:
+    def verify_ram(self, advance: Advance = unwatched) -> None:
         """Read all RAM and disk layers and compare with the hashes; raises SnapshotCorruptError."""
         manifest = self.manifest
         with host_failures(f"cannot read the RAM of {self.directory}", "try again"):
             for entry in manifest.objects:
                 where = partial(place_of, manifest, entry.file)
-                ram.verify_object(self.directory, entry, where, self.header.writer, advance)
+                verify_object(self.directory, entry, where, self.header.writer, advance)
 
     def _corrupt(
         self, fault: str, *, offset: int | None = None, chunk: str = "", help: str = START_OVER
@@ -221,7 +222,7 @@ _OTHER_DEVICES = (
 )
 
 
-def verify_snapshot(path: Path, advance: ram.Advance = ram.unwatched) -> Snapshot:
+def verify_snapshot(path: Path, advance: Advance = unwatched) -> Snapshot:
     """Open a snapshot and check every byte of it, RAM included."""
     snapshot = open_snapshot(path)
     snapshot.verify_ram(advance)
