@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from manager.client.left import Left
     from manager.vmm.background import Reporter
     from manager.vmm.launch import Launch
-    from manager.vmm.outcome import Outcome
 
 
 class Foreground:
@@ -120,10 +119,12 @@ class Start:
 
 def in_foreground(launch: Launch) -> int:
     """Own the machine until it ends, on pipes; returns the exit code."""
+    from manager.client.left import farewell
     from manager.vmm.bring_up import own
 
-    outcome = own(launch, Foreground(launch.graph.name))
-    text = outcome.closing(_farewell(launch.graph.name, outcome))
+    name = launch.graph.name
+    outcome = own(launch, Foreground(name))
+    text = outcome.closing(farewell(name, outcome.kind, outcome.detail))
     for line in (text, *outcome.story):
         _tell(f"vmmgr: {line}", is_error=bool(outcome.status))
     return outcome.status
@@ -287,13 +288,3 @@ def _tell(text: str, *, is_error: bool = False) -> None:
 def _tell_error(error: VmmgrError) -> None:
     with contextlib.suppress(OSError):
         print(error.report(colour=has_colour(sys.stderr)), file=loud(sys.stderr), flush=True)
-
-
-def _farewell(name: str, outcome: Outcome) -> str:
-    if outcome.kind == "suspended":
-        return f"{name} suspended to {outcome.detail}; resume it with `vmmgr resume {name}`"
-    if outcome.kind in ("ended", "fault"):
-        return f"{name} ended: {outcome.detail}"
-    if outcome.kind == "verdict":
-        return f"{name} powered off: it did not get ready"
-    return f"{name} powered off"

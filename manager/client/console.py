@@ -187,7 +187,7 @@ class Console:
             self._screen.say(f"{self._name} is ready: {data['detail']}")
         elif event == "unready":
             self._screen.say(f"{self._name}: {data['detail']}")
-        elif event in ("suspend-failed", "warning"):
+        elif event in ("suspend-failed", "warning", "damaged"):
             self._screen.say(data["message"])
         elif event == "suspended":
             self._left = left.suspended(self._name, data)

@@ -43,20 +43,25 @@ def crashed(name: str) -> Left:
 
 def suspended(name: str, event: Message) -> Left:
     """After the event `suspended`."""
-    text = f"{name} suspended to {event['snapshot']}; resume it with `vmmgr resume {name}`"
-    return Left("suspended", text)
+    return Left("suspended", farewell(name, "suspended", event["snapshot"]))
 
 
 def ended(name: str, event: Message) -> Left:
     """After the event `ended`."""
-    kind = event["kind"]
-    if kind in ("ended", "fault"):
-        text = f"{name} ended: {event['detail']}"
-    elif kind == "verdict":
-        text = f"{name} powered off: it did not get ready"
-    elif kind == "quit":
-        text = f"{name} was stopped; its last suspended state is kept"
-    else:
-        text = f"{name} powered off"
+    text = farewell(name, event["kind"], event["detail"])
     story = tuple(map(str, event.get("story", ())))
     return Left("ended", with_resets(text, event["resets"]), event["status"], story)
+
+
+def farewell(name: str, kind: str, detail: str) -> str:
+    """How a machine ended, in a line; `kind` and `detail` are those of its outcome."""
+    if kind == "suspended":
+        return f"{name} suspended to {detail}; resume it with `vmmgr resume {name}`"
+    if kind in ("ended", "fault"):
+        return f"{name} ended: {detail}"
+    if kind == "verdict":
+        return f"{name} powered off: it did not get ready"
+    if kind == "quit":
+        reason = f": {detail}" if detail else ""
+        return f"{name} was stopped; its last suspended state is kept{reason}"
+    return f"{name} powered off"

@@ -75,6 +75,7 @@ EVENTS: Mapping[str, str] = {
     "attached": "A console was attached: port, pid, writes",
     "detached": "A console was detached: port, pid",
     "break": "A break was sent to a port: port",
+    "damaged": "What the machine was restored from is not what was saved; it stands still: message",
     "disk-trouble": "The host fails a disk: disk, message",
     "reset": "The guest was reset: resets, how often since power-on",
     "snapshot-saved": "A snapshot was taken, the machine runs on: snapshot, tag",

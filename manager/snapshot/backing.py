@@ -112,6 +112,20 @@ class Backing:
             return self.compared(memory)
         return runs.union(self.inherited, found)
 
+    def touched(self, memory: Ram) -> set[int]:
+        """The segments of the base that were read or written through `memory`, and perhaps some
+        beside them. Raises OSError where the kernel does not say.
+        """
+        with _pagemap() as pagemap:
+            found = native.pagemap_touched(pagemap, memory)
+        at, segment = self.offset, self.base.segment
+        spans = ((at + first * PAGE, at + (first + n) * PAGE - 1) for first, n in runs.pairs(found))
+        return {
+            number
+            for start, last in spans
+            for number in range(start // segment, last // segment + 1)
+        }
+
     def used(self, memory: Ram) -> Iterator[tuple[int, int]]:
         """(offset, length) of stretches outside of which `memory` has only zeros."""
         try:

@@ -167,7 +167,8 @@ static PyObject *scan_written(PyObject *module, PyObject *args)
     return scan_with(args, (struct scan_request){.all_of = IS_WRITTEN, .report = IS_WRITTEN});
 }
 
-static int read_pagemap(int pagemap, const Py_buffer *buffer, struct runs *runs)
+/* Pages that are mapped, but for those whose word has one of the bits `but`. */
+static int read_pagemap(int pagemap, const Py_buffer *buffer, uint64_t but, struct runs *runs)
 {
     uint64_t words[8192];
     uint64_t first = (uintptr_t)buffer->buf / PAGE, pages = (uint64_t)buffer->len / PAGE;
@@ -179,16 +180,15 @@ static int read_pagemap(int pagemap, const Py_buffer *buffer, struct runs *runs)
         if (got <= 0)
             return got < 0 ? errno : EIO;
         for (uint64_t i = 0; i < (uint64_t)got / 8; i++, at++)
-            if ((words[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) && !(words[i] & PAGEMAP_FILE) &&
+            if ((words[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) && !(words[i] & but) &&
                 !runs_add(runs, at, 1))
                 return ENOMEM;
     }
     return 0;
 }
 
-static PyObject *pagemap_copied(PyObject *module, PyObject *args)
+static PyObject *pagemap_with(PyObject *args, uint64_t but)
 {
-    (void)module;
     int pagemap;
     Py_buffer buffer;
     if (!PyArg_ParseTuple(args, "iy*", &pagemap, &buffer))
@@ -198,12 +198,24 @@ static PyObject *pagemap_copied(PyObject *module, PyObject *args)
     if (whole_pages(&buffer)) {
         int failed;
         Py_BEGIN_ALLOW_THREADS
-        failed = read_pagemap(pagemap, &buffer, &runs);
+        failed = read_pagemap(pagemap, &buffer, but, &runs);
         Py_END_ALLOW_THREADS
         result = runs_take(&runs, failed);
     }
     PyBuffer_Release(&buffer);
     return result;
+}
+
+static PyObject *pagemap_copied(PyObject *module, PyObject *args)
+{
+    (void)module;
+    return pagemap_with(args, PAGEMAP_FILE);
+}
+
+static PyObject *pagemap_touched(PyObject *module, PyObject *args)
+{
+    (void)module;
+    return pagemap_with(args, 0);
 }
 
 static int is_zero(const char *page)
@@ -407,6 +419,8 @@ static PyMethodDef methods[] = {
      "scan_written(pagemap, buffer): pages written since watch()"},
     {"pagemap_copied", pagemap_copied, METH_VARARGS,
      "pagemap_copied(pagemap, buffer): as scan_copied, on kernels without the ioctl"},
+    {"pagemap_touched", pagemap_touched, METH_VARARGS,
+     "pagemap_touched(pagemap, buffer): pages that were read or written, or are near such"},
     {"nonzero", nonzero, METH_O, "nonzero(buffer): pages that hold anything but zeros"},
     {"differing", differing, METH_VARARGS, "differing(one, other): pages that are not equal"},
     {"open_watch", open_watch, METH_NOARGS, "open_watch(): a descriptor for watch()"},

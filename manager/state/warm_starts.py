@@ -66,6 +66,10 @@ class WarmStart:
             return {path.name: files.read_own(path, MOST_OUTPUT) for path in folder.iterdir()}
         return {}
 
+    def remove(self) -> None:
+        """Take it from the cache. A machine that runs from it keeps its files mapped."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
 
 def key_of(graph: Graph, waited_for: tuple[str, str | None, str | None], disks: bytes = b"") -> str:
     """What an entry for `graph` is called. Raises HostError when a boot file cannot be read.

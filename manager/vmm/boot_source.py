@@ -12,6 +12,7 @@ from manager.replay.entries import Start
 from manager.state.disks import MachineDisks
 from manager.state.saved import discard_saved, open_saved
 from manager.state.warm_starts import WarmStart, WarmStarts, key_of, warm_starts_directory
+from manager.vmm.restored import Origin
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph, Ready
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from manager.state.directory import MachineDirectory
     from manager.vmm.connections import SerialConnections
     from manager.vmm.launch import Launch
+    from manager.vmm.restored import RestoredState
 
 POWER_ON = Start()
 
@@ -44,6 +46,9 @@ class BootSource:
     warm_start: WarmStart | None = None
     """What it was taken from instead of being booted."""
 
+    opened: Snapshot | None = None
+    """What its RAM was mapped from."""
+
     @property
     def is_boot(self) -> bool:
         """Whether the guest is at its very beginning."""
@@ -53,6 +58,25 @@ class BootSource:
     def snapshot(self) -> Path | None:
         """A snapshot of the machine as it is, if there is one apart from `start`."""
         return self.warm_start.snapshot if self.warm_start is not None else None
+
+    def check(self, restored: RestoredState) -> None:
+        """Have RAM that came from a snapshot checked while the machine runs on it."""
+        if self.opened is None:
+            return
+        name = self.machine.graph.name
+        if self.warm_start is None:
+            origin = Origin(
+                f"the state that {name} was resumed from",
+                f"`vmmgr ctl {name} quit` ends it and leaves that state as it is; then restore "
+                f"another snapshot, or boot afresh with `vmmgr up FILE --fresh`",
+            )
+        else:
+            origin = Origin(
+                f"the state of the ready cache that {name} began with",
+                f"it is in the cache no more: `vmmgr down {name}`, then `vmmgr up FILE` boots",
+                self.warm_start.remove,
+            )
+        restored.begin(self.opened, self.machine, origin)
 
     def fill_logs(self, connections: SerialConnections) -> None:
         """Give the logs what the ports of a warm start had sent."""
@@ -100,7 +124,8 @@ def _suspended(graph: Graph, opened: Snapshot, disks: MachineDisks) -> BootSourc
 
     check_images(graph, opened)
     machine = Machine.restore(graph, opened, disks=disks.for_resume(graph, opened))
-    return BootSource(machine, Start(opened.id.hex(), str(opened.directory), machine.now()))
+    start = Start(opened.id.hex(), str(opened.directory), machine.now())
+    return BootSource(machine, start, opened=opened)
 
 
 def _powered_on(graph: Graph, shelf: Shelf | None, disks: MachineDisks) -> BootSource:
@@ -136,6 +161,6 @@ def _warm(graph: Graph, shelf: Shelf, disks: MachineDisks) -> BootSource | None:
     warm_start, opened = found
     try:
         machine = Machine.restore(graph, opened, disks=disks.for_resume(graph, opened))
-        return BootSource(machine, warm_start=warm_start)
+        return BootSource(machine, warm_start=warm_start, opened=opened)
     except (SnapshotMismatchError, HostError):
         return None

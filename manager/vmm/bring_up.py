@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import selectors
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from manager.errors import VmmgrError
@@ -67,6 +67,8 @@ def own(launch: Launch, audience: Audience) -> Outcome:
         let_gdb_in(running, selector, audience.say, stack)
         paced = launch.graph.clock_mode == "paced"
         loop = EventLoop(running, selector, paced=paced, interrupts=2, say=audience.say)
+        running.restored.connect(selector, loop.timers)
+        source.check(running.restored)
         _wait_for_console(launch, running, loop.timers)
         _wait_until_ready(launch, source, running, loop.timers, audience)
         source.show(connections)
@@ -74,7 +76,7 @@ def own(launch: Launch, audience: Audience) -> Outcome:
         audience.up()
         _tell_of_warm_start(launch, source, running, audience)
         outcome = _run(loop, directory)
-        if outcome.kind in ("ended", "down"):
+        if outcome.kind in ("ended", "down") and running.restored.damage is None:
             _write_images(running.machine, directory, audience.say)
         return outcome
 
@@ -108,8 +110,12 @@ def _begin_record(
 
 
 def _wait_for_console(launch: Launch, running: RunningMachine, timers: HostTimers) -> None:
+    def go_on() -> None:
+        with suppress(VmmgrError):  # what holds it else says so itself
+            running.holds.unpause()
+
     if launch.attended and not launch.paused:
-        timers.after(ATTENDANCE, running.holds.unpause)
+        timers.after(ATTENDANCE, go_on)
 
 
 def _wait_until_ready(

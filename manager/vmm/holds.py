@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from manager.errors import HostError
+from manager.errors import HostError, VmmgrError
 
 if TYPE_CHECKING:
     from manager.machine.machine import Machine
@@ -31,6 +31,7 @@ class Holds:
         self._paused = paused
         self._debugged = False
         self._blocked: str | None = None
+        self._damage: VmmgrError | None = None
 
     def watch_disks(self, machine: Machine) -> None:
         """Pause the machine while what it writes to a disk has to wait for room."""
@@ -58,8 +59,18 @@ class Holds:
             self._paused = True
             self._events.publish("paused")
 
+    def damaged(self, damage: VmmgrError) -> None:
+        """What the machine goes on from is not what was saved: time stands still for good."""
+        self._damage = damage
+        self.pause()
+
     def unpause(self) -> None:
-        """Resume at the user's request. Raises HostError while a disk's writes find no room."""
+        """Resume at the user's request.
+
+        Raises HostError while a disk's writes find no room, SnapshotCorruptError once `damaged`.
+        """
+        if self._damage is not None:
+            raise self._damage
         if waiting := self._disks.waiting:
             name, fault = next(iter(waiting.items()))
             raise HostError(

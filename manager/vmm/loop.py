@@ -99,7 +99,7 @@ class EventLoop:
         self._say(f"stopping: {signal.Signals(number).name}")
         if number == signal.SIGHUP:
             # A lost terminal is no reason to drop the suspended state.
-            self._running.finish(Outcome("quit"))
+            self._running.quit()
             return
         try:
             self._running.stop_as_told()

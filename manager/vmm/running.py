@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from manager.debug.story import story_of
-from manager.errors import VmmgrError, WrongStateError
+from manager.errors import ExitCode, VmmgrError, WrongStateError
 from manager.state.disks import MachineDisks
 from manager.vmm.advice import Advice, with_advice
 from manager.vmm.events import Events
 from manager.vmm.holds import Holds
 from manager.vmm.outcome import Kind, Outcome
+from manager.vmm.restored import RestoredState
 from manager.vmm.sinks import Sinks
 from manager.vmm.waiting import Waiting
 
@@ -56,6 +57,7 @@ class RunningMachine:
         self._advice = Advice(self.events, advise or say)
         self.holds = Holds(connections, self.events, say, paused=paused)
         self.holds.watch_disks(machine)
+        self.restored = RestoredState(self.holds, self.events, say)
         self._machine = machine
         self._directory = directory
         self._recorder = recorder
@@ -91,6 +93,7 @@ class RunningMachine:
             "resets": self._machine.resets,
             "uptime": round(time.monotonic() - self._started, 3),
             "clock": self._machine.graph.clock_mode,
+            "damage": self.restored.damage,
             "ready": self.waiting.ready,
             "waits-for": self.waiting.awaited,
             "ports": with_advice(self.connections.describe(), self._machine),
@@ -110,6 +113,7 @@ class RunningMachine:
         self.connections.pump()
         began = time.monotonic()
         try:
+            self.restored.require_sound()
             saved = self._directory.suspend(self._machine)
         except VmmgrError as error:
             self.events.publish("suspend-failed", message=error.message)
@@ -127,6 +131,7 @@ class RunningMachine:
         self.refuse_if_ending()
         if self._directory is None:
             raise WrongStateError("this machine keeps no state")
+        self.restored.require_sound()
         self.connections.pump()
         began = time.monotonic()
         path = self._directory.save_snapshot(self._machine, tag)
@@ -144,9 +149,12 @@ class RunningMachine:
         self._recorder.require_way_back()
         if self.waiting.is_on:
             raise WrongStateError("the machine is not ready yet", help="wait until it is")
+        self.restored.require_sound()
         began, before = time.monotonic(), self.now()
         self.connections.pump()
         rewound = self._recorder.rewind(back=back, to=to, inputs=inputs, go_on_with=self._replace)
+        if rewound.start is not None:
+            self.restored.begin_at_checkpoint(rewound.start.path, self._machine)
         result = {
             "from": before,
             "virtual-time": self.now(),
@@ -190,14 +198,21 @@ class RunningMachine:
     def quit(self) -> None:
         """End the process and leave the last suspended state as it is."""
         self.refuse_if_ending()
-        self.finish(Outcome("quit"))
+        damage = self.restored.damage
+        status = ExitCode.OK if damage is None else ExitCode.SNAPSHOT_CORRUPT
+        self.finish(Outcome("quit", status, damage or ""))
 
     def stop_as_told(self) -> None:
-        """What SIGTERM does. Raises VmmgrError when the machine cannot be saved."""
-        if self._on_term == "suspend" and self._directory is not None:
-            self.suspend()
-        else:
+        """What SIGTERM does. Raises VmmgrError when the machine cannot be saved.
+
+        What was saved before stays when the machine is not to be saved, for it is damaged.
+        """
+        if self._on_term != "suspend" or self._directory is None:
             self.power_off()
+        elif self.restored.finish() is not None:
+            self.quit()
+        else:
+            self.suspend()
 
     def refuse_if_ending(self) -> None:
         """Raise WrongStateError when the machine is about to end."""
@@ -212,6 +227,7 @@ class RunningMachine:
 
     def close(self) -> None:
         """Let go of the host."""
+        self.restored.close()
         self.connections.close()
         self._machine.close()
         self.sinks.look(self._machine, self._recorder)
@@ -267,6 +283,8 @@ class RunningMachine:
         if ended is not None and self._outcome is None:
             kind: Kind = "fault" if ended.is_fault else "ended"
             story = story_of(self._machine, ended)
+            if ended.is_fault and (damage := self.restored.finish()) is not None:
+                story = (damage, *story)
             self._outcome = Outcome(kind, ended.status, ended.detail, ended.reason, story=story)
 
     def rest(self) -> None:
@@ -276,7 +294,7 @@ class RunningMachine:
             postponed, self._postponed = self._postponed, []
             for action in postponed:
                 action()
-            if self._recorder is not None:
+            if self._recorder is not None and self.restored.is_sound:
                 self._recorder.between_slices()
         self.sinks.look(self._machine, self._recorder)
         self._advice.look(self._machine)

@@ -34,7 +34,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="first check all RAM against its hashes; without it only the rest is checked",
+        help="first check all RAM against its hashes; without it that is done while the machine "
+        "runs",
     )
     add_raw(parser)
     add_on_term(parser)

@@ -63,6 +63,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "uptime_s": live["uptime"] if live else None,
         "clock": live["clock"] if live else None,
         "file": record.file if record is not None else None,
+        "damage": live.get("damage") if live else None,
         "ready": live["ready"] if live else None,
         "waits_for": live.get("waits-for") if live else None,
         "ports": live["ports"] if live else ports,
@@ -131,6 +132,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
     rows = [
         ("name", status["name"]),
         ("state", state),
+        ("damage", status["damage"]),
         ("ready", _ready(status)),
         ("pid", status["pid"]),
         ("virtual time", _seconds(status["virtual_time_ns"], 1e9)),
