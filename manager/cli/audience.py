@@ -12,7 +12,7 @@ from manager.cli.colour import has_colour
 from manager.cli.guest_output import GuestOutput
 from manager.cli.loudness import detail
 from manager.cli.output import print_json
-from manager.errors import ExitCode, HostError, VmmgrError
+from manager.errors import HostError, VmmgrError
 from manager.text.shown import loud, shown_lines
 
 if TYPE_CHECKING:
