@@ -31,6 +31,7 @@ from manager.machine.disks import Disks, open_disks
 from manager.machine.ended import Ended, EndReason
 from manager.machine.inputs import Inputs
 from manager.machine.network_port import NetworkPort
+from manager.machine.places import CpuPlace, of_engine
 from manager.machine.platform import PcPlatform
 from manager.machine.serial_port import SerialPort
 from manager.machine.trace import Trace
@@ -211,6 +212,10 @@ class Machine:
         """What the user may want to know of a serial port, by its id; one line each."""
         found = ((id, self._board.devices[id].advice()) for id in self.ports)
         return {id: text for id, text in found if text}
+
+    def places(self) -> list[CpuPlace]:
+        """Where each CPU is."""
+        return of_engine(self.engine)
 
     def now(self) -> int:
         """Virtual time in ns."""

@@ -23,10 +23,11 @@ from typing import Any
 
 from manager import files
 from manager.errors import ExitCode, VmmgrError
+from manager.machine.places import CpuPlace
 from manager.machine.trial import Tried
 from manager.replay.processes import PACKAGE_HOME
 from manager.replay.seeds import Result, Task
-from manager.replay.witness import Interruption, Place, Story
+from manager.replay.witness import Interruption, Story
 
 MOST = 256 << 20
 """Bytes of results that are read, some million seeds."""
@@ -181,7 +182,7 @@ class Exploration:
             Tried(**answer["tried"]),
             answer["at"],
             [Interruption(**item) for item in answer["interruptions"]],
-            [Place(**item) for item in answer["places"]],
+            [CpuPlace(**item) for item in answer["places"]],
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from manager.machine.places import CpuPlace, of_engine
 from manager.machine.trial import Attempt, Trial, Tried
 
 if TYPE_CHECKING:
@@ -38,16 +39,6 @@ class Interruption:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a CPU is."""
-
-    cpu: int
-    address: int
-    doing: str
-    """"runs", "halted", or "waits for a start-up message"."""
-
-
-@dataclass(frozen=True, slots=True)
 class Story:
     """A run that was looked at: how it ended, and what happened before."""
 
@@ -56,7 +47,7 @@ class Story:
     """When it failed, virtual ns: when the first byte of what is wrong was sent, or at its end."""
     interruptions: Sequence[Interruption]
     """The last ones before, the latest last."""
-    places: Sequence[Place]
+    places: Sequence[CpuPlace]
     """Each CPU, then."""
 
 
@@ -66,7 +57,7 @@ class _View:
 
     at: float
     interruptions: Sequence[Interruption]
-    places: Sequence[Place]
+    places: Sequence[CpuPlace]
 
 
 def observe(machine: Machine, trial: Trial) -> Story:
@@ -103,10 +94,5 @@ def _watch_lines(
 
 def _look(machine: Machine) -> _View:
     engine = machine.engine
-    places = []
-    for number, cpu in enumerate(engine.cpus):
-        state = cpu.read_state()
-        doing = "waits for a start-up message" if cpu.waiting else ("runs", "halted")[state.halted]
-        places.append(Place(number, state.cs.base + state.rip, doing))
     came = [Interruption(item.at / TICKS_PER_NS, *item[1:]) for item in engine.breaks]
-    return _View(engine.time[0] / TICKS_PER_NS, came, places)
+    return _View(engine.time[0] / TICKS_PER_NS, came, of_engine(engine))

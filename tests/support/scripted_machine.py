@@ -23,6 +23,7 @@ from manager.graph.nodes import Graph, ImageBoot, Ready
 from manager.machine.boot_images import BootImages
 from manager.machine.disks import Disks
 from manager.machine.ended import Ended
+from manager.machine.places import CpuPlace
 from manager.machine.serial_port import SerialPort, SerialPortState
 from manager.machine.trace import Trace
 from manager.snapshot.image import Image, RamRegion
@@ -92,6 +93,9 @@ class FakeMachine:
 
     def advice(self) -> dict[str, str]:
         return {}
+
+    def places(self) -> list[CpuPlace]:
+        return []
 
     def now(self) -> int:
         return self.time()

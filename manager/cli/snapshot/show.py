@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import Plain
 from manager.cli.output import print_json, size
-from manager.cli.snapshot.words import about, amount, bits, described, registers
+from manager.cli.snapshot.words import about, amount, bits, cpus, described, registers
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def as_json(opened: Snapshot) -> dict[str, Any]:
         "format": f"{opened.preamble.major}.{opened.preamble.minor}",
         **{key: jsonable(item) for key, item in manifest.items()},
         "images": dict(opened.images),
+        "cpus": cpus(opened),
         "ram_bytes": opened.ram_size,
         "ram_bytes_on_disk": opened.ram_on_disk,
         "disk_bytes_on_disk": opened.disks_on_disk,
@@ -75,6 +76,7 @@ def jsonable(value: Plain) -> Any:
 
 def as_text(opened: Snapshot) -> Iterator[str]:
     """The same for people, a line at a time."""
+    from manager.machine.places import rows
     from manager.snapshot import runs
 
     header, manifest = opened.header, opened.manifest
@@ -86,6 +88,7 @@ def as_text(opened: Snapshot) -> Iterator[str]:
     yield f"at        {header.virtual_time} ns, {header.executed} bytes of code executed"
     yield f"identity  {header.identity_hash}"
     yield f"config    {header.full_hash}"
+    yield from (f"{name:<9} {words}" for name, words in rows(cpus(opened)))
     yield f"RAM       {size(opened.ram_size)}, {size(opened.ram_on_disk)} on disk"
     for region in manifest.ram:
         end = region.base + region.length - 1

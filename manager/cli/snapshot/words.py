@@ -8,11 +8,12 @@ of a newer or older version is shown as far as it goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from manager.bus.record import NEVER, Plain, Record, named_bits, spec_of
 from manager.devices import registry
+from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
@@ -121,6 +122,16 @@ def _serial(fields: Fields) -> str:
 
 _ABOUT: dict[str, Callable[[Fields], str]] = {"cpu.x86": _cpu, "serial-port": _serial}
 """Of what is no device."""
+
+
+def cpus(opened: Snapshot) -> list[dict[str, Any]]:
+    """Where each CPU is, CpuPlaces as dictionaries; none if a state cannot be read."""
+    from manager.machine.places import of_snapshot
+
+    try:
+        return [asdict(place) for place in of_snapshot(opened)]
+    except (SnapshotCorruptError, SnapshotMismatchError):
+        return []
 
 
 def registers(fields: Fields, schema: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from manager.text.columns import columns
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
+    from manager.snapshot.read import Snapshot
     from manager.state.situation import Situation
 
 _LAST_LINES = 8
@@ -45,8 +46,13 @@ def run(args: argparse.Namespace) -> int:
 
 def describe(situation: Situation) -> dict[str, Any]:
     """All that is known of a machine; what does not apply is None."""
+    from manager.cli.snapshot.words import cpus
+
     record = situation.last_run
     live = _ask(situation) if situation.state == "running" else None
+    saved = _saved(situation) if live is None else None
+    saved_at = saved.header.virtual_time if saved is not None else None
+    saved_cpus = cpus(saved) if saved is not None else []
     ports = [
         {"id": id, "backend": backend, "console": record is not None and id == record.console}
         for id, backend in (record.ports if record is not None else {}).items()
@@ -58,8 +64,9 @@ def describe(situation: Situation) -> dict[str, Any]:
         "activity": live["state"] if live else None,
         "blocked_on": live["blocked-on"] if live else None,
         "pid": record.pid if record is not None and situation.state == "running" else None,
-        "virtual_time_ns": live["virtual-time"] if live else _saved_time(situation),
+        "virtual_time_ns": live["virtual-time"] if live else saved_at,
         "resets": live["resets"] if live else None,
+        "cpus": live.get("cpus", []) if live else saved_cpus,
         "uptime_s": live["uptime"] if live else None,
         "clock": live["clock"] if live else None,
         "file": record.file if record is not None else None,
@@ -110,18 +117,19 @@ def _ask(situation: Situation) -> dict[str, Any] | None:
         return None
 
 
-def _saved_time(situation: Situation) -> int | None:
+def _saved(situation: Situation) -> Snapshot | None:
+    """The suspended state, if there is one that can be read."""
     from manager.state.saved import open_saved
 
-    if situation.saved is None:
-        return None
     try:
-        return open_saved(situation.paths).header.virtual_time
+        return open_saved(situation.paths) if situation.saved is not None else None
     except SnapshotCorruptError:
         return None
 
 
 def _lines(status: dict[str, Any]) -> list[str]:
+    from manager.machine.places import rows as rows_of_cpus
+
     state = status["state"]
     if status["activity"] not in (None, "running"):
         state = f"{status['activity']}" + (
@@ -137,6 +145,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         ("pid", status["pid"]),
         ("virtual time", _seconds(status["virtual_time_ns"], 1e9)),
         ("resets", status["resets"] or None),
+        *rows_of_cpus(status["cpus"]),
         ("uptime", _seconds(status["uptime_s"], 1)),
         ("clock", status["clock"]),
         ("file", status["file"]),
