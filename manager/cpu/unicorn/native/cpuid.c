@@ -7,20 +7,32 @@
  */
 #include "engine.h"
 
-/* What the CPU model claims and we do not have, or what would break determinism. */
+/*
+ * What the CPU model claims and we do not have, or what would break determinism.
+ *
+ * What we add has to go with the rest of the model. A write to the TSC deadline is ordered by
+ * MFENCE (Intel SDM vol. 3, 11.5.4.1), so guests take it for granted that SSE2 is there too. And
+ * Unicorn gives long mode to 32-bit models, of which none has the SYSCALL that belongs to it.
+ */
 void correct_features(struct engine *e)
 {
+    enum { TSC = 1 << 4, MCE = 1 << 7, APIC = 1 << 9, MCA = 1 << 14, SSE2 = 1 << 26 };
+    enum { SYSCALL = 1 << 11, LONG_MODE = 1 << 29, INVARIANT_TSC = 1 << 8 };
     uint64_t *features = &FIELD(uint64_t, e->env, ENV_FEATURES);
-    features[FEAT_1_EDX] &= ~(uint64_t)(1 << 7 | 1 << 14); /* MCE MCA */
-    features[FEAT_1_EDX] |= 1 << 9;                                  /* APIC */
+    features[FEAT_1_EDX] &= ~(uint64_t)(MCE | MCA);
+    features[FEAT_1_EDX] |= APIC;
     features[FEAT_1_ECX] &= ~(uint64_t)(1u << 3 | 1u << 21 | 1u << 30); /* MONITOR x2APIC RDRAND */
-    features[FEAT_1_ECX] |= 1u << 24;                                   /* TSC-deadline timer */
+    if (features[FEAT_1_EDX] & SSE2)
+        features[FEAT_1_ECX] |= CPUID_TSC_DEADLINE;
     features[FEAT_7_0_EBX] &= ~(uint64_t)(1u << 14 | 1u << 18); /* MPX RDSEED */
     features[FEAT_7_0_ECX] &= ~(uint64_t)(1u << 3 | 1u << 16);  /* PKU, 57-bit addresses */
     features[FEAT_XSAVE_COMP_LO] &= 3;                          /* x87 SSE */
     features[FEAT_XSAVE_COMP_HI] = 0;
-    features[FEAT_8000_0001_ECX] &= ~(uint64_t)(1u << 2);       /* SVM */
-    features[FEAT_8000_0007_EDX] |= 1u << 8; /* the TSC runs at one rate, in HLT too */
+    if (!(features[FEAT_8000_0001_EDX] & SYSCALL))
+        features[FEAT_8000_0001_EDX] &= ~(uint64_t)LONG_MODE;
+    features[FEAT_8000_0001_ECX] &= ~(uint64_t)(1u << 2); /* SVM */
+    if (features[FEAT_1_EDX] & TSC)
+        features[FEAT_8000_0007_EDX] |= INVARIANT_TSC; /* at one rate, in HLT too */
 }
 
 void set_topology(struct engine *e)

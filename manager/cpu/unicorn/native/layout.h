@@ -214,6 +214,9 @@ enum {
     FEAT_XSAVE_COMP_HI = 22,
 };
 
+/* Bits of FEAT_1_ECX. */
+enum { CPUID_TSC_DEADLINE = 1 << 24 };
+
 #define FIELD(type, base, offset) (*(type *)((char *)(base) + (offset)))
 
 /* A function of ours that takes the place of Unicorn's, and where it was called from. */

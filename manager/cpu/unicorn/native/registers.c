@@ -7,7 +7,8 @@
  */
 #include "engine.h"
 
-enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_PAT = 0x277, MSR_EFER = 0xc0000080 };
+enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_PAT = 0x277, MSR_TSC_DEADLINE = 0x6e0 };
+enum { MSR_EFER = 0xc0000080 };
 enum {
     MSR_MTRR_CAP = 0xfe,
     MSR_MTRR_VARIABLE = 0x200, /* base and mask in turn */
@@ -94,6 +95,8 @@ static enum keeper keeper_of(void *env, uint32_t number)
             keeper = msr_ranges[i].keeper;
     if (keeper == MTRRS)
         return features(env, FEAT_1_EDX) & MTRR ? UNICORN : NONE;
+    if (number == MSR_TSC_DEADLINE && !(features(env, FEAT_1_ECX) & CPUID_TSC_DEADLINE))
+        return NONE;
     return keeper;
 }
 
