@@ -29,7 +29,8 @@ MOST_SEGMENTS = 256
 """Few enough that the hashes of 1 GiB take 8 KiB in each snapshot."""
 ZERO_HASH = bytes(HASH_BYTES)
 """Stands for the hash of a segment of zeros."""
-READ_ONLY = 0o444
+READ_ONLY = 0o400
+"""The mode of a snapshot's files: what a guest has in memory is its owner's alone."""
 _WINDOW = 4 << 20
 _LEAST_MAPPED = 32
 """Pages of a run that is mapped; copying a shorter one costs less than a mapping of its own."""

@@ -137,16 +137,16 @@ class WarmStarts:
             self._remove(temp)
             temp.mkdir(mode=0o700)
             write_snapshot(temp / _STATE, image)
-            (temp / _PORTS).mkdir()
+            (temp / _PORTS).mkdir(mode=0o700)
             for port, data in ports.items():
-                (temp / _PORTS / port).write_bytes(data)
+                files.replace(temp / _PORTS / port, data)
             about = {
                 "schema": 1,
                 "machine": image.machine,
                 "virtual_time": image.virtual_time,
                 "detail": detail,
             }
-            (temp / _ABOUT).write_text(json.dumps(about) + "\n")
+            files.replace(temp / _ABOUT, json.dumps(about).encode() + b"\n")
             if _size(temp) > self._limit:
                 self._remove(temp)
                 return None

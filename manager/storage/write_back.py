@@ -17,6 +17,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from manager import files
 from manager.errors import HostError, SnapshotMismatchError
 from manager.storage.disk import Disk
 from manager.storage.images import file_hash
@@ -59,24 +60,14 @@ class Intent:
             "before": self.before.hex(),
             "after": self.after.hex(),
         }
-        temp = path.with_name(f".{path.name}.{os.getpid()}")
         with _failures(self.image):
-            with temp.open("wb") as file:
-                file.write(json.dumps(plain).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            temp.replace(path)
-            fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            files.replace(path, json.dumps(plain).encode())
 
     @classmethod
     def read(cls, path: Path) -> Intent | None:
         """What is written down; None when nothing is. Raises HostError."""
         try:
-            plain = json.loads(path.read_bytes())
+            plain = files.parse_json(files.read_own(path))
             before, after = (bytes.fromhex(plain[key]) for key in ("before", "after"))
             return cls(Path(plain["image"]), before, after)
         except FileNotFoundError:

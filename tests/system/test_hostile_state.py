@@ -88,9 +88,12 @@ def template() -> Iterator[Path]:
     """The state directory of a machine that is suspended, and has a snapshot."""
     with tempfile.TemporaryDirectory(prefix="vmmgr-") as folder:
         command = Vmmgr(Path(folder))
-        command("up", HELLO, "-d")
-        command("snapshot", "save", "hello")
-        command("suspend", "hello")
+        try:
+            command("up", HELLO, "-d")
+            command("snapshot", "save", "hello")
+            command("suspend", "hello")
+        finally:
+            command.any("down", "--all")
         yield command.home / "state"
 
 

@@ -43,7 +43,7 @@ def test_unpacking_gives_the_same_files(packed: Path, saved: Path, tmp_path: Pat
     archive.unpack(packed, tmp_path / "back")
 
     assert contents(tmp_path / "back") == contents(saved)
-    assert {entry.stat().st_mode & 0o777 for entry in (tmp_path / "back").iterdir()} == {0o444}
+    assert {entry.stat().st_mode & 0o777 for entry in (tmp_path / "back").iterdir()} == {0o400}
     assert packed.stat().st_mode & 0o777 == 0o600
 
 

@@ -101,7 +101,7 @@ def test_equal_regions_share_one_file(tmp_path: Path, make_image: MakeImage) -> 
 
 def test_files_cannot_be_written_and_the_directory_is_private(saved: Path) -> None:
     assert saved.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in saved.iterdir()} == {0o444}
+    assert {path.stat().st_mode & 0o777 for path in saved.iterdir()} == {0o400}
 
 
 def test_an_existing_directory_is_not_overwritten(saved: Path, make_image: MakeImage) -> None:
