@@ -8,9 +8,9 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from manager.errors import HostError, UsageError
+from manager.lazy import dataclass
 
 Found = tuple[int, tuple[str, int]]
 """An address family and what it wants to connect to."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 from manager.errors import HostError, UsageError
+from manager.lazy import dataclass
 
 PATH_LIMIT = 104
 """Bytes that a socket's path may have everywhere (BSD: 104 with the zero, Linux: 108)."""

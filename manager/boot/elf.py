@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from manager.boot.errors import BootImageError
+from manager.lazy import dataclass
 
 MAGIC = b"\x7fELF"
 CLASS_64 = 2

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.boot import mptable
 from manager.boot.acpi import tables
 from manager.boot.acpi.dsdt import dsdt
 from manager.boot.acpi.fadt import fadt
 from manager.bus.memory import Memory
 from manager.graph.nodes import Graph
+from manager.lazy import dataclass
 
 AREA, AREA_END = 0xF0000, 0xFFFF0
 """Most of the 64 KiB under 1 MiB, which the memory map has as reserved and where guests look."""

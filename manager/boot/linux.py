@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from typing import Literal
 
 from manager.boot import command_line, e820, elf, modes, payload
@@ -19,6 +18,7 @@ from manager.boot.errors import BootImageError
 from manager.boot.placement import MORE_MEMORY, Placement
 from manager.bus.memory import PAGE, Memory
 from manager.cpu.state import CpuState
+from manager.lazy import dataclass
 
 BOOT_PARAMS = 0x10000
 COMMAND_LINE = 0x20000

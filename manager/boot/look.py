@@ -8,7 +8,7 @@ can tell is left to it.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from manager import files
@@ -29,6 +29,7 @@ from manager.bus.memory import PAGE, Memory
 from manager.config.modules import split_module
 from manager.errors import HostError
 from manager.graph.nodes import FirmwareBoot, Graph, ImageBoot, KernelBoot
+from manager.lazy import dataclass
 
 PACKED = 4 << 20
 """Bytes of a file that is unpacked to look at it; a larger one is left to the boot."""

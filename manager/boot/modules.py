@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from manager.boot.placement import Placement
 from manager.bus.memory import PAGE
+from manager.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from manager.boot import e820, elf, modes
 from manager.boot.errors import BootImageError
@@ -16,6 +15,7 @@ from manager.boot.modules import Module, place
 from manager.boot.placement import Placement
 from manager.bus.memory import FOUR_GIB, Memory
 from manager.cpu.state import CpuState
+from manager.lazy import dataclass
 
 LOADER_NAME = b"vmmgr\0"
 INFORMATION = 0x10000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from manager.boot import e820, elf
@@ -25,6 +25,7 @@ from manager.boot.multiboot import (
 from manager.boot.placement import MORE_MEMORY, Placement
 from manager.bus.memory import FOUR_GIB, Memory
 from manager.cpu.state import CpuState
+from manager.lazy import dataclass
 
 SEARCH, ALIGNMENT = 32768, 8
 HEADER_MAGIC, BOOT_MAGIC = 0xE85250D6, 0x36D76289

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from manager.errors import HostError
+from manager.lazy import dataclass
 
 PAGE = 4096
 ZEROS = bytes(1 << 20)

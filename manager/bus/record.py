@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar
+
+from manager.lazy import dataclass
 
 Plain: TypeAlias = "int | bool | bytes | str | list[Plain] | dict[str, Plain] | None"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.colour import has_colour
@@ -13,6 +12,7 @@ from manager.cli.guest_output import GuestOutput
 from manager.cli.loudness import detail
 from manager.cli.output import print_json
 from manager.errors import HostError, VmmgrError
+from manager.lazy import dataclass
 from manager.text.shown import loud, shown_lines
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from manager.cli.clients import await_end, connect
@@ -16,6 +16,7 @@ from manager.cli.output import print_json
 from manager.client.client import HungUpError
 from manager.client.peer import UntrustedError
 from manager.errors import ExitCode, HostError, VmmgrError, WrongStateError
+from manager.lazy import dataclass
 from manager.machine.expectation import line_of
 from manager.state.paths import MachinePaths
 from manager.state.situation import look

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from manager.cli.arguments import (
@@ -19,6 +18,7 @@ from manager.cli.arguments import (
 from manager.cli.guest_output import add_raw
 from manager.cli.loudness import detail
 from manager.errors import ExitCode, UsageError, WrongStateError
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager import files
 from manager.cli.arguments import is_file, load
 from manager.errors import NoSuchMachineError, UsageError
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph

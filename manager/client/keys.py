@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from manager.lazy import dataclass
 
 Action = Literal[
     "detach", "help", "break", "suspend", "log", "send-file", "take", "pause", "power-button"

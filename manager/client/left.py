@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from manager.client.client import Message
 from manager.client.protocol import with_resets
 from manager.errors import ExitCode
+from manager.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from manager.client.keys import DEFAULT_ESCAPE
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.client.beside import Beside

@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from manager import files
+from manager.lazy import dataclass
 
 CHUNK = 16384
 """Bytes of input in one request."""

@@ -7,11 +7,11 @@ import os
 import socket
 import stat
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 from manager import users
 from manager.errors import HostError
+from manager.lazy import dataclass
 
 _CREDENTIALS = struct.Struct("3i")
 """Linux's struct ucred: process, user, group (unix(7))."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from manager.errors import (
@@ -26,6 +26,7 @@ from manager.errors import (
     VmmgrError,
     WrongStateError,
 )
+from manager.lazy import dataclass
 
 PROTOCOL_VERSION = 1
 LINE_LIMIT = 256 * 1024

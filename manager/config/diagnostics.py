@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from manager.config.codes import TITLES, is_warning
 from manager.errors import UsageError
+from manager.lazy import dataclass
 from manager.text.shown import shown, shown_lines
 
 

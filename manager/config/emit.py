@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from manager.config.scan import KeyPath
 from manager.config.schema import MachineTable
 from manager.config.sections import FAIR, CpuTable
 from manager.errors import UsageError
+from manager.lazy import dataclass
 from manager.text.quoting import UnquotableError, quoted
 
 DEFAULT = "default"

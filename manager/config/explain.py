@@ -9,8 +9,9 @@ what it is: "Wrong:" and "Right:" (", with `ARGUMENTS`" when the command line ma
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from importlib.resources import files
+
+from manager.lazy import dataclass
 
 _BLOCK = re.compile(
     r"^(?P<kind>Wrong|Right|With|The lock file is that of)(?:,? (?:with )?`(?P<detail>[^`]+)`)?:\n"

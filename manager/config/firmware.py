@@ -7,8 +7,9 @@ Paths are those of the packages' own file lists.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from manager.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ tomli has accepted, so it only finds the edges of tokens and never judges them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import tomli
+
+from manager.lazy import dataclass
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Keys, and indices into arrays, from the root of a document to one of its parts."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
@@ -32,6 +31,7 @@ from manager.config.table import DeviceTable, SlotTable, Table
 from manager.config.values import LintCode, Name, exactly
 from manager.devices import own, registry
 from manager.devices.node import DeviceNode
+from manager.lazy import dataclass
 
 _LPC_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _NOT_A_TABLE = PydanticKnownError("dict_type")

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from manager.config.habits import advice
 from manager.config.scan import Region
+from manager.lazy import dataclass
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _KEY = re.compile(r"^[ \t]*([^=\n]*)=", re.MULTILINE)

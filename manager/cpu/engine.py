@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum, auto
 from mmap import mmap
 from typing import NamedTuple, Protocol
@@ -18,6 +17,7 @@ from typing import NamedTuple, Protocol
 from manager.bus.ports import PortLender
 from manager.cpu.state import CpuState
 from manager.cpu.witness import Witness
+from manager.lazy import dataclass
 
 
 class Stop(Enum):

@@ -6,10 +6,10 @@ Sources: Intel SDM vol. 3, 10.1.1 (processor state after reset), 3.4.3 (hidden s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Plain, Record, flag, integer, ints, nested, octets, uint
+from manager.lazy import dataclass
 
 
 @dataclass(slots=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from manager import files
 from manager.cpu.engine import Cpu
 from manager.cpu.state import CpuState
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.machine.machine import Machine

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from manager.devices.host import Backend
+from manager.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

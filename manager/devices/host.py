@@ -7,9 +7,11 @@ The guest cannot see any of it, and it is no part of the machine's identity.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import ClassVar
+
+from manager.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.node import DeviceNode
 from manager.devices.own import OwnDeviceError
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.devices.device import Device

@@ -7,11 +7,12 @@ A kind of card is a subclass of NicNode in a folder of its own; nic_port.py is f
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from manager.devices.host import LinkEnd, SocketNetwork, UserNetwork
 from manager.devices.node import DeviceNode, Place, fact, on_host
+from manager.lazy import dataclass
 
 MAKER = bytes.fromhex("525400")
 """The first half of an address that is made up: locally administered, of one station."""

@@ -8,13 +8,13 @@ room; of more than a card can hold, the last are lost, as on a real one.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from manager.bus.clock import Clock
 from manager.bus.ethernet import HEADER, MAX_FRAME, Cable
 from manager.bus.record import NEVER, Record, flag, moment, octets
 from manager.devices.device import Takes
+from manager.lazy import dataclass
 
 FRAME_TIME = 1_000
 """ns that any frame takes on its way in or out of a card."""

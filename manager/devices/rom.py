@@ -8,12 +8,12 @@ Source: Intel 82441FX and 82371SB datasheets (the top 128 KiB also appear at E00
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.memory import FOUR_GIB, PAGE, Memory
 from manager.bus.record import Record, octets
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 SIZE_LIMIT = 16 << 20
 SHADOW_END = 1 << 20

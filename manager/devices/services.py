@@ -10,7 +10,7 @@ Long because all that a device can have is offered in one place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 from manager.bus.blocks import Blocks
@@ -26,6 +26,7 @@ from manager.bus.pci import BarMemory, PciBus, PciFunction, PciHeader, PciSlot
 from manager.bus.pci.registers import COMMAND_IO, COMMAND_MEMORY
 from manager.bus.ports import BytePorts, PortBus, PortLender, WidePorts
 from manager.devices.claims import Claims, MemoryRange, PortRange
+from manager.lazy import dataclass
 
 NO_INTERRUPT = 0xFF
 """The interrupt line register of a function that has none."""

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from manager.config.units import show_size
 from manager.devices.registry import short_name
+from manager.lazy import dataclass
 
 _HEX = {"ports", "memory", "bars", "memory_bars", "load", "entry", "port"}
 

@@ -8,7 +8,7 @@ behind its bridge.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from manager.config.units import show_size
 from manager.devices.nic import NicNode
@@ -24,6 +24,7 @@ from manager.graph.table import (
     show_memory,
     show_ports,
 )
+from manager.lazy import dataclass
 from manager.text.shown import shown
 
 

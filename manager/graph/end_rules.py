@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from manager.config.addresses import ALL, ALL_IPV4, overlap, where
@@ -16,6 +15,7 @@ from manager.devices import host
 from manager.graph.boot_files import boot_files
 from manager.graph.nodes import Graph
 from manager.graph.places import Places, model_path
+from manager.lazy import dataclass
 
 ENDS_OF_A_PIPE = 2
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from manager.bus.memory import FOUR_GIB, layout
 from manager.devices.claims import UNPLACED
 from manager.graph.nodes import FirmwareBoot, Graph
+from manager.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

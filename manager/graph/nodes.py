@@ -9,12 +9,13 @@ machine file ("slots.4", "slots.4.1", "lpc.com1"); parts that every PC has are "
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from manager.devices.node import DeviceNode
+from manager.lazy import dataclass
 
 NEWER: Mapping[str, bool] = MappingProxyType({"vmmgr.newer": True})
 """Marks a field that is newer than the plain form, which leaves it out at its default."""

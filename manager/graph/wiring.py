@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from manager.graph.identity import identity
 from manager.graph.nodes import Boot, FirmwareBoot, Graph, ImageBoot
 from manager.graph.plain import plain_value
 from manager.graph.table import backend
+from manager.lazy import dataclass
 
 
 def wiring(graph: Graph) -> dict[str, Any]:

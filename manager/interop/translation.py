@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from manager.lazy import dataclass
 from manager.text.quoting import quoted
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from manager.boot import firmware
@@ -25,6 +24,7 @@ from manager.devices.rtc.device import Rtc
 from manager.devices.services import Backplane, Services
 from manager.graph.board import tacit_parts
 from manager.graph.nodes import FirmwareBoot, Graph
+from manager.lazy import dataclass
 from manager.machine.inputs import DATA, Input
 from manager.machine.interrupts import Interrupts
 from manager.machine.network_port import FRAME, NetworkPort

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from manager.errors import ExitCode
+from manager.lazy import dataclass
 
 EndReason = Literal[
     "debug-exit",

@@ -10,11 +10,11 @@ terminal may be seen a few milliseconds later (manager.text.search).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from manager.bus.clock import Clock
 from manager.bus.record import NEVER
+from manager.lazy import dataclass
 from manager.machine.listeners import Listeners
 from manager.text.console_text import ConsoleText
 from manager.text.pattern import Match, Pattern

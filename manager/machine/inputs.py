@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from manager.bus.clock import Clock
+from manager.lazy import dataclass
 
 DATA, BREAK, POWER_BUTTON = "data", "break", "power-button"
 """Kinds of input that clients know; a device kind may have others."""

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal
 
 from manager.cpu.engine import PcEngine
 from manager.cpu.state import CpuState
+from manager.lazy import dataclass
 from manager.machine.state import CPU_PREFIX, TURN_ID, CpuTurnState
 from manager.snapshot.read import Snapshot
 

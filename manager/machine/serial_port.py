@@ -8,10 +8,10 @@ bursts, to every listener. Time does not pass here and nothing is ever dropped.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record, octets
+from manager.lazy import dataclass
 from manager.machine.listeners import Listeners
 
 PENDING_LIMIT = 1 << 20

@@ -6,13 +6,13 @@ RAM is not among it, nor input on its way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record, flag, integer, uint
 from manager.cpu.engine import PcEngine
 from manager.cpu.state import CpuState
 from manager.devices.rom import Rom
+from manager.lazy import dataclass
 from manager.machine.board import Board
 from manager.machine.serial_port import SerialPortState
 from manager.snapshot.read import Snapshot

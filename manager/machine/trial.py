@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from manager.errors import ExitCode
+from manager.lazy import dataclass
 from manager.machine.expectation import Expectation, Send, Step, Until
 from manager.machine.serial_port import SerialPort
 from manager.text.pattern import Pattern, compile_pattern

@@ -6,12 +6,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.bus.memory import AddressError
 from manager.errors import UsageError
+from manager.lazy import dataclass
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
 from manager.replay.replay import restored, seconds

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from manager.bus.memory import PAGE
 from manager.bus.record import Plain, Record, to_plain
+from manager.lazy import dataclass
 from manager.snapshot.read import Snapshot
 
 SHOWN = 24

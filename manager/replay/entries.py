@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from manager.bus.record import NEVER, Plain
+from manager.lazy import dataclass
 from manager.machine.inputs import Input
 from manager.version import __version__
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryFile
@@ -23,6 +23,7 @@ from typing import Any
 
 from manager import files
 from manager.errors import ExitCode, VmmgrError
+from manager.lazy import dataclass
 from manager.machine.places import CpuPlace
 from manager.machine.trial import Tried
 from manager.replay.processes import PACKAGE_HOME

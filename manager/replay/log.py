@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from manager import cbor, files
 from manager.bus.record import Plain
 from manager.errors import HostError, SnapshotCorruptError
+from manager.lazy import dataclass
 from manager.replay.entries import (
     End,
     Entry,

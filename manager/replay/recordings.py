@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from manager import files
 from manager.bus.record import Plain
 from manager.errors import WrongStateError
+from manager.lazy import dataclass
 from manager.machine.inputs import Input
 from manager.replay.entries import End, Entry, Header
 from manager.replay.log import Log, Writer, read

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from blake3 import blake3
 from manager.bus.clock import SECOND
 from manager.bus.record import Record
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
+from manager.lazy import dataclass
 from manager.machine.boot_images import of_file
 from manager.machine.inputs import Input
 from manager.replay import digests

@@ -11,11 +11,12 @@ import json
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from manager.errors import VmmgrError
+from manager.lazy import dataclass
 from manager.machine.trial import Attempt, Outcome, Trial, Tried
 
 if TYPE_CHECKING:

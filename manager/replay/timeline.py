@@ -6,12 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.bus.clock import SECOND
 from manager.errors import HostError, SnapshotMismatchError, UsageError, VmmgrError
+from manager.lazy import dataclass
 from manager.machine.inputs import Input
 from manager.replay import digests
 from manager.replay.entries import Check, End, Entry, Header

@@ -11,11 +11,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
+from manager.lazy import dataclass
 from manager.replay import compare
 from manager.replay.processes import Processes
 from manager.replay.worker import MODES, Job, Leg, Reached, write_machine

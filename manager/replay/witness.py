@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from manager.lazy import dataclass
 from manager.machine.places import CpuPlace, of_engine
 from manager.machine.trial import Attempt, Trial, Tried
 

@@ -10,12 +10,13 @@ import json
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from manager import cbor
 from manager.bus.record import Plain
+from manager.lazy import dataclass
 from manager.machine.inputs import Input
 from manager.replay import digests
 from manager.storage.digest import of_disk

@@ -12,11 +12,11 @@ import mmap
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from manager.bus.memory import PAGE, Ram
+from manager.lazy import dataclass
 from manager.snapshot import native, ram, runs
 from manager.snapshot.disk_entry import HASH_BYTES
 from manager.snapshot.manifest import RamEntry, RamObject

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
@@ -12,6 +11,7 @@ from blake3 import blake3
 from manager import cbor
 from manager.bus.record import Plain
 from manager.errors import SnapshotCorruptError
+from manager.lazy import dataclass
 from manager.snapshot import preamble
 from manager.snapshot.faults import START_OVER, corrupt
 from manager.snapshot.manifest import ChunkEntry, Manifest, ManifestError, parse

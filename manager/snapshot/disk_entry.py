@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from manager.bus.record import Plain, Record, RecordError, from_plain, octets, text, to_plain, uint
+from manager.lazy import dataclass
 from manager.snapshot import runs
 from manager.storage.base import BLOCK, SECTOR
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from manager.bus.record import Plain, Record
+from manager.lazy import dataclass
 from manager.storage.disk import Disk
 from manager.version import __version__
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from manager.errors import SnapshotCorruptError
+from manager.lazy import dataclass
 from manager.snapshot.read import Snapshot, open_snapshot
 from manager.snapshot.store import Store, unique_bytes
 

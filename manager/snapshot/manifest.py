@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from manager.bus.memory import PAGE
@@ -20,6 +20,7 @@ from manager.bus.record import (
     to_plain,
     uint,
 )
+from manager.lazy import dataclass
 from manager.snapshot import runs
 from manager.snapshot.disk_entry import HASH_BYTES, DiskEntry
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+
+from manager.lazy import dataclass
 
 MAGIC = b"\x89VMMS\r\n\x1a"
 """Not ASCII, and damaged by any transfer that rewrites line ends."""

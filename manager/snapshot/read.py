@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +14,7 @@ from manager import cbor
 from manager.bus.memory import Ram
 from manager.bus.record import Plain, Record, RecordError, from_plain
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError
+from manager.lazy import dataclass
 from manager.snapshot import ram
 from manager.snapshot.backing import Backing, CopiedPages
 from manager.snapshot.check import Advance, unwatched, verify_object

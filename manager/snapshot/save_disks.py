@@ -6,11 +6,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from manager import files
 from manager.bus.memory import PAGE
+from manager.lazy import dataclass
 from manager.snapshot import native, ram
 from manager.snapshot.disk_entry import MAX_LAYERS, DiskEntry, DiskHead, DiskLayer
 from manager.snapshot.manifest import Manifest, RamObject, object_name

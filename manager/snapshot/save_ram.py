@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from manager.bus.memory import PAGE, Ram
+from manager.lazy import dataclass
 from manager.snapshot import ram, runs
 from manager.snapshot.backing import Backing, backing_of, begin
 from manager.snapshot.image import RamRegion

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from blake3 import blake3
 from manager import cbor, files
 from manager.bus.record import Plain, Record, RecordError, describe, from_plain, to_plain
 from manager.errors import HostError, VmmgrError
+from manager.lazy import dataclass
 from manager.snapshot import preamble, ram
 from manager.snapshot.faults import host_failures
 from manager.snapshot.image import Image

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from manager.lazy import dataclass
 from manager.snapshot.image import RamRegion
 from manager.snapshot.manifest import Manifest
 

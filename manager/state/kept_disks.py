@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.lazy import dataclass
 from manager.snapshot import runs
 from manager.state.disks import MachineDisks
 from manager.storage.base import BLOCK

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from manager import files
 from manager.errors import HostError
+from manager.lazy import dataclass
 
 SCHEMA = 1
 _LAST_TIME = 1 << 40

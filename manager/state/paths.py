@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from manager import files, users
 from manager.errors import HostError, UsageError
+from manager.lazy import dataclass
 from manager.names import NAME, NAME_HELP
 
 SOCKET_PATH_LIMIT = 104

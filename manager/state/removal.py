@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from manager.errors import HostError, WrongStateError
+from manager.lazy import dataclass
 from manager.state.lock import MachineLock
 from manager.state.paths import MachinePaths, machine_names, state_home
 from manager.state.situation import Situation, left_behind, look

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import SnapshotCorruptError
+from manager.lazy import dataclass
 from manager.state.paths import MachinePaths
 
 if TYPE_CHECKING:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from manager import files
 from manager.errors import NoSuchMachineError, WrongStateError
+from manager.lazy import dataclass
 from manager.state.last_run import LastRun, read_last_run
 from manager.state.lock import is_locked
 from manager.state.paths import MachinePaths, machine_names

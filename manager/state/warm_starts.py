@@ -13,12 +13,12 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager import files
 from manager.errors import HostError, VmmgrError
+from manager.lazy import dataclass
 from manager.state.paths import state_home
 from manager.version import of_code
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from manager.lazy import dataclass
 from manager.storage.layer import Layer
 
 

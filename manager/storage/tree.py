@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
 from manager.errors import HostError, UsageError
+from manager.lazy import dataclass
 
 MAX_ENTRIES = 1_000_000
 MAX_DEPTH = 200

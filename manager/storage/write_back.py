@@ -12,13 +12,13 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
 from manager import files
 from manager.errors import HostError, SnapshotMismatchError
+from manager.lazy import dataclass
 from manager.storage.disk import Disk
 from manager.storage.images import file_hash
 from manager.storage.layer import write_all

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
+
+from manager.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import UsageError, VmmgrError
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.api import Definition, Machine, Snapshot

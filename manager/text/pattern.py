@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from manager.lazy import dataclass
 from manager.text.pattern_reader import PatternError
 from manager.text.pattern_syntax import translate
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+
+from manager.lazy import dataclass
 
 OCTAL, DECIMAL, HEX = "01234567", "0123456789", "0123456789abcdefABCDEF"
 CATEGORIES = {

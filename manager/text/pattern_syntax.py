@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from manager.lazy import dataclass
 from manager.text.pattern_reader import CATEGORIES, DECIMAL, OCTAL, Reader
 
 LONGEST = 10_000

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import HostError, SnapshotMismatchError, WrongStateError
+from manager.lazy import dataclass
 from manager.replay.entries import Start
 from manager.state.disks import MachineDisks
 from manager.state.saved import discard_saved, open_saved

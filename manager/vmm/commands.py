@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, UnknownCommandError
 from manager.errors import UsageError
+from manager.lazy import dataclass
 from manager.version import __version__
 from manager.vmm.attachments import MODES
 

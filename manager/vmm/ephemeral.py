@@ -9,7 +9,7 @@ import selectors
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from manager.backends import factory
@@ -18,6 +18,7 @@ from manager.backends.stdio import StdioBackend
 from manager.config.units import format_duration
 from manager.errors import ExitCode, UsageError
 from manager.graph.port_names import console_of
+from manager.lazy import dataclass
 from manager.vmm.connections import SerialConnections
 from manager.vmm.loop import EventLoop
 from manager.vmm.outcome import Outcome

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph

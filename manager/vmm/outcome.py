@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from manager.client.protocol import with_resets
 from manager.errors import ExitCode
+from manager.lazy import dataclass
 
 Kind = Literal["ended", "fault", "suspended", "down", "quit", "interrupted", "verdict"]
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 import selectors
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import SnapshotCorruptError, VmmgrError
+from manager.lazy import dataclass
 from manager.vmm.timers import HostTimers
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from manager.lazy import dataclass
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ the PIRQ routing registers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from manager.boot.acpi import aml, interrupts, resources
 from manager.boot.acpi.interrupts import PciRoute
@@ -19,6 +18,7 @@ from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
 from manager.graph.board import MEMORY_END, MEMORY_FLOOR
 from manager.graph.memory_map import ram
 from manager.graph.nodes import FirmwareBoot, Graph
+from manager.lazy import dataclass
 
 REVISION = 2
 """Integers have 64 bits."""

@@ -7,10 +7,9 @@ pin 2, and PIRQ A to H on pins 16-23. Global system interrupts (GSIs) are its pi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.devices.node import LPC_BUS, DeviceNode
 from manager.graph.nodes import Graph
+from manager.lazy import dataclass
 
 TIMER_IRQ, TIMER_GSI = 0, 2
 CASCADE_IRQ = 2

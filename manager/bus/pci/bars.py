@@ -8,7 +8,6 @@ can address, does not decode until that changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from mmap import mmap
 from typing import Protocol
 
@@ -26,6 +25,7 @@ from manager.bus.pci.registers import (
 )
 from manager.bus.pci.state import PciConfigState
 from manager.bus.ports import BytePorts, PortBus, WidePorts
+from manager.lazy import dataclass
 
 LOW = 0xFFFF_FFFF
 

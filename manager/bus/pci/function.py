@@ -7,7 +7,7 @@ Source: PCI Local Bus Specification 3.0, chapter 6. Type 0 headers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from manager.bus.dma import Dma, nowhere
@@ -36,6 +36,7 @@ from manager.bus.pci.registers import (
 )
 from manager.bus.pci.state import PciConfigState
 from manager.bus.ports import PortBus
+from manager.lazy import dataclass
 
 
 class ConfigRegisters(Protocol):

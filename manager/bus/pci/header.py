@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Protocol
 
 from manager.bus.pci.registers import (
@@ -14,6 +13,7 @@ from manager.bus.pci.registers import (
     STATUS_INTX,
 )
 from manager.bus.pci.state import PciConfigState
+from manager.lazy import dataclass
 
 REGISTERS = struct.Struct("<4H I 4B 6I I 2H I 4B I 4B")
 """The 64 bytes before the device's own registers."""

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.pci.registers import BARS
 from manager.bus.record import Plain, Record, ints, octets, uint
+from manager.lazy import dataclass
 
 MOST_VECTORS = 2048
 """MSI-X vectors of a function."""

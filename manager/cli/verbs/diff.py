@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from manager.cli.colour import has_colour
 from manager.cli.graphs import as_text, of_running, open_graph
 from manager.cli.output import print_json
 from manager.errors import ExitCode, WrongStateError
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.graph.differences import Difference

@@ -8,12 +8,13 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from manager.cli.output import print_json
 from manager.errors import ExitCode, HostError, VmmgrError
+from manager.lazy import dataclass
 from manager.text.columns import columns
 
 

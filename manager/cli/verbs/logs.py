@@ -7,11 +7,11 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from manager.cli.guest_output import GuestOutput, add_raw
 from manager.errors import UsageError
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.state.log_reader import LogReader

@@ -8,13 +8,13 @@ one sleep state. Source: ACPI specification 6.5, section 4.8, "ACPI Hardware Fea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.clock import SECOND, Clock
 from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, uint
 from manager.devices.device import Device, Takes
+from manager.lazy import dataclass
 
 BASE = 0x600
 LENGTH = 12

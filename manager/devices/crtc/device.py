@@ -8,11 +8,11 @@ Source: IBM VGA XGA Technical Reference (1992), CRT controller registers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record, octets, uint
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 INDEX = 0  # 3D4h
 REGISTERS = 256

@@ -9,11 +9,11 @@ so that no guest can end with 0. Only the first port of the range counts, hence 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 
 @dataclass(slots=True)

@@ -6,12 +6,12 @@ Reading gives E9h, by which firmware knows that the port is there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.channel import Channel
 from manager.bus.record import Record
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 PRESENT = 0xE9
 

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.blocks import SECTOR, Blocks
 from manager.bus.record import Record, octets, uint
+from manager.lazy import dataclass
 
 BLOCK = 4096
 """Bytes that are erased together."""

@@ -8,7 +8,6 @@ the basic command set. Reads give the content until a command asks for something
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from manager.bus.blocks import Blocks
 from manager.bus.mmio import MemoryBus
@@ -16,6 +15,7 @@ from manager.bus.record import Record, integer, nested, uint
 from manager.devices.claims import FLASH_LIMIT
 from manager.devices.device import Device
 from manager.devices.flash.content import BLOCK, ChangingState, Content
+from manager.lazy import dataclass
 
 READ_ARRAY = 0xFF
 READ_IDENTITY, READ_STATUS, QUERY = 0x90, 0x70, 0x98

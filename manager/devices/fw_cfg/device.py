@@ -9,12 +9,12 @@ one go. Keys from 20h up are files; item 19h lists their names. Facts are those 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.dma import Dma
 from manager.bus.record import Record, uint
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 PORTS_LENGTH = 12
 SELECTOR = 0  # 510h, 16 bits

@@ -7,13 +7,12 @@ Sources: PCI Local Bus Specification 3.0, section 3.2.2.3.2 (configuration mecha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.pci import PciBus, PciConfigState, PciFunction, PciHeader
 from manager.bus.pci.registers import CONFIG_SIZE, DEVICE_SPECIFIC
 from manager.bus.pci.state import upgrade_nested
 from manager.bus.record import Record, nested, octets, uint
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 CONFIG_DATA = 4  # 0xCFC-0xCFF
 

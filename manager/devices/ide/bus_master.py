@@ -8,10 +8,10 @@ IDE Controller 1.0. The guest gives a list of regions, each at most 64 KiB.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from manager.bus.dma import FAILED, Dma, Segment
 from manager.bus.record import Record, uint
+from manager.lazy import dataclass
 
 COMMAND, STATUS, TABLE = 0, 2, 4
 LENGTH = 8

@@ -9,7 +9,6 @@ teaching kernels tell that there is none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from manager.bus.lines import Line
 from manager.bus.ports import PortLender
@@ -28,6 +27,7 @@ from manager.devices.ide.registers import (
     EXECUTE_DIAGNOSTIC,
     STATUS,
 )
+from manager.lazy import dataclass
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ Source: Intel 82371SB (PIIX3) datasheet, function 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
@@ -24,6 +23,7 @@ from manager.devices.ide.disk import AtaDisk
 from manager.devices.ide.drive import Drive
 from manager.devices.ide.registers import CHANNELS, MASTER_BAR
 from manager.devices.ide.state import DriveState
+from manager.lazy import dataclass
 
 TIMING_FIRST, TIMING_LENGTH = 0x40, 0x10
 DECODE_ENABLED = 0x80

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.blocks import SECTOR
 from manager.bus.record import NEVER, Record, flag, integer, moment, octets, uint
+from manager.lazy import dataclass
 
 MAX_BUFFER = 1 << 16
 """Bytes that pass through the data register between two interrupts, at most."""

@@ -8,12 +8,12 @@ Sources: Intel 82093AA datasheet (290566); for the EOI register, the Intel ICH2 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from manager.bus.lines import Line
 from manager.bus.record import Record, ints, uint
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 BASE = 0xFEC0_0000
 LENGTH = 0x1000

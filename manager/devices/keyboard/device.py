@@ -9,12 +9,12 @@ Sources: IBM PS/2 Hardware Interface Technical Reference; Intel 8242 datasheet.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.lines import Line
 from manager.bus.record import Record, flag, octets, uint
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 DATA = 0  # 0x60, offset of Keyboard; status and commands (0x64) are Keyboard.command_port
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import MemoryRange
 from manager.devices.node import DeviceNode, Place, fact
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.devices.device import Device

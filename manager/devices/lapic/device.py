@@ -10,7 +10,6 @@ Long because the chip is: registers, priorities, messages and commands share one
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
@@ -20,6 +19,7 @@ from manager.devices.lapic import registers as reg
 from manager.devices.lapic.bus import ApicBus, Member
 from manager.devices.lapic.registers import FIXED, LINT0, LINT1, LapicState
 from manager.devices.lapic.timer import LVT_MASKED, LVT_VECTOR, LapicTimer
+from manager.lazy import dataclass
 
 
 class LintPin:

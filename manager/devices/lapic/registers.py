@@ -6,11 +6,11 @@ Source: Intel SDM volume 3, "Advanced Programmable Interrupt Controller (APIC)".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record, flag, ints, nested, octets, uint
 from manager.devices.lapic.timer import LVT_MASKED, LapicTimerState
+from manager.lazy import dataclass
 
 BASE = 0xFEE0_0000
 LENGTH = 0x1000

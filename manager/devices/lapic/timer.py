@@ -8,11 +8,11 @@ the current count follows from it. Source: Intel SDM volume 3, "APIC Timer".
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.clock import Clock
 from manager.bus.record import NEVER, Record, moment, uint
+from manager.lazy import dataclass
 
 BUS_FREQUENCY = 1_000_000_000
 """Input clock in Hz: one tick per nanosecond of virtual time, as the time-stamp counter has."""

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import PciIdentity
 from manager.devices.node import LPC_BUS, DeviceNode, Place, fact
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.devices.device import Device

@@ -8,13 +8,13 @@ interrupts are level-triggered is up to ELCR, in the interrupt controller.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from manager.bus.lines import Line, Wire, WiredOr
 from manager.bus.pci import PciConfigState, PciFunction, PciHeader
 from manager.bus.pci.state import upgrade_nested
 from manager.bus.record import Record, ints, nested
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 PIRQS = 8
 PIRQ_REGISTERS = (0x60, 0x61, 0x62, 0x63, 0x68, 0x69, 0x6A, 0x6B)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import INTA, UNPLACED, DiskUse, MemoryBar, PciIdentity, unit
@@ -14,6 +13,7 @@ from manager.devices.nvme.registers import (
     REGISTERS_BAR,
     REGISTERS_LENGTH,
 )
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.devices.device import Device

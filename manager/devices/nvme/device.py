@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
 from manager.bus.pci import Msix, MsixState, PciConfigState, PciHeader, PciSlot
@@ -14,6 +12,7 @@ from manager.devices.card import PciCard
 from manager.devices.nvme.controller import VECTORS, Controller
 from manager.devices.nvme.registers import MSIX_BAR, REGISTERS_BAR
 from manager.devices.nvme.state import ControllerState
+from manager.lazy import dataclass
 
 PENDING_AT = 0x800
 

@@ -7,11 +7,11 @@ Source: NVM Express 1.3, sections 4.1 to 4.6.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from manager.bus.dma import Dma, Segment
 from manager.bus.record import Record, flag, integer, uint
 from manager.devices.nvme.registers import CQ_ENTRY, PAGE, SQ_ENTRY
+from manager.lazy import dataclass
 
 QUEUES = 17
 """The admin queue and sixteen for I/O."""

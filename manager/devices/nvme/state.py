@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.record import NEVER, Record, integer, ints, moment, several, uint
 from manager.devices.nvme.queues import QUEUES, CompletionState, SubmissionState
+from manager.lazy import dataclass
 
 NO_QUEUE = -1
 MOST_EVENTS = 4

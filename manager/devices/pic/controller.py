@@ -7,11 +7,11 @@ and ICW3 is taken but fixed by the wiring.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.lines import Line
 from manager.bus.record import Record, flag, integer, uint
+from manager.lazy import dataclass
 
 NOTHING = -1
 

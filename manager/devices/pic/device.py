@@ -6,13 +6,13 @@ Sources: Intel 8259A datasheet (231468); Intel 82371SB (PIIX3) datasheet for ELC
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.lines import Line
 from manager.bus.record import Record, nested
 from manager.devices.device import Device
 from manager.devices.pic.controller import Controller, ControllerState, Input
+from manager.lazy import dataclass
 
 CASCADE = 2
 """The master's input that the slave's INT drives; no device can have it."""

@@ -9,7 +9,6 @@ Source: Intel 82371AB (PIIX4) datasheet, function 3.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.pci import PciConfigState, PciFunction, PciHeader
@@ -17,6 +16,7 @@ from manager.bus.pci.registers import CONFIG_SIZE
 from manager.bus.pci.state import upgrade_nested
 from manager.bus.record import Record, nested
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 PMBA = 0x40  # base of the power management ports
 DEVACTB = 0x58

@@ -9,10 +9,10 @@ Source: Intel 8254 datasheet (231164), mode descriptions and figures 16 to 20.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import NEVER, Record, flag, integer, uint
+from manager.lazy import dataclass
 
 # Access: which bytes of the count register go through the port.
 LSB = 1

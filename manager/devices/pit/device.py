@@ -7,7 +7,6 @@ Intel 8254 datasheet (231164); Intel 82371SB (PIIX3) datasheet for port 61h (NMI
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.clock import SECOND, Clock
@@ -15,6 +14,7 @@ from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, flag, moment, several, uint
 from manager.devices.device import Device
 from manager.devices.pit.counter import RATE, STROBES, Counter, CounterState
+from manager.lazy import dataclass
 
 FREQUENCY = 1_193_182
 """Ticks of the counters' clock in a second."""

@@ -8,11 +8,11 @@ board's business. Source: Intel 82371SB (PIIX3) datasheet.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record, uint
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 FAST_INIT = 0x01  # resets the CPU when it goes from 0 to 1
 FAST_A20 = 0x02

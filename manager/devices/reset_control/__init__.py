@@ -6,11 +6,11 @@ The port is among those of PCI configuration, which only four-byte accesses reac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import PortRange
 from manager.devices.node import DeviceNode, Place, fact
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.devices.device import Device

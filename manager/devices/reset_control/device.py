@@ -8,11 +8,11 @@ Source: Intel 82371SB (PIIX3) datasheet.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.record import Record, uint
 from manager.devices.device import Device
+from manager.lazy import dataclass
 
 HARD = 0x02  # reset the whole board, not only the CPU
 RESET_CPU = 0x04  # resets when it goes from 0 to 1

@@ -9,7 +9,6 @@ what SeaBIOS reads. The host's clock is never read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.clock import SECOND, Clock
@@ -18,6 +17,7 @@ from manager.bus.record import NEVER, Record, flag, integer, moment, octets, uin
 from manager.devices.device import Device
 from manager.devices.rtc import calendar
 from manager.devices.rtc.calendar import TIME_REGISTERS
+from manager.lazy import dataclass
 
 INDEX = 0  # port offsets
 DATA = 1

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.clock import SECOND
 from manager.devices.uart.registers import LCR_PARITY, LCR_STOP_BITS, LCR_WORD_LENGTH
+from manager.lazy import dataclass
 
 PC_INPUT_HZ = 1_843_200
 """The crystal of a PC's serial port: divisor 1 is 115200 baud."""

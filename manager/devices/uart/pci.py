@@ -6,8 +6,6 @@ Unlike on an ISA card, OUT2 does not gate the interrupt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock
 from manager.bus.lines import Line
@@ -19,6 +17,7 @@ from manager.devices.device import Device, Takes
 from manager.devices.uart.pace import Pace
 from manager.devices.uart.registers import REGISTERS
 from manager.devices.uart.uart16550 import INSTANT, Uart16550, Uart16550State
+from manager.lazy import dataclass
 
 
 @dataclass(slots=True)

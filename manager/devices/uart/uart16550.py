@@ -26,8 +26,6 @@ False
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock, Timer
 from manager.bus.lines import Line
@@ -35,6 +33,7 @@ from manager.bus.record import NEVER, Record, flag, moment, octets, uint
 from manager.devices.device import Device, Takes
 from manager.devices.uart import registers as reg
 from manager.devices.uart.pace import TIMEOUT_CHARACTERS, Pace
+from manager.lazy import dataclass
 
 INSTANT = Pace()
 """A line that takes no time at all."""

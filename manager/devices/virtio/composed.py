@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from manager.bus.pci import MsixState, PciConfigState, PciHeader, PciSlot
@@ -14,6 +13,7 @@ from manager.devices.virtio.device import VirtioCore, VirtioState
 from manager.devices.virtio.pci import VirtioFunction
 from manager.devices.virtio.queue import QueueState
 from manager.devices.virtio.window import WindowState
+from manager.lazy import dataclass
 
 S = TypeVar("S", bound=Record)
 C = TypeVar("C", bound=VirtioCore)

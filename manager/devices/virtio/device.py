@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.dma import Dma
 from manager.bus.record import Record, uint
 from manager.devices.virtio.queue import NO_VECTOR, QueueBrokenError, QueueState, Virtqueue
+from manager.lazy import dataclass
 
 ACKNOWLEDGE = 0x01
 DRIVER = 0x02

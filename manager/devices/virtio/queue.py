@@ -9,10 +9,10 @@ specification forbids breaks the queue, which its device reports as DEVICE_NEEDS
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from manager.bus.dma import FAILED, Dma, Segment
 from manager.bus.record import Record, flag, uint
+from manager.lazy import dataclass
 
 DESC_NEXT = 1
 DESC_WRITE = 2

@@ -8,12 +8,12 @@ is being served, and until when. So a suspend may fall anywhere in its life.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from manager.bus.clock import Clock
 from manager.bus.record import NEVER, Record, flag, moment, uint
 from manager.devices.virtio.device import VirtioCore
 from manager.devices.virtio.queue import Chain
+from manager.lazy import dataclass
 
 
 @dataclass(slots=True)

@@ -8,11 +8,11 @@ length; then the data register is that place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from manager.bus.pci.capabilities import HEAD, ID_VENDOR
 from manager.bus.record import Record, octets
+from manager.lazy import dataclass
 
 CAP_PCI_ACCESS = 5
 LENGTH = 20

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.claims import INTA, DiskUse, PciIdentity, unit
 from manager.devices.node import DeviceNode, Place, fact
 from manager.devices.virtio.claims import BARS, MEMORY_BARS, VENDOR
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.devices.device import Device

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.record import Record, nested, several
 from manager.devices.virtio.composed import VirtioDevice, VirtioPciState
 from manager.devices.virtio.device import VirtioState
 from manager.devices.virtio.queue import QueueState
 from manager.devices.virtio.server import ServiceState
 from manager.devices.virtio_blk.requests import BlockCore
+from manager.lazy import dataclass
 
 
 @dataclass(slots=True)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from manager.bus.record import Record, nested, several
 from manager.devices.device import Takes
 from manager.devices.nic_port import NicPortState
@@ -13,6 +11,7 @@ from manager.devices.virtio.device import VirtioState
 from manager.devices.virtio.queue import QueueState
 from manager.devices.virtio.server import ServiceState
 from manager.devices.virtio_net.frames import NetCore
+from manager.lazy import dataclass
 
 
 @dataclass(slots=True)

@@ -7,8 +7,6 @@ request ended: the same on any host, and another seed is the one place where clo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from blake3 import blake3
 
 from manager.bus.clock import Clock
@@ -17,6 +15,7 @@ from manager.bus.record import Record, uint
 from manager.devices.virtio.device import VirtioCore
 from manager.devices.virtio.queue import Chain
 from manager.devices.virtio.server import Server
+from manager.lazy import dataclass
 
 ACCESS_TIME = 10_000
 """ns that a request takes."""

@@ -97,9 +97,11 @@ def test_unread_output_is_bounded_and_the_gap_is_announced(owner):
     owner.selector.unregister(slave)
     os.close(slave)
 
-    note = re.search(rb"\r\n\[vmmgr: (\d+) bytes skipped, the log has them\]\r\n", read)
-    assert note is not None
-    assert int(note[1]) + len(read) - len(note[0]) == 100 * 4096 + 3
+    # The kernel takes some meanwhile, so there may be several gaps.
+    notes = list(re.finditer(rb"\r\n\[vmmgr: (\d+) bytes skipped, the log has them\]\r\n", read))
+    assert notes
+    kept = len(read) - sum(len(note[0]) for note in notes)
+    assert kept + sum(int(note[1]) for note in notes) == 100 * 4096 + 3
 
 
 def test_held_input_stays_in_the_pty(owner):

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "names": set(),
     "text": set(),
     "users": set(),
+    "lazy": set(),
     "version": set(),
     "bus": {"errors"},
     "devices": {"bus", "errors"},
@@ -63,7 +64,7 @@ The folders in it are `kinds`: no room names one but `machine`, which wires the 
 controllers.
 """
 
-ANYWHERE = {"files", "names", "text", "users"}
+ANYWHERE = {"files", "lazy", "names", "text", "users"}
 """What imports nothing and may be imported by all."""
 
 
