@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from manager.storage.base import BLOCK, SECTOR, Base
-from manager.storage.layer import Layer, pack_runs
+from manager.storage.layer import Layer, stretches
 from manager.storage.places import Extent, Mark
 from manager.storage.write_log import WriteLog
 
@@ -141,18 +141,21 @@ class Disk:
 
     def content_of(self, blocks: list[int]) -> Iterator[bytes]:
         """The content of ascending blocks, in pieces of whole blocks. Raises OSError."""
-        for first, count in _runs(blocks):
+        for first, count in stretches(blocks):
             for start in range(first, first + count, _WINDOW):
                 yield from self._blocks_from(start, min(_WINDOW, first + count - start))
 
     def pieces_of(self, blocks: list[int]) -> Iterator[tuple[int, bytes]]:
         """(offset, content) of ascending blocks, up to the disk's end. Raises OSError."""
-        for first, count in _runs(blocks):
+        for first, count in stretches(blocks):
             yield from self._pieces(first, count)
 
-    def may_differ_from_zero(self) -> Iterator[tuple[int, bytes]]:
-        """(offset, content) of all that is not known to be zeros. Raises OSError."""
-        for first, count in self._not_zero(0, self._blocks):
+    def may_differ_from_zero(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """(offset, content) of the blocks from `start` to `end` not known to be zeros.
+
+        Raises OSError.
+        """
+        for first, count in self._not_zero(start // BLOCK, -(-end // BLOCK)):
             yield from self._pieces(first, count)
 
     def _pieces(self, first: int, count: int) -> Iterator[tuple[int, bytes]]:
@@ -292,9 +295,3 @@ class Disk:
             if (found != slot + count or not own) if slot is not None else own:
                 return count
         return most
-
-
-def _runs(blocks: list[int]) -> Iterator[tuple[int, int]]:
-    packed = memoryview(pack_runs(blocks)).cast("I")
-    for at in range(0, len(packed), 2):
-        yield packed[at], packed[at + 1]

@@ -31,7 +31,7 @@ def export(disk: Disk, path: Path) -> None:
         try:
             with temp.open("xb", buffering=0) as file:
                 os.ftruncate(file.fileno(), disk.size)
-                for offset, piece in disk.may_differ_from_zero():
+                for offset, piece in disk.may_differ_from_zero(0, disk.size):
                     _write_sparsely(file.fileno(), piece, offset)
                 os.fsync(file.fileno())
             temp.replace(path)

@@ -107,3 +107,8 @@ def pack_runs(blocks: Iterator[int] | list[int]) -> bytes:
     if count:
         runs += _RUN.pack(first, count)
     return bytes(runs)
+
+
+def stretches(blocks: list[int]) -> Iterator[tuple[int, int]]:
+    """(first, count) of ascending blocks that follow each other."""
+    return _RUN.iter_unpack(pack_runs(blocks))

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from manager.errors import HostError
 
@@ -14,6 +17,8 @@ PACKAGES: Mapping[str, str] = {
     "qemu-img": "qemu-utils",
     "mke2fs": "e2fsprogs",
     "debugfs": "e2fsprogs",
+    "dumpe2fs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
     "mkfs.fat": "dosfstools",
     "mcopy": "mtools",
     "mmd": "mtools",
@@ -25,6 +30,17 @@ _MORE_PLACES = "/usr/sbin:/sbin"
 """Where programs for administrators are, which the PATH of others may lack."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """For a program that reads what a guest wrote."""
+
+    seconds: int
+    memory: int
+    """Bytes of address space."""
+    output: int
+    """Bytes that it prints."""
+
+
 def run(
     program: str,
     arguments: Sequence[str | os.PathLike[str]],
@@ -32,11 +48,13 @@ def run(
     why: str,
     environment: Mapping[str, str] | None = None,
     complaints: bool = False,
+    limits: Limits | None = None,
+    fine: Collection[int] = (0,),
 ) -> bytes:
     """Run a program of `PACKAGES` and return what it printed, with `complaints` its stderr too.
 
-    Its locale is C, and it never asks. `why` says what it is needed for. Raises HostError when it
-    is not there, or fails.
+    Its locale is C, and it never asks. `why` says what it is needed for, `fine` which exit codes
+    are no failure. Raises HostError when it is not there, fails, or goes over its `limits`.
     """
     path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{_MORE_PLACES}")
     if path is None:
@@ -44,15 +62,30 @@ def run(
             f"{why} needs the program {program}, which is not installed",
             help=f"install it (Debian: apt install {PACKAGES[program]})",
         )
-    done = subprocess.run(
+    with subprocess.Popen(
         [path, *(os.fspath(item) for item in arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if complaints else subprocess.PIPE,
+        stderr=subprocess.STDOUT if complaints or limits else subprocess.PIPE,
         env={**os.environ, "LC_ALL": "C", **(environment or {})},
-        check=False,
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout or b"").decode(errors="replace").strip().splitlines()
-        raise HostError(f"{why}: {program} failed: {said[-1] if said else done.returncode}")
-    return done.stdout
+    ) as process:
+        if limits is None:
+            said, complaint = process.communicate()
+        else:
+            said, complaint = _limited(process, limits), b""
+    if process.returncode not in fine:
+        lines = (complaint or said or b"").decode(errors="replace").strip().splitlines()
+        raise HostError(f"{why}: {program} failed: {lines[-1] if lines else process.returncode}")
+    return said
+
+
+def _limited(process: subprocess.Popen[bytes], limits: Limits) -> bytes:
+    """What it prints; it is killed when that, or its memory or time, gets too much."""
+    for kind, most in ((resource.RLIMIT_AS, limits.memory), (resource.RLIMIT_CPU, limits.seconds)):
+        with suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(process.pid, kind, (most, most))
+    assert process.stdout is not None
+    said: bytes = process.stdout.read(limits.output + 1)
+    if len(said) > limits.output:
+        process.kill()
+    return said

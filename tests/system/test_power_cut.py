@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Linux on ext4 loses power while it writes: the journal makes the file system whole again."""
+"""Linux on ext4 loses power while it writes: the journal makes the file system whole again.
+
+And the same with a snapshot instead: the files that changed are named, those in the journal too.
+"""
 
 from __future__ import annotations
 
@@ -109,3 +112,33 @@ def test_linux_that_writes_a_disk_is_the_same_however_it_is_suspended(
 
     assert told["same"]
     assert told["points"] == 3
+
+
+def test_diff_names_the_files_that_linux_changed(vmmgr: Vmmgr, machine: tuple[Path, str]) -> None:
+    file, mount = machine
+    console = vmmgr.terminal("up", file)
+    console.expect("/ # ")
+    console.send(
+        f"{mount}; mkdir /m/d; cp /bin/busybox /m/d/one; echo a > /m/gone; sync; echo do''ne\r"
+    )
+    console.expect("done")
+    vmmgr("snapshot", "save", "cut", "before")
+    console.send(
+        "rm /m/gone; mv /m/d/one /m/two; mkdir /m/e; echo b > /m/hello.txt; sync; echo do''ne\r"
+    )
+    console.expect("done")
+    vmmgr("snapshot", "save", "cut", "after")
+    vmmgr("down", "cut")
+    console.expect(pexpect.EOF)
+    console.close()
+
+    lines = vmmgr("snapshot", "diff", "cut:before", "cut:after").stdout.splitlines()
+    told = json.loads(vmmgr("snapshot", "diff", "cut:before", "cut:after", "--json").stdout)
+
+    expected = ["removed /d/one", "added /e/", "removed /gone", "changed /hello.txt", "added /two"]
+    assert [line for line in lines if re.match("disk root: ", line)] == [
+        f"disk root: {line}" for line in expected
+    ]
+    [volume] = told["disks"][0]["files"]
+    assert (volume["partition"], volume["format"], volume["problem"]) == (0, "ext4", None)
+    assert [f"{item['change']} {item['path']}" for item in volume["changes"]] == expected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`vmmgr snapshot diff`: devices, registers by name, ranges of RAM and of disks that differ."""
+"""`vmmgr snapshot diff`: what differs of devices, registers by name, RAM, disks and their files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from manager.text.shown import shown
 
 if TYPE_CHECKING:
     from manager.snapshot.read import Snapshot
+    from manager.storage.filesystems.changes import Changes
 
 _SHOWN_RANGES = 40
+_SHOWN_FILES = 100
 
 _Ranges = list[tuple[int, int]]
 
@@ -49,8 +51,9 @@ def diff(args: argparse.Namespace) -> int:
                     {
                         "disk": name,
                         "ranges": [{"offset": at, "length": length} for at, length in ranges],
+                        "files": [_plain(changes) for changes in files],
                     }
-                    for name, ranges in disks
+                    for name, ranges, files in disks
                 ],
                 "not_compared": [
                     {"disk": name, "problem": error.message, "help": error.help}
@@ -68,8 +71,10 @@ def diff(args: argparse.Namespace) -> int:
     if len(pages) > _SHOWN_RANGES:
         rest = sum(length for _, length in pages[_SHOWN_RANGES:]) // PAGE
         print(f"RAM: {_pages(rest)} more in {len(pages) - _SHOWN_RANGES} ranges; --json has all")
-    for name, ranges in disks:
+    for name, ranges, files in disks:
         _print_disk(name, ranges)
+        for changes in files:
+            _print_files(name, changes)
     for name, error in unread:
         print(shown(f"disk {name} is not compared: {error.message}"))
     if equal:
@@ -82,22 +87,24 @@ VERBS = {"diff": diff}
 
 def _disks(
     one: Snapshot, other: Snapshot
-) -> tuple[list[tuple[str, _Ranges]], list[tuple[str, VmmgrError]]]:
-    """(name, (offset, length) of what differs) of each disk that does; one alone: all of it.
+) -> tuple[list[tuple[str, _Ranges, list[Changes]]], list[tuple[str, VmmgrError]]]:
+    """(name, (offset, length) of what differs, files) of each disk that does; one alone: all of it.
 
     And (name, why) of each that cannot be read, as its image is not part of a snapshot.
     """
     from manager.cli.graphs import of_snapshot
     from manager.machine.disks import disk_of
     from manager.snapshot.compare import disk_differences
+    from manager.storage.filesystems.changes import changed_files
 
-    found: list[tuple[str, _Ranges]] = []
+    found: list[tuple[str, _Ranges, list[Changes]]] = []
     unread: list[tuple[str, VmmgrError]] = []
     sides = [{disk.head.id: disk for disk in side.manifest.disks} for side in (one, other)]
     for name in dict.fromkeys([*sides[0], *sides[1]]):
         before, after = (side.get(name) for side in sides)
         if before is None or after is None:
-            found.append((name, [(0, max(disk.head.size for disk in (before, after) if disk))]))
+            whole = max(disk.head.size for disk in (before, after) if disk)
+            found.append((name, [(0, whole)], []))
         elif before.to_plain() != after.to_plain():
             try:
                 with (
@@ -105,7 +112,7 @@ def _disks(
                     closing(disk_of(of_snapshot(other), other, name)) as later,
                 ):
                     if ranges := disk_differences(earlier, later):
-                        found.append((name, ranges))
+                        found.append((name, ranges, changed_files(earlier, later, ranges)))
             except (HostError, UsageError, SnapshotMismatchError) as error:
                 unread.append((name, error))
     return found, unread
@@ -121,6 +128,27 @@ def _print_disk(name: str, ranges: list[tuple[int, int]]) -> None:
         rest = sum(length for _, length in ranges[_SHOWN_RANGES:])
         more = len(ranges) - _SHOWN_RANGES
         print(shown(f"disk {name}: {size(rest)} more in {more} ranges; --json has all"))
+
+
+def _print_files(name: str, changes: Changes) -> None:
+    where = f"disk {name}" + (f" partition {changes.partition}" if changes.partition else "")
+    for kind, path in changes.files[:_SHOWN_FILES]:
+        print(shown(f"{where}: {kind} /{path}"))
+    if (rest := len(changes.files) - _SHOWN_FILES) > 0:
+        print(shown(f"{where}: {rest} more files; --json has all"))
+    if changes.problem:
+        remedy = f"; {changes.help}" if changes.help else ""
+        print(shown(f"{where}: files are not compared: {changes.problem}{remedy}"))
+
+
+def _plain(changes: Changes) -> dict[str, Any]:
+    return {
+        "partition": changes.partition,
+        "format": changes.format,
+        "changes": [{"change": kind, "path": f"/{path}"} for kind, path in changes.files],
+        "problem": changes.problem or None,
+        "help": changes.help,
+    }
 
 
 def _pages(count: int) -> str:
