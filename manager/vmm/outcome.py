@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from manager.client.protocol import with_resets
 from manager.errors import ExitCode
 from manager.lazy import dataclass
+
+if TYPE_CHECKING:
+    from manager.machine.ended import Ended
 
 Kind = Literal["ended", "fault", "suspended", "down", "quit", "interrupted", "verdict"]
 
@@ -28,6 +31,12 @@ class Outcome:
     """Each sink that lost output, a line each."""
     story: tuple[str, ...] = ()
     """For `fault`, what led to it; a line each."""
+
+    @classmethod
+    def of_guest(cls, ended: Ended, story: tuple[str, ...]) -> Outcome:
+        """The guest's own end."""
+        kind: Kind = "fault" if ended.is_fault else "ended"
+        return cls(kind, ended.status, ended.detail, ended.reason, story=story)
 
     def closing(self, text: str) -> str:
         """The line that tells how it ended, with the resets counted."""

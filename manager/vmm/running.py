@@ -16,7 +16,7 @@ from manager.state.disks import MachineDisks
 from manager.vmm.advice import Advice, with_advice
 from manager.vmm.events import Events
 from manager.vmm.holds import Holds
-from manager.vmm.outcome import Kind, Outcome
+from manager.vmm.outcome import Outcome
 from manager.vmm.restored import RestoredState
 from manager.vmm.sinks import Sinks
 from manager.vmm.waiting import Waiting
@@ -282,11 +282,10 @@ class RunningMachine:
         if self._machine.resets != before:
             self.events.publish("reset", resets=self._machine.resets)
         if ended is not None and self._outcome is None:
-            kind: Kind = "fault" if ended.is_fault else "ended"
             story = story_of(self._machine, ended)
             if ended.is_fault and (damage := self.restored.finish()) is not None:
                 story = (damage, *story)
-            self._outcome = Outcome(kind, ended.status, ended.detail, ended.reason, story=story)
+            self._outcome = Outcome.of_guest(ended, story)
 
     def rest(self) -> None:
         """Between two slices: pass on what was sent, and do what needs a machine at rest."""
