@@ -67,11 +67,11 @@ def symbols_of(path: Path | None, graph: Graph) -> Symbols | None:
 
 def command_for(args: argparse.Namespace, seed: int) -> str:
     """The command that shows one seed again."""
-    words = ["vmmgr", "run", str(args.file), "--set", f"cpu.schedule.seed={seed}"]
+    words = ["vmmgr", "run", str(args.file)]
+    for setting in (*args.settings, f"cpu.schedule.seed={seed}"):
+        words += ["--set", setting]
     if args.start is not None:
         words += ["--from", args.start]
-    for setting in args.settings:
-        words += ["--set", setting]
     for option, value in args.steps:
         words += [option, value.source if option == "--until" else _escaped(value)]
     if args.fail_on is not None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SLICE = 50_000_000
 """Virtual ns after which output is taken; the guest cannot tell."""
 
+STILL_RUNS = "it still runs; without --until it has to end by itself"
+"""Of a machine that is out of time, where nothing was waited for."""
+
 Outcome = Literal["matched", "ended", "failed", "fault", "budget", "early"]
 """`early`: it ended before the last pattern matched, or with a status that is no success."""
 
@@ -115,7 +118,7 @@ class Attempt:
         if verdict is not None and verdict.outcome == "matched":
             return Tried("matched", ExitCode.OK, verdict.detail, at)
         if verdict is not None:
-            return Tried("budget", ExitCode.TIME_BUDGET, verdict.detail, at)
+            return Tried("budget", ExitCode.TIME_BUDGET, verdict.detail or STILL_RUNS, at)
         assert ended is not None
         if ended.is_fault:
             return Tried("fault", ended.status, ended.detail, at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, UnknownCommandError
@@ -80,6 +81,7 @@ def execute(
 def _query_status(call: Call) -> dict[str, Any]:
     return {
         **call.running.status(),
+        "cpus": [asdict(place) for place in call.running.machine.places()],
         "consoles": call.attachments.describe(),
         "listeners": len(call.running.events),
     }

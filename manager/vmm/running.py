@@ -7,7 +7,7 @@ import gc
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from manager.debug.story import story_of
@@ -91,7 +91,6 @@ class RunningMachine:
             "pid": os.getpid(),
             "virtual-time": self.now(),
             "resets": self._machine.resets,
-            "cpus": [asdict(place) for place in self._machine.places()],
             "uptime": round(time.monotonic() - self._started, 3),
             "clock": self._machine.graph.clock_mode,
             "damage": self.restored.damage,

@@ -119,7 +119,9 @@ def test_all_seeds_in_a_table_and_the_same_again(vmmgr: Vmmgr, tmp_path: Path) -
 def test_no_failure_is_0(vmmgr: Vmmgr, tmp_path: Path) -> None:
     file = races.machine_file(tmp_path, "missing-lock")
 
-    said = vmmgr("explore", file, "--seeds", "1-3", *races.WANTED).stdout
+    # A key of a schedule with a seed, in a file that has none.
+    whole = ("--set", "cpu.schedule.tear=false")
+    said = vmmgr("explore", file, "--seeds", "1-3", *whole, *races.WANTED).stdout
 
     assert said.endswith("3 matched\n")
     assert "3 of 3 seeds" in said
@@ -229,6 +231,7 @@ def test_it_ends_as_run_does(vmmgr: Vmmgr, tmp_path: Path) -> None:
 
     assert (early["smallest"]["outcome"], early["status"]) == ("early", 3)
     assert (late["smallest"]["outcome"], late["smallest"]["seed"]) == ("budget", 1)
+    assert "without --until it has to end by itself" in late["smallest"]["detail"]
     assert late["smallest"]["virtual_time"] in range(10_000, 20_000)
     assert shlex.split(late["smallest"]["command"])[-2:] == list(short)
 

@@ -158,12 +158,9 @@ def _explore(
 
 
 def _with_a_seed(args: argparse.Namespace) -> Graph:
-    """The machine; one without a seed gets one. Raises UsageError."""
+    """The machine, its schedule with a seed whatever its file says. Raises UsageError."""
     from manager.cli.arguments import load
 
-    graph = load(args.file, args.settings, require_files=True)
-    if graph.cpu_seed is not None:
-        return graph
     settings = [*args.settings, f"cpu.schedule.seed={args.seeds[0].start}"]
     return load(args.file, settings, require_files=True)
 
