@@ -15,6 +15,7 @@ from manager import files
 from manager.cli.colour import has_colour
 from manager.cli.loudness import detail
 from manager.errors import NoSuchMachineError, UsageError
+from manager.settings import Setting
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -109,9 +110,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="settings",
         action="append",
+        type=Setting,
         default=[],
         metavar="K=V",
-        help="set a variable or a key of the machine file; may be given again",
+        help="set a variable or a key of the machine file; may be given again. A key's path is "
+        "relative to the folder where this is given, also at a later resume or restart",
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager import cbor, files
 from manager.errors import VmmgrError
+from manager.settings import Setting
 from manager.state.paths import private_directory, state_home
 from manager.version import __version__
 
@@ -68,7 +69,9 @@ def keep(file: Path, settings: Sequence[str], graph: Graph, loaded: LoadedModel)
 def _place(file: Path, settings: Sequence[str]) -> Path:
     from blake3 import blake3
 
-    where = [str(file.absolute()), str(Path.cwd()) if settings else "", *settings]
+    where = [str(file.absolute())]
+    for setting in map(Setting.of, settings):
+        where += [str(setting.folder), setting]
     name = blake3("\0".join(where).encode("utf-8", "surrogateescape")).hexdigest(16)
     return state_home() / ".graphs" / name
 

@@ -84,7 +84,7 @@ def of_known(situation: Situation, settings: Sequence[str]) -> Target:
     """
     record = situation.last_run
     if record is not None and Path(record.file).is_file():
-        return Target(Path(record.file), [*record.settings, *settings])
+        return Target(Path(record.file), [*record.given, *settings])
     where = f"its machine file {record.file} is gone" if record is not None else "it has none"
     name = situation.name
     raise UsageError(

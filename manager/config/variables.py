@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import tomli
@@ -14,12 +13,16 @@ from manager.config.layers import Layers
 from manager.config.scan import Entry, KeyPath, Region
 from manager.config.source import Source, Tree, wide_integers
 from manager.config.suggest import did_you_mean
+from manager.settings import Setting
 
 
 def apply_overrides(layers: Layers, overrides: Sequence[str]) -> None:
-    """Lay each `path=value` over the tree; a path that is the name of a variable sets that."""
+    """Lay each `path=value` over the tree; a path that is the name of a variable sets that.
+
+    Files that they name are relative to a Setting's folder, else to the present one.
+    """
     for override in overrides:
-        source = Source("--set", Path.cwd(), override)
+        source = Source("--set", Setting.of(override).folder, override)
         key, equals, value = override.partition("=")
         path = _key_path(key)
         if not equals or path is None:

@@ -78,7 +78,6 @@ class MachineDirectory:
         self._last_run = LastRun(
             name=self.paths.name,
             file=str(graph.source.absolute()),
-            settings=list(settings),
             pid=os.getpid(),
             process_start=process_start(os.getpid()),
             started_at=time.time(),
@@ -89,6 +88,7 @@ class MachineDirectory:
             ports=dict(ports),
             console=console,
         )
+        self._last_run.given = list(settings)
         self._write()
 
     def suspend(self, machine: Machine) -> Saved:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, field, fields
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from manager import files
 from manager.errors import HostError
 from manager.lazy import dataclass
+from manager.settings import Setting
 
 SCHEMA = 1
 _LAST_TIME = 1 << 40
@@ -29,6 +32,8 @@ class LastRun:
     """The machine file's absolute path."""
     settings: list[str] = field(default_factory=list)
     """What `--set` gave, as KEY=VALUE."""
+    folders: list[str] = field(default_factory=list)
+    """For each setting, from where relative paths in it count; versions before kept none."""
     phase: Phase = "running"
     pid: int = 0
     process_start: int = 0
@@ -49,6 +54,18 @@ class LastRun:
     """Why the machine ended, when that was the guest's or the engine's fault."""
     story: list[str] = field(default_factory=list)
     """What led to it, a line each."""
+
+    @property
+    def given(self) -> list[Setting]:
+        """The settings with their folders; where that is not known, the present one."""
+        known = zip_longest(self.settings, map(Path, self.folders[: len(self.settings)]))
+        return [Setting(text, folder) for text, folder in known]
+
+    @given.setter
+    def given(self, settings: Iterable[str]) -> None:
+        found = [Setting.of(setting) for setting in settings]
+        self.settings = [str(setting) for setting in found]
+        self.folders = [str(setting.folder) for setting in found]
 
     @property
     def is_open(self) -> bool:
@@ -97,9 +114,9 @@ def _is_sound(record: LastRun) -> bool:
         and record.phase in get_args(Phase)
         and all(
             isinstance(item, str)
-            for item in (*record.settings, *record.ports.values(), *record.story)
+            for item in (*record.settings, *record.folders, *record.ports.values(), *record.story)
         )
-        and "\0" not in record.file + record.socket  # no path has one
+        and "\0" not in "".join((record.file, record.socket, *record.folders))  # no path has one
     )
 
 

@@ -112,11 +112,9 @@ def clone(args: argparse.Namespace) -> int:
         named = split(args.snapshot)
         before = read_last_run(MachinePaths.of(named[0]).last_run) if named is not None else None
         if before is not None:
-            settings = [one for one in before.settings if not one.startswith("name=")]
-            settings.append(f"name={args.name}")
-            record = replace(
-                before, name=args.name, settings=settings, phase="suspended", pid=0, socket=""
-            )
+            record = replace(before, name=args.name, phase="suspended", pid=0, socket="")
+            kept = (one for one in before.given if not one.startswith("name="))
+            record.given = [*kept, f"name={args.name}"]
             write_last_run(paths.last_run, replace(record, fault=None, process_start=0))
     how = args.name if before is not None else "FILE"
     text = f"{args.name} is a copy of {args.snapshot}; resume it with `vmmgr resume {how}`"

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         from manager.snapshot.read import verify_snapshot
 
         verify_snapshot(situation.saved.path)
-    settings = list(record.settings) if record is not None else []
+    settings: list[str] = [*record.given] if record is not None else []
     if file is not None and file.exists():
         graph = load(file, settings, remember=True)
     else:

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "names": set(),
+    "settings": set(),
     "text": set(),
     "users": set(),
     "lazy": set(),
@@ -64,7 +65,7 @@ The folders in it are `kinds`: no room names one but `machine`, which wires the 
 controllers.
 """
 
-ANYWHERE = {"files", "lazy", "names", "text", "users"}
+ANYWHERE = {"files", "lazy", "names", "settings", "text", "users"}
 """What imports nothing and may be imported by all."""
 
 
