@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.errors import SnapshotCorruptError, VmmgrError
+from manager.errors import ExitCode, SnapshotCorruptError, VmmgrError
 from manager.lazy import dataclass
 from manager.vmm.timers import HostTimers
 
@@ -90,6 +90,11 @@ class RestoredState:
     def damage(self) -> str | None:
         """What is wrong with it, as far as is known."""
         return self._damage.message if self._damage is not None else None
+
+    @property
+    def status(self) -> ExitCode:
+        """The exit code of a machine that is ended and leaves the state as it is."""
+        return ExitCode.OK if self._damage is None else self._damage.exit_code
 
     @property
     def is_sound(self) -> bool:

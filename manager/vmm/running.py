@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from manager.debug.story import story_of
-from manager.errors import ExitCode, VmmgrError, WrongStateError
+from manager.errors import VmmgrError, WrongStateError
 from manager.state.disks import MachineDisks
 from manager.vmm.advice import Advice, with_advice
 from manager.vmm.events import Events
@@ -198,9 +198,7 @@ class RunningMachine:
     def quit(self) -> None:
         """End the process and leave the last suspended state as it is."""
         self.refuse_if_ending()
-        damage = self.restored.damage
-        status = ExitCode.OK if damage is None else ExitCode.SNAPSHOT_CORRUPT
-        self.finish(Outcome("quit", status, damage or ""))
+        self.finish(Outcome("quit", self.restored.status, self.restored.damage or ""))
 
     def stop_as_told(self) -> None:
         """What SIGTERM does. Raises VmmgrError when the machine cannot be saved.
