@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from manager import files
@@ -26,7 +26,7 @@ class Story:
     """A run as it was recorded, from its earliest start that is known to its present."""
 
     header: Header
-    """Of its first log."""
+    """Of its first log, with the machine's files where the last log has them."""
     config: Plain
     """The machine, as the last log has it."""
     entries: list[Entry] = field(default_factory=list)
@@ -87,7 +87,10 @@ def story(path: Path) -> Story:
             break
         earlier = [log for log in earlier if log.name < before.path.name]
         chain.insert(0, before)
-    told = Story(chain[0].header, chain[-1].header.config, torn=chain[-1].torn)
+    header, newest = chain[0].header, chain[-1].header
+    if newest.identity_hash == header.identity_hash:  # its files may have been moved since
+        header = replace(header, config=newest.config, images=newest.images)
+    told = Story(header, newest.config, torn=chain[-1].torn)
     for log in chain:
         told.entries += log.entries
         told.logs.append(log.path)

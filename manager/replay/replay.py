@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from manager.bus.clock import SECOND
 from manager.bus.record import Record
-from manager.errors import SnapshotCorruptError, SnapshotMismatchError
+from manager.errors import HostError, SnapshotCorruptError, SnapshotMismatchError
 from manager.lazy import dataclass
 from manager.machine.boot_images import of_file
 from manager.machine.inputs import Input
@@ -77,7 +77,17 @@ def graph_of(header: Header) -> Graph:
 
 def check_images(header: Header) -> None:
     """Raise SnapshotMismatchError unless the boot files are what they were, HostError for none."""
-    changed = [path for path, digest in header.images.items() if of_file(Path(path)) != digest]
+    changed = []
+    for path, digest in header.images.items():
+        try:
+            found = of_file(Path(path))
+        except HostError as error:
+            raise HostError(
+                error.message,
+                help="a log names the machine's files: put it back, or a link to where it is now",
+            ) from None
+        if found != digest:
+            changed.append(path)
     if changed:
         raise SnapshotMismatchError(
             f"{', '.join(changed)}: not what the recorded machine was booted from",
@@ -167,9 +177,14 @@ class Replay:
         self._arm()
 
     def run(self, until: int | None = None) -> Divergence | None:
-        """Go to `until`, or to the end of what was recorded; the first divergence stops it."""
+        """Go to `until`, or to the end of what was recorded; the first divergence stops it.
+
+        Nothing is known behind a recorded end, so it stops there at the latest.
+        """
         machine = self.machine
         target = self.last_at if until is None else until
+        if self._end is not None:
+            target = min(target, self._end.at)
         end = self._end if self._end is not None and target >= self._end.at else None
         ended = None
         while self.divergence is None and ended is None and machine.now() < target:

@@ -29,7 +29,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "recorded; else it is 1, and the first difference is told.",
     )
     parser.add_argument("name", metavar="NAME|LOG", help="a machine, or a .vmlog file")
-    parser.add_argument("--until", metavar="TIME", type=duration, help="virtual time to stop at")
+    parser.add_argument(
+        "--until",
+        metavar="TIME",
+        type=duration,
+        help="virtual time to stop at, before the recorded end",
+    )
     parser.add_argument(
         "--from",
         dest="start",

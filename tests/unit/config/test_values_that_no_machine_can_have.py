@@ -230,3 +230,19 @@ def test_a_command_line_ends_at_nothing(tmp_path: Path) -> None:
     (diagnostic,) = found(tmp_path, text)
 
     assert diagnostic.message == "the guest would read this up to the NUL character in it"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["0.0.0.0:1", "[::]:1", "0:1", "*:1", "[::ffff:0.0.0.0]:1", "192.168.0.1:1", "a.example:1"],
+)
+def test_a_console_that_others_reach_is_warned_of(tmp_path: Path, address: str) -> None:
+    (diagnostic,) = found(tmp_path, PC + ENDS["tcp listens"].format(address))
+
+    assert (diagnostic.code, diagnostic.severity) == ("VM108", "warning")
+    assert diagnostic.primary.line == 6
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"])
+def test_a_console_of_this_host_is_not(tmp_path: Path, address: str) -> None:
+    assert found(tmp_path, PC + ENDS["tcp listens"].format(address)) == ()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import struct
 import zlib
@@ -15,7 +16,8 @@ from support.cost import MIB, cost
 from manager import cbor
 from manager.bus.record import Plain
 from manager.devices.pit.device import Pit
-from manager.errors import SnapshotCorruptError, SnapshotMismatchError
+from manager.errors import HostError, SnapshotCorruptError, SnapshotMismatchError
+from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
@@ -26,7 +28,7 @@ from manager.replay.replay import Divergence, Replay, machine_at_start
 from manager.snapshot.read import open_snapshot
 from manager.snapshot.write import write_snapshot
 
-from .conftest import MILLISECOND, SECOND, Recorded
+from .conftest import MILLISECOND, ROOT, SECOND, Recorded
 
 pytestmark = pytest.mark.guest
 
@@ -290,3 +292,50 @@ def test_a_fifo_in_the_place_of_a_log_is_refused_at_once(tmp_path: Path) -> None
 
     with pytest.raises(SnapshotCorruptError, match="is a FIFO"):
         recordings.story(tmp_path)
+
+
+def test_a_time_after_the_recorded_end_is_its_end(recorded: Recorded) -> None:
+    session(recorded)
+    recorded.recorder.end("down")
+    told = recordings.story(recorded.directory)
+    machine = machine_at_start(told.header)
+    replay = Replay(machine, told.header.records, told.entries, begun_at=0)
+
+    assert replay.run(9 * SECOND) is None
+    assert machine.now() == recorded.machine.now()
+
+
+def moving(folder: Path) -> Path:
+    """A machine file, all of whose files are in its folder."""
+    shutil.copytree(ROOT / "machines" / "hello", folder / "hello")
+    return Path(shutil.copy(ROOT / "machines" / "hello.toml", folder))
+
+
+def test_files_that_are_no_more_where_they_were(tmp_path: Path) -> None:
+    recorded = Recorded(load_graph(moving(tmp_path / "here")), tmp_path / "recordings")
+    session(recorded)
+    recorded.recorder.end("down")
+    (tmp_path / "here").rename(tmp_path / "there")
+
+    with pytest.raises(HostError, match=r"here/hello/hello\.bin: cannot be read") as raised:
+        replayed(recorded.directory)
+    assert "a link to where it is now" in str(raised.value.help)
+
+    (tmp_path / "here").symlink_to("there")
+    assert replayed(recorded.directory)[0] is None
+
+
+def test_files_that_were_moved_while_it_was_suspended(tmp_path: Path) -> None:
+    recorded = Recorded(load_graph(moving(tmp_path / "here")), tmp_path / "recordings")
+    session(recorded)
+    (tmp_path / "here").rename(tmp_path / "there")
+    recorded.machine.graph = load_graph(tmp_path / "there" / "hello.toml")
+    recorded.suspend_and_resume(tmp_path / "state")
+    recorded.type("u\r")
+    recorded.run(3 * SECOND)
+    recorded.recorder.end("down")
+
+    divergence, _, output = replayed(recorded.directory)
+
+    assert divergence is None
+    assert output["lpc.com1"] == recorded.output["lpc.com1"]
