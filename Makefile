@@ -15,7 +15,7 @@ JOBS ?= 4
 BIN := $(VENV)/bin
 
 # Python sources are used where they are; only these make a new installation necessary.
-NATIVE := $(wildcard manager/cpu/unicorn/native/*.c manager/cpu/unicorn/native/*.h manager/snapshot/*.c)
+NATIVE := $(wildcard manager/cpu/unicorn/native/*.c manager/cpu/unicorn/native/*.h manager/snapshot/*.c manager/sandbox/native/*)
 BUILD_INPUTS := pyproject.toml setup.py $(NATIVE)
 RUN_READY := $(VENV)/.ready-to-run
 DEV_READY := $(VENV)/.ready-to-develop
@@ -54,7 +54,7 @@ guest:
 	$(MAKE) -C machines/hello
 
 clean:
-	rm -rf $(VENV) build vmmgr.egg-info manager/cpu/unicorn/_native*.so manager/snapshot/_pages*.so
+	rm -rf $(VENV) build vmmgr.egg-info manager/cpu/unicorn/_native*.so manager/snapshot/_pages*.so manager/sandbox/_native*.so
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vmmgr needs Python 3.11 or later")'

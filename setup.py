@@ -10,6 +10,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 NATIVE = Path("manager/cpu/unicorn/native")
+SANDBOX = Path("manager/sandbox/native")
 
 setup(
     ext_modules=[
@@ -26,6 +27,14 @@ setup(
             "manager.snapshot._pages",
             sources=["manager/snapshot/pages.c"],
             extra_compile_args=["-std=gnu11", "-O3", "-Wall", "-Wextra"],
+            optional=True,
+        ),
+        Extension(
+            "manager.sandbox._native",
+            sources=sorted(str(path) for path in SANDBOX.glob("*.c")),
+            depends=sorted(str(path) for path in SANDBOX.glob("*.h")),
+            include_dirs=[str(SANDBOX)],
+            extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra"],
             optional=True,
         ),
     ]

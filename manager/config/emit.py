@@ -95,7 +95,8 @@ def lines(model: MachineTable) -> Iterator[Line]:
     yield from _table(("record",), {**tree["record"], "rewind": rewind})
     if model.gdb is not None:
         yield from _table(("gdb",), tree["gdb"])
-    yield from _table(("debug",), {key: i for key, i in tree["debug"].items() if i != []})
+    for name in ("debug", "sandbox"):
+        yield from _table((name,), {key: i for key, i in tree[name].items() if i != []})
 
 
 def _turns(cpu: CpuTable) -> dict[str, Any]:

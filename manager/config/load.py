@@ -131,6 +131,10 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
     debug = tree.get("debug")
     if isinstance(debug, dict):
         _resolve_keys(debug, DebugTable, ("debug",), origins)
+    sandbox = tree.get("sandbox")
+    if isinstance(sandbox, dict):
+        for key in ("read", "write"):
+            _resolve_list(sandbox, key, ("sandbox", key), origins)
     disks = tree.get("disks")
     for name, table in disks.items() if isinstance(disks, dict) else ():
         if isinstance(table, dict):
@@ -157,6 +161,16 @@ def _resolve_keys(
         given = table.get(key)
         if isinstance(given, dict):
             _resolve_keys(given, kinds.get(str(given.get("type"))), (*path, key), origins)
+
+
+def _resolve_list(table: Tree, key: str, path: KeyPath, origins: Origins) -> None:
+    """Make the paths of a list absolute."""
+    given = table.get(key)
+    if not isinstance(given, list):
+        return
+    for index, value in enumerate(given):
+        if isinstance(value, str):
+            given[index] = str(origins.source((*path, index)).directory / value)
 
 
 def _resolve(table: Tree, key: str, source: Source) -> None:

@@ -26,6 +26,7 @@ from manager.config.sections import (
     MemoryTable,
     ReadyTable,
     RecordTable,
+    SandboxTable,
 )
 from manager.config.table import DeviceTable, SlotTable, Table
 from manager.config.values import LintCode, Name, exactly
@@ -201,6 +202,9 @@ class MachineTable(Table):
     )
     gdb: GdbTable | None = Field(default=None, description="Where gdb may connect to.")
     debug: DebugTable = Field(default_factory=DebugTable, description="Help for debugging a guest.")
+    sandbox: SandboxTable = Field(
+        default_factory=SandboxTable, description="What the machine's process gives up."
+    )
 
 
 SECTIONS: dict[str, type[Table]] = {
@@ -212,6 +216,7 @@ SECTIONS: dict[str, type[Table]] = {
     "record": RecordTable,
     "gdb": GdbTable,
     "debug": DebugTable,
+    "sandbox": SandboxTable,
 }
 
 

@@ -156,6 +156,31 @@ class RecordTable(Table):
     )
 
 
+_Paths = Annotated[tuple[FilePath, ...], Field(strict=False)]
+
+
+class SandboxTable(Table):
+    """What the process that runs the guest gives up; docs/security.md."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether it gives up, as soon as its files, ports and sockets are open, what "
+        "it does not need of the host, as far as the kernel can hold it to that.",
+        examples=[False],
+    )
+    read: _Paths = Field(
+        default=(),
+        description="Files and folders that it may read all the same: what devices of your own "
+        "open while the guest runs.",
+        examples=[["data"]],
+    )
+    write: _Paths = Field(
+        default=(),
+        description="Files and folders in which it may read, write, make and remove.",
+        examples=[["results"]],
+    )
+
+
 class DebugTable(Table):
     """Help for debugging a guest."""
 

@@ -32,6 +32,7 @@ from manager.graph.nodes import (
     KernelBoot,
     Ready,
     Recording,
+    Sandbox,
     Seeded,
 )
 
@@ -143,6 +144,11 @@ def assemble(loaded: LoadedModel) -> Graph:
         cpu_count=model.cpu.count,
         cpu_quantum=model.cpu.quantum,
         cpu_seed=_seeded(model),
+        sandbox=Sandbox(
+            model.sandbox.enabled,
+            tuple(map(Path, model.sandbox.read)),
+            tuple(map(Path, model.sandbox.write)),
+        ),
     )
 
 

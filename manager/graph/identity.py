@@ -167,6 +167,11 @@ def _relative(graph: Graph) -> Graph:
         devices=tuple(_device_near(node, here) for node in graph.devices),
         gdb=gdb,
         debug=_paths_near(graph.debug, here),
+        sandbox=replace(
+            graph.sandbox,
+            read=tuple(_near(path, here) for path in graph.sandbox.read),
+            write=tuple(_near(path, here) for path in graph.sandbox.write),
+        ),
     )
 
 

@@ -120,6 +120,17 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What the process that runs the machine gives up of the host."""
+
+    enabled: bool = True
+    read: tuple[Path, ...] = ()
+    """What it may read besides what the machine needs."""
+    write: tuple[Path, ...] = ()
+    """Where it may also read, write, make and remove."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gdb:
     """Where gdb may connect to."""
 
@@ -172,6 +183,7 @@ class Graph:
     """How long a turn of a CPU lasts while others wait, ns."""
     cpu_seed: Seeded | None = None
     """A schedule by seed; None for the fair one."""
+    sandbox: Sandbox = Sandbox()
 
     def device(self, id: str) -> DeviceNode | None:
         """The device of that id."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 
 from manager.devices import host, own, registry
 from manager.devices.node import DeviceNode, facts_of
-from manager.graph.nodes import NEWER, Graph
+from manager.graph.nodes import NEWER, Graph, Sandbox
 
 if TYPE_CHECKING:
     from manager.bus.record import Plain
@@ -31,7 +31,8 @@ def to_plain(graph: Graph) -> dict[str, Plain]:
     """All of a graph, host-side wiring included."""
     plain = {item.name: plain_value(getattr(graph, item.name)) for item in fields(graph)}
     # What is newer than the form is left out where there is none of it.
-    return plain if graph.disks else {key: item for key, item in plain.items() if key != "disks"}
+    newer = {"disks": graph.disks, "sandbox": graph.sandbox != Sandbox()}
+    return {key: item for key, item in plain.items() if newer.get(key, True)}
 
 
 def plain_value(value: Any) -> Plain:

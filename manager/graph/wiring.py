@@ -33,6 +33,7 @@ def wiring(graph: Graph) -> dict[str, Any]:
         if ready is not None
         else {},
         "record": plain_value(graph.record),
+        "sandbox": plain_value(graph.sandbox),
         "gdb": plain_value(graph.gdb) if graph.gdb is not None else {},
         "debug": {"trace": list(debug.trace), "trace-file": _text(debug.trace_file)},
     }

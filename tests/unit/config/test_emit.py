@@ -95,6 +95,10 @@ trace = ["ports", "msr"]
 trace-file = "t.log"
 on-triple-fault = "reset"
 on-reset = "stop"
+[sandbox]
+enabled = false
+read = ["data"]
+write = ["results"]
 """
 
 

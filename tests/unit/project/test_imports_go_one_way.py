@@ -46,11 +46,12 @@ MAY_IMPORT = {
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"boot", "config", "devices", "graph", "errors"},
     "state": {"cbor", "replay", "machine", "snapshot", "storage", "graph", "errors", "version"},
+    "sandbox": {"devices", "graph"},
     "client": {"backends", "errors"},
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "snapshot"}
-    | {"config", "graph", "bus", "errors", "version"},
+    | {"sandbox", "storage", "config", "graph", "bus", "errors", "version"},
     "cli": {"client", "vmm", "state", "replay", "machine", "snapshot", "interop", "boot", "cpu"}
-    | {"storage", "cbor", "config", "devices", "graph", "bus", "errors", "version"},
+    | {"sandbox", "storage", "cbor", "config", "devices", "graph", "bus", "errors", "version"},
     "api": {"machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
     "testing": {"api", "machine", "kinds", "devices", "storage", "bus", "config", "graph", "errors"}
     | {"cbor", "version"},
