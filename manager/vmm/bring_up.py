@@ -16,6 +16,7 @@ from manager.state.port_log import set_aside
 from manager.vmm import readiness
 from manager.vmm.boot_source import BootSource, open_source
 from manager.vmm.connections import SerialConnections
+from manager.vmm.enclosing import enclose
 from manager.vmm.loop import EventLoop
 from manager.vmm.plugging import connect_backends, let_gdb_in, terminal
 from manager.vmm.recorder import RunRecorder
@@ -73,6 +74,7 @@ def own(launch: Launch, audience: Audience) -> Outcome:
         _wait_until_ready(launch, source, running, loop.timers, audience)
         source.show(connections)
         _write_down(launch, connections, directory, socket)
+        running.sandbox = enclose(launch.graph, directory.paths, socket, source)
         audience.up()
         _tell_of_warm_start(launch, source, running, audience)
         outcome = _run(loop, directory)

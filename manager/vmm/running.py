@@ -24,6 +24,7 @@ from manager.vmm.waiting import Waiting
 if TYPE_CHECKING:
     from manager.machine.inputs import Input
     from manager.machine.machine import Machine
+    from manager.sandbox.layers import Layer
     from manager.state.directory import MachineDirectory
     from manager.vmm.connections import SerialConnections
     from manager.vmm.recorder import RunRecorder
@@ -65,6 +66,8 @@ class RunningMachine:
         self._started = time.monotonic()
         self._outcome: Outcome | None = None
         self._postponed: list[Callable[[], None]] = []
+        self.sandbox: tuple[Layer, ...] = ()
+        """What this process gave up of the host."""
 
     @property
     def machine(self) -> Machine:
@@ -99,6 +102,7 @@ class RunningMachine:
             "ports": with_advice(self.connections.describe(), self._machine),
             "failed-sinks": self.sinks.describe(),
             "disks": self._machine.disks.describe(),
+            "sandbox": [layer.describe() for layer in self.sandbox],
         }
 
     # -- its states ---------------------------------------------------------------------------

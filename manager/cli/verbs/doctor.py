@@ -253,7 +253,18 @@ def _sockets() -> Finding:
     return Finding("sockets", "ok", place)
 
 
+def _sandbox() -> Finding:
+    from manager.sandbox import layers
+
+    found = layers.available()
+    told = ", ".join(layers.shown(found))
+    if all(layer.holds for layer in found):
+        return Finding("sandbox", "ok", told)
+    meaning = "the process that runs a guest cannot give up all that it does not need"
+    return Finding("sandbox", "warning", told, meaning)
+
+
 CHECKS: tuple[Callable[[], Finding], ...] = (
     _python, _engine, _self_test, _userfaultfd, _descriptors, _memory, _terminal, _ptys,
-    _state_directory, _sockets,
+    _state_directory, _sockets, _sandbox,
 )  # fmt: skip

@@ -76,6 +76,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "ports": live["ports"] if live else ports,
         "consoles": live["consoles"] if live else [],
         "failed_sinks": live.get("failed-sinks", []) if live else [],
+        "sandbox": live.get("sandbox", []) if live else [],
         "identity": record.identity if record is not None else None,
         "config": record.config if record is not None else None,
         "snapshot": str(situation.saved.path) if situation.saved is not None else None,
@@ -152,6 +153,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         *_ports(status["ports"], status["pid"] is not None),
         *(("attached", _console(console)) for console in status["consoles"]),
         *(("lost", _failed(sink)) for sink in status["failed_sinks"]),
+        ("sandbox", _sandbox(status["sandbox"])),
         ("identity", status["identity"]),
         ("config", status["config"]),
         ("snapshot", status["snapshot"]),
@@ -192,6 +194,12 @@ def _port(port: dict[str, Any]) -> str:
 
 def _failed(sink: dict[str, Any]) -> str:
     return f"output of {sink['where']}: {sink['reason']}"
+
+
+def _sandbox(layers: list[dict[str, Any]]) -> str | None:
+    from manager.sandbox import layers as sandbox
+
+    return ", ".join(sandbox.shown(sandbox.Layer(**layer) for layer in layers)) or None
 
 
 def _console(console: dict[str, Any]) -> str:
