@@ -145,6 +145,11 @@ def _boot(graph: Graph, settings: Settings, lost: list[str]) -> None:
     boot = graph.boot
     if isinstance(boot, FirmwareBoot):
         settings["lpc.bootrom"] = str(boot.firmware)
+        if boot.variables is not None:
+            lost.append(
+                f"boot.variables {boot.variables}: bhyve writes to the file itself; copy it, and "
+                "name the copy after that of the bootrom"
+            )
         reason = "the firmware has to find it"
     elif isinstance(boot, ImageBoot):
         lost.append(f"boot.image {boot.image}: bhyve loads no flat image")

@@ -13,6 +13,7 @@ from manager.boot.errors import BootImageError
 from manager.boot.loader import Protocol, protocol_of
 from manager.config.modules import split_module
 from manager.config.units import format_size
+from manager.devices.claims import VARIABLES_DISK
 from manager.graph.nodes import FirmwareBoot, Gdb, Graph, ImageBoot, KernelBoot
 from manager.interop.qemu_devices import comma, device, drive
 from manager.interop.translation import Translation, comments
@@ -44,7 +45,8 @@ def export(graph: Graph) -> Translation:
     words = ["qemu-system-x86_64", "-name", graph.name]
     words += [*_machine(graph, lost), *_boot(graph, lost)]
     for source in graph.disks:
-        words += drive(source, lost)
+        if source.name != VARIABLES_DISK:  # what it begins with is told with the firmware
+            words += drive(source, lost)
     for node in graph.devices:
         words += device(node, graph, lost)
     words += _gdb(graph.gdb) if graph.gdb is not None else []
@@ -101,7 +103,7 @@ def _boot(graph: Graph, lost: list[str]) -> list[str]:
     if isinstance(boot, ImageBoot):
         lost.append(f"boot.entry {boot.entry:#x}, {boot.bits}-bit: QEMU starts at the reset vector")
         return ["-device", f"loader,file={comma(str(boot.image))},addr={boot.load:#x}"]
-    words = _firmware(boot) if isinstance(boot, FirmwareBoot) else []
+    words = _firmware(boot, lost) if isinstance(boot, FirmwareBoot) else []
     if isinstance(boot, KernelBoot):
         lost += _differences(boot)
     if boot.kernel is not None:
@@ -115,8 +117,11 @@ def _boot(graph: Graph, lost: list[str]) -> list[str]:
     return words
 
 
-def _firmware(boot: FirmwareBoot) -> list[str]:
-    """UEFI without room for its variables starts from flash alone, and is too large for -bios."""
+def _firmware(boot: FirmwareBoot, lost: list[str]) -> list[str]:
+    """UEFI starts from flash alone, with its variables in a chip below, and is too large for -bios.
+
+    A file that is opened as a snapshot is never written.
+    """
     path = boot.firmware
     try:
         is_uefi = files.head(path, _UEFI_AT + len(_UEFI)).endswith(_UEFI)
@@ -124,7 +129,16 @@ def _firmware(boot: FirmwareBoot) -> list[str]:
         is_uefi = False
     if not is_uefi:
         return ["-bios", str(path)]
-    return ["-drive", f"if=pflash,unit=0,format=raw,snapshot=on,file={comma(str(path))}"]
+    words = []
+    for unit, content in enumerate(filter(None, (path, boot.variables))):
+        chip = f"if=pflash,unit={unit},format=raw,snapshot=on"
+        words += ["-drive", f"{chip},file={comma(str(content))}"]
+    if boot.variables is not None:
+        lost.append(
+            "boot.variables: QEMU begins with those of the file, and forgets the changes when it "
+            "ends; to keep them, give unit 1 a copy of the file, without snapshot=on"
+        )
+    return words
 
 
 def _protocol(boot: KernelBoot) -> Protocol | None:

@@ -240,6 +240,25 @@ def test_uefi_starts_from_flash(vmmgr: Vmmgr, tmp_path: Path) -> None:
     qemu.close(force=True)
 
 
+def test_uefi_finds_its_variables_in_a_chip_of_their_own(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    folder = package("ovmf") / "usr/share/OVMF"
+    variables = tmp_path / "my,vars.fd"
+    content = (folder / "OVMF_VARS_4M.fd").read_bytes()
+    variables.write_bytes(content)
+    boot = f'firmware = "{folder}/OVMF_CODE_4M.fd"\nvariables = "{variables}"'
+    words, listed = exported(vmmgr, machine(tmp_path, boot, memory="128M"))
+    chips = [word for word in words if "if=pflash" in word]
+
+    assert len(chips) == 2
+    assert not any("firmware-variables" in word for word in words)
+    assert "boot.variables: QEMU begins with those of the file" in listed
+    words = [word.replace(",snapshot=on", "") if ",,vars" in word else word for word in words]
+    qemu = pexpect.spawn(words[0], words[1:], cwd=str(tmp_path), timeout=100, encoding="latin-1")
+    qemu.expect("any other key")
+    qemu.close(force=True)
+    assert variables.read_bytes() != content  # the firmware has written its own there
+
+
 @pytest.mark.usefixtures("linux")
 def test_linux_comes_to_its_shell(vmmgr: Vmmgr) -> None:
     words, _ = exported(vmmgr, ROOT / "machines/linux.toml")
