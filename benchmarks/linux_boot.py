@@ -57,10 +57,10 @@ def measure(effort: Effort = FULL) -> list[Row]:
 def boots(name: str, cmdline: str, rounds: int) -> list[Row]:
     """The contest for one command line. The microvm cannot do without its APICs."""
     attempts: dict[str, Attempt] = {
-        VMMGR: lambda: _vmmgr(cmdline),
-        qemu.TCG: _qemu(cmdline),
-        MICROVM: _qemu(CASES["ACPI and APICs"], machine="microvm,acpi=off"),
-        qemu.TCG_ICOUNT: _qemu(cmdline, options=qemu.ICOUNT),
+        VMMGR: lambda: by_vmmgr(cmdline),
+        qemu.TCG: by_qemu(cmdline),
+        MICROVM: by_qemu(CASES["ACPI and APICs"], machine="microvm,acpi=off"),
+        qemu.TCG_ICOUNT: by_qemu(cmdline, options=qemu.ICOUNT),
     }
     return contest(name, "s", attempts, rounds, notes={MICROVM: MICROVM_NOTE})
 
@@ -69,15 +69,18 @@ def _contest(case: str) -> str:
     return f"Debian 6.1 to a shell prompt, {MIB} MiB; {case}"
 
 
-def _vmmgr(cmdline: str) -> float:
+def by_vmmgr(cmdline: str, settings: Sequence[str] = ()) -> float:
+    """Seconds to the prompt; `settings` are those of `--set`."""
     with tempfile.TemporaryDirectory() as folder:
         machine = Path(folder) / "bench-linux.toml"
         base = os.path.relpath(MACHINES / "linux.toml", folder)
         machine.write_text(_MACHINE.format(base=base, cmdline=cmdline))
-        return _prompt([*ours.COMMAND, "run", str(machine), "--until", "/ # $"])
+        options = [word for setting in settings for word in ("--set", setting)]
+        return _prompt([*ours.COMMAND, "run", str(machine), "--until", "/ # $", *options])
 
 
-def _qemu(cmdline: str, machine: str = "pc", options: Sequence[str] = ()) -> Callable[[], float]:
+def by_qemu(cmdline: str, machine: str = "pc", options: Sequence[str] = ()) -> Callable[[], float]:
+    """An attempt: the same under QEMU."""
     command = [*qemu.pc(MIB, machine=machine), *options]
     command += ["-kernel", str(KERNEL), "-initrd", str(INITRD), "-append", cmdline]
     return lambda: _prompt(command)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Programs for several CPUs, on a whole machine: see tests/guests/smp.S."""
+"""Programs for several CPUs, on a whole machine: tests/guests/smp.S and unlocked.S."""
 
 from __future__ import annotations
 
@@ -67,3 +67,25 @@ def test_state_moves_to_a_new_engine_at_any_point(
     moved.output["lpc.com1"] = output + moved.output["lpc.com1"]
 
     assert_same(undisturbed, moved)
+
+
+def lost(folder: Path, bits: int, schedule: str) -> set[str]:
+    """Which ways of changing a variable of two CPUs have lost changes."""
+    cpu = f'count = 2\nquantum = "2us"\nschedule = {schedule}'
+    lines = suite.run(suite.start(folder, "unlocked", bits, cpu=cpu)).lines
+    assert len([line for line in lines if line.startswith(("ok ", "FAIL "))]) == 6, lines
+    return {line.split()[1].rstrip(":") for line in lines if line.startswith("FAIL ")}
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_changes_without_lock_are_lost_under_some_seeds_and_those_with_lock_never(
+    bits: int, tmp_path: Path
+) -> None:
+    found = set.union(*(lost(tmp_path, bits, f"{{ seed = {seed} }}") for seed in range(6)))
+
+    assert found == {"INC", "ADD", "XADD"}
+
+
+@pytest.mark.parametrize("schedule", ['"fair"', "{ seed = 1, tear = false }"])
+def test_an_instruction_is_whole_where_none_is_torn(schedule: str, tmp_path: Path) -> None:
+    assert lost(tmp_path, 64, schedule) == set()

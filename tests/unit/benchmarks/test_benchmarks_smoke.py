@@ -43,7 +43,7 @@ def taking_part(rows):
 
 
 def test_every_benchmark_of_the_package_is_found():
-    assert {*QUICK, "linux-boot", "resume"} <= set(command.discover())
+    assert {*QUICK, "linux-boot", "resume", "several-cpus"} <= set(command.discover())
 
 
 @needs_assembler
