@@ -98,8 +98,19 @@ class Dma:
     def gather(self, segments: Iterable[Segment]) -> bytes:
         """The bytes of all segments, one after the other: fewer where one is not all RAM."""
         parts = []
+        base, end, memory = 0, -1, None
         for address, length in segments:
-            parts.append(part := self.read(address, length))
+            # A long list has hundreds of segments, nearly all in the span of the one before.
+            if not base <= address <= address + length <= end:
+                found = self._find(address, length)
+                if found is None:
+                    if length:
+                        break
+                    continue
+                memory, offset, _ = found
+                base, end = address - offset, address - offset + len(memory)
+            assert memory is not None
+            parts.append(part := memory[address - base : address - base + length])
             if len(part) < length:
                 break
         return b"".join(parts)

@@ -124,9 +124,14 @@ class Virtqueue:
         readable: list[Segment] = []
         writable: list[Segment] = []
         table, size = state.descriptors, state.size
-        index, seen, total, is_indirect = head, 0, 0, False
+        index, seen, total, is_indirect, whole = head, 0, 0, False, b""
         while True:
-            address, length, flags, following = self._descriptor(table, index)
+            at = DESC_BYTES * index
+            # Most of an indirect table is needed: it has been read at once, if all of it is RAM.
+            raw = whole[at : at + DESC_BYTES] or self._dma.read(table + at, DESC_BYTES)
+            if len(raw) < DESC_BYTES:
+                raise QueueBrokenError("the descriptor table is not in RAM")
+            address, length, flags, following = _DESCRIPTOR.unpack(raw)
             if flags & DESC_INDIRECT:
                 if is_indirect or not self.indirect or flags & DESC_NEXT:
                     raise QueueBrokenError("an indirect table where none may be")
@@ -134,6 +139,8 @@ class Virtqueue:
                 if left or not 0 < size <= MAX_CHAIN:
                     raise QueueBrokenError(f"an indirect table of {length} bytes")
                 table, index, seen, is_indirect = address, 0, 0, True
+                whole = self._dma.read(address, length)
+                whole = whole[: len(whole) - len(whole) % DESC_BYTES]
                 continue
             seen += 1
             total += length
@@ -178,13 +185,6 @@ class Virtqueue:
             return not self._dma.read_u16(state.driver) & AVAIL_NO_INTERRUPT
         event = self._dma.read_u16(state.driver + RING_HEADER + 2 * state.size)
         return (state.given - event - 1 & 0xFFFF) < (state.given - before & 0xFFFF)
-
-    def _descriptor(self, table: int, index: int) -> tuple[int, int, int, int]:
-        raw = self._dma.read(table + DESC_BYTES * index, DESC_BYTES)
-        if len(raw) < DESC_BYTES:
-            raise QueueBrokenError("the descriptor table is not in RAM")
-        found: tuple[int, int, int, int] = _DESCRIPTOR.unpack(raw)
-        return found
 
     @staticmethod
     def _loaded(value: int, where: str) -> int:
