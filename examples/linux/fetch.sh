@@ -58,17 +58,23 @@ for package in "$work"/*.deb; do
         "sha256 $(sha256sum "$package" | cut -d ' ' -f 1)"
 done | tee "$work/versions.txt"
 
-# Of the kernel package only the kernel: its modules are not used.
+# Of the kernel package the kernel, and the modules of a virtio disk, which the benchmarks use.
 kernel_path=./boot/vmlinuz-${kernel#linux-image-}
 kernel_path=${kernel_path%-unsigned}
 dpkg-deb --fsys-tarfile "$work/$kernel"_*.deb | tar -x -O -f - "$kernel_path" >"$work/vmlinuz"
 dpkg-deb --fsys-tarfile "$work"/busybox-static_*.deb | tar -x -O -f - ./bin/busybox >"$work/busybox"
+mkdir "$work/tree" "$work/modules"
+dpkg-deb --fsys-tarfile "$work/$kernel"_*.deb | tar -x -C "$work/tree" -f - --wildcards \
+    '*/drivers/virtio/virtio*.ko' '*/drivers/block/virtio_blk.ko' ||
+    echo "$kernel has no such modules; the benchmark of virtio disks goes without"
+find "$work/tree" -name '*.ko' -exec mv {} "$work/modules" \;
 [ -s "$work/vmlinuz" ] || fail "$kernel has no $kernel_path"
 [ -s "$work/busybox" ] || fail "busybox-static has no /bin/busybox"
 python3 "$here/initramfs.py" "$work/busybox" "$here/init" "$work/initrd.img"
 
 # Each file appears whole or not at all.
-for file in versions.txt vmlinuz initrd.img; do
+rm -rf "$target/modules"
+for file in modules versions.txt vmlinuz initrd.img; do
     mv "$work/$file" "$target/$file"
 done
 echo "wrote vmlinuz and initrd.img to $target"

@@ -10,7 +10,18 @@ import pytest
 from support.needs import needs
 
 from benchmarks import __main__ as command
-from benchmarks import earlier, guests, linux_boot, ours, picture, process, qemu, report, resume
+from benchmarks import (
+    disks,
+    earlier,
+    guests,
+    linux_boot,
+    ours,
+    picture,
+    process,
+    qemu,
+    report,
+    resume,
+)
 from benchmarks.contest import contest, contests
 from benchmarks.row import VMMGR, AbsentError, Effort, Row, advantage
 
@@ -67,6 +78,16 @@ def test_suspend_and_resume_are_measured(without_qemu, monkeypatch):
     ours_ = [row for row in rows if row.contestant == VMMGR]
     assert len(ours_) == 4
     assert all(row.values for row in ours_)
+
+
+def test_suspends_with_a_disk_are_measured_and_a_missing_kernel_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(disks, "KERNEL", tmp_path / "vmlinuz")
+    monkeypatch.setattr(disks, "SNAPSHOTS", 2)
+
+    rows = sane(disks.measure(TINY))
+
+    assert all("fetch.sh" in row.absent for row in rows if row.absent)
+    assert sum(bool(row.values) for row in rows) == len(disks.DIRTY) + 1
 
 
 def test_the_boot_of_linux_says_how_to_get_a_missing_kernel(monkeypatch, tmp_path):
