@@ -35,6 +35,8 @@ def enclose(
         with suppress(OSError):  # the cache then says so
             files.make_private(source.shelf.store.root)
         reach.allow(source.shelf.store.root, KEEP)
+    if source.warm_start is not None:
+        reach.allow(source.warm_start.path, KEEP)  # emptied when it is found to be damaged
     if graph.disks:
         reach.allow(image_cache(), READ)
     if any(disk.mode == "direct" for disk in graph.disks):
