@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
@@ -158,15 +158,40 @@ def _look(path: Path) -> tuple[bytes, int]:
 # -- qcow2 --------------------------------------------------------------------------------------
 
 
+class _Converted(NamedTuple):
+    """What a qcow2 image was converted to, and all files that it is made of, as they were then."""
+
+    raw: Path
+    chain: Mapping[Path, str]
+
+    def is_still(self, cache: Path) -> bool:
+        """Whether no file has changed since."""
+        try:
+            same = all(_stamp(file.stat()) == stamp for file, stamp in self.chain.items())
+        except OSError:
+            return False
+        return same and self.raw.parent == cache and self.raw.exists()
+
+
+_converted_here: dict[Path, _Converted] = {}
+"""By image. A rewind opens disks anew where no program can be started any more."""
+
+
 def _converted(path: Path, cache: Path) -> Path:
+    known = _converted_here.get(path)
+    if known is not None and known.is_still(cache):
+        return known.raw
     why = f"the qcow2 image {path}"
     chain = _chain(path, why)
+    stamps = {file: _stamp(file.stat()) for file in chain}
     key = blake3(b"".join(file_hash(file, cache) for file in chain)).hexdigest()[:32]
 
     def convert(to: Path) -> None:
         tools.run("qemu-img", ["convert", "-f", "qcow2", "-O", "raw", path, to], why=why)
 
-    return _cached(cache, f"{key}.raw", convert)
+    raw = _cached(cache, f"{key}.raw", convert)
+    _converted_here[path] = _Converted(raw, stamps)
+    return raw
 
 
 def _chain(path: Path, why: str) -> list[Path]:

@@ -30,6 +30,12 @@ _MORE_PLACES = "/usr/sbin:/sbin"
 """Where programs for administrators are, which the PATH of others may lack."""
 
 
+_ENCLOSED = (
+    "the process of a running machine starts no programs, unless its file says "
+    "`[sandbox] enabled = false`"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """For a program that reads what a guest wrote."""
@@ -62,13 +68,20 @@ def run(
             f"{why} needs the program {program}, which is not installed",
             help=f"install it (Debian: apt install {PACKAGES[program]})",
         )
-    with subprocess.Popen(
-        [path, *(os.fspath(item) for item in arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if complaints or limits else subprocess.PIPE,
-        env={**os.environ, "LC_ALL": "C", **(environment or {})},
-    ) as process:
+    try:
+        process = subprocess.Popen(
+            [path, *(os.fspath(item) for item in arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if complaints or limits else subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C", **(environment or {})},
+        )
+    except OSError as error:
+        raise HostError(
+            f"{why} needs the program {program}, which cannot be run: {error.strerror}",
+            help=_ENCLOSED if isinstance(error, PermissionError) else None,
+        ) from error
+    with process:
         if limits is None:
             said, complaint = process.communicate()
         else:

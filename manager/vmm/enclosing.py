@@ -36,7 +36,9 @@ def enclose(
             files.make_private(source.shelf.store.root)
         reach.allow(source.shelf.store.root, KEEP)
     if source.warm_start is not None:
-        reach.allow(source.warm_start.path, KEEP)  # emptied when it is found to be damaged
+        # Emptied when it is found to be damaged; its RAM is linked, for which both sides need
+        # the same rights.
+        reach.allow(source.warm_start.path, KEEP)
     if graph.disks:
         reach.allow(image_cache(), READ)
     if any(disk.mode == "direct" for disk in graph.disks):
