@@ -65,6 +65,9 @@ def own(launch: Launch, audience: Audience) -> Outcome:
         _begin_record(recorder, source, running, stack)
         stdio = None if launch.detached else terminal(running, raw=launch.raw)
         connect_backends(connections, launch.graph, selector, stdio, directory.paths.pty_link)
+        running.networks.connect(selector, anew=source.is_boot)
+        if not source.is_boot:
+            running.networks.cut()
         let_gdb_in(running, selector, audience.say, stack)
         paced = launch.graph.clock_mode == "paced"
         loop = EventLoop(running, selector, paced=paced, interrupts=2, say=audience.say)

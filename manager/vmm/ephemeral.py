@@ -83,6 +83,9 @@ def run_ephemeral(
         stack.callback(running.close)
         console = _console(script, connections)
         _connect_backends(running, script, console, selector)
+        running.networks.connect(selector, anew=True)
+        if start is not None:
+            running.networks.cut()
         let_gdb_in(running, selector, _say, stack)
         expectation = _expect(running, script, console)
         loop = EventLoop(running, selector, paced=paced)

@@ -73,6 +73,7 @@ class EventLoop:
         for key, mask in events:
             self._dispatch(key, mask)
         self._running.connections.poll()
+        self._running.networks.poll()
         self.timers.run_due()
         self._slices.advance()
 

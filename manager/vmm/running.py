@@ -16,6 +16,7 @@ from manager.state.disks import MachineDisks
 from manager.vmm.advice import Advice, with_advice
 from manager.vmm.events import Events
 from manager.vmm.holds import Holds
+from manager.vmm.networks import NetworkConnections
 from manager.vmm.outcome import Outcome
 from manager.vmm.restored import RestoredState
 from manager.vmm.sinks import Sinks
@@ -52,6 +53,7 @@ class RunningMachine:
         advise: Callable[[str], None] | None = None,
     ) -> None:
         self.connections = connections
+        self.networks = NetworkConnections(machine)
         self.events = Events(self.now)
         self.waiting = Waiting(self.events)
         self.sinks = Sinks(connections, self.events, say)
@@ -103,6 +105,7 @@ class RunningMachine:
             "failed-sinks": self.sinks.describe(),
             "disks": self._machine.disks.describe(),
             "sandbox": [layer.describe() for layer in self.sandbox],
+            "networks": self.networks.describe(),
         }
 
     # -- its states ---------------------------------------------------------------------------
@@ -159,6 +162,7 @@ class RunningMachine:
         rewound = self._recorder.rewind(back=back, to=to, inputs=inputs, go_on_with=self._replace)
         if rewound.start is not None:
             self.restored.begin_at_checkpoint(rewound.start.path, self._machine)
+        self.networks.cut()
         result = {
             "from": before,
             "virtual-time": self.now(),
@@ -173,6 +177,7 @@ class RunningMachine:
         before, self._machine = self._machine, machine
         self.waiting.rewound()
         self.connections.rewind(machine.ports, sent)
+        self.networks.rewind(machine)
         if self._directory is not None:
             MachineDisks(self._directory.paths).adopt(machine.graph, machine.disks)
         self.holds.watch_disks(machine)
@@ -231,6 +236,7 @@ class RunningMachine:
         """Let go of the host."""
         self.restored.close()
         self.connections.close()
+        self.networks.close()
         self._machine.close()
         self.sinks.look(self._machine, self._recorder)
 
@@ -280,6 +286,7 @@ class RunningMachine:
         before = self._machine.resets
         ended = self._machine.run(until, yielding=True)
         self.connections.arrived()
+        self.networks.arrived()
         if self._machine.resets != before:
             self.events.publish("reset", resets=self._machine.resets)
         if ended is not None and self._outcome is None:

@@ -74,6 +74,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "ready": live["ready"] if live else None,
         "waits_for": live.get("waits-for") if live else None,
         "ports": live["ports"] if live else ports,
+        "networks": live.get("networks", []) if live else [],
         "consoles": live["consoles"] if live else [],
         "failed_sinks": live.get("failed-sinks", []) if live else [],
         "sandbox": live.get("sandbox", []) if live else [],
@@ -151,6 +152,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         ("clock", status["clock"]),
         ("file", status["file"]),
         *_ports(status["ports"], status["pid"] is not None),
+        *((card["id"], _network_card(card)) for card in status["networks"]),
         *(("attached", _console(console)) for console in status["consoles"]),
         *(("lost", _failed(sink)) for sink in status["failed_sinks"]),
         ("sandbox", _sandbox(status["sandbox"])),
@@ -190,6 +192,17 @@ def _port(port: dict[str, Any]) -> str:
     if port.get("advice"):
         parts.append(port["advice"])
     return ", ".join(parts)
+
+
+def _network_card(card: dict[str, Any]) -> str:
+    """What a card is plugged into, and how many frames went through."""
+    parts = [f"network {card['network']}" if card["network"] else "no network", card["peer"]]
+    parts.append(f"{card['sent']} frames sent, {card['received']} received")
+    if card["dropped"]:
+        parts.append(f"{card['dropped']} dropped")
+    if card["capture-fault"]:
+        parts.append(f"frames not captured: {card['capture-fault']}")
+    return ", ".join(part for part in (*parts, card["note"]) if part)
 
 
 def _failed(sink: dict[str, Any]) -> str:

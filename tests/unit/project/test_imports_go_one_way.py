@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "kinds": {"devices", "config", "bus", "storage", "errors", "version"},
     "storage": {"errors"},
     "backends": {"errors", "devices"},
+    "network": {"backends", "errors", "devices"},
     "cpu": {"bus", "errors"},
     "boot": {"bus", "cpu", "config", "devices", "graph", "errors"},
     "snapshot": {"cbor", "bus", "errors", "storage", "version"},
@@ -48,8 +49,8 @@ MAY_IMPORT = {
     "state": {"cbor", "replay", "machine", "snapshot", "storage", "graph", "errors", "version"},
     "sandbox": {"devices", "graph"},
     "client": {"backends", "errors"},
-    "vmm": {"client", "state", "replay", "debug", "machine", "backends", "snapshot"}
-    | {"sandbox", "storage", "config", "graph", "bus", "errors", "version"},
+    "vmm": {"client", "state", "replay", "debug", "machine", "backends", "network", "snapshot"}
+    | {"sandbox", "storage", "config", "devices", "graph", "bus", "errors", "version"},
     "cli": {"client", "vmm", "state", "replay", "machine", "snapshot", "interop", "boot", "cpu"}
     | {"sandbox", "storage", "cbor", "config", "devices", "graph", "bus", "errors", "version"},
     "api": {"machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
