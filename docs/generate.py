@@ -286,6 +286,8 @@ def written(key: str, value: Any) -> str:
             return f'"{value >> 20}M"'
         case "timeout" | "rewind":
             return f'"{value // 10**9}s"'
+        case "quantum":
+            return f'"{value // 1000}us"'
         case "epoch":
             return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return toml(value)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from manager.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from manager.sandbox import _native
 
 OLDEST = 2
 """Of version 1 no file can be renamed from one directory into another, whatever is allowed."""
@@ -50,6 +49,8 @@ _SCOPES_SINCE = 6
 
 def version() -> int:
     """What the kernel has. Raises OSError when it has none."""
+    from manager.sandbox import _native
+
     return _native.landlock_abi()
 
 
@@ -58,6 +59,8 @@ def restrict(version: int, paths: Mapping[str, int], connect_to: frozenset[int])
 
     Places that are not there are left out. Raises OSError.
     """
+    from manager.sandbox import _native
+
     known = max(mask for since, mask in _FILES_SINCE.items() if since <= version) - 1
     net = BIND_TCP | CONNECT_TCP if version >= _NET_SINCE else 0
     scoped = ABSTRACT_SOCKETS | SIGNALS if version >= _SCOPES_SINCE else 0

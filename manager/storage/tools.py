@@ -9,9 +9,9 @@ import shutil
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from manager.errors import HostError
+from manager.lazy import dataclass
 
 PACKAGES: Mapping[str, str] = {
     "qemu-img": "qemu-utils",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, UnknownCommandError
@@ -13,6 +12,7 @@ from manager.errors import UsageError
 from manager.lazy import dataclass
 from manager.version import __version__
 from manager.vmm.attachments import MODES
+from manager.vmm.status import status_of
 
 if TYPE_CHECKING:
     from manager.client.protocol import Request
@@ -80,8 +80,7 @@ def execute(
 
 def _query_status(call: Call) -> dict[str, Any]:
     return {
-        **call.running.status(),
-        "cpus": [asdict(place) for place in call.running.machine.places()],
+        **status_of(call.running),
         "consoles": call.attachments.describe(),
         "listeners": len(call.running.events),
     }

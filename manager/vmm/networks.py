@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.nic import NicNode
 from manager.devices.nic_port import LINK, PULLED, REPLUGGED, ROOM
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph

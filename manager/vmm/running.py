@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from manager.debug.story import story_of
 from manager.errors import VmmgrError, WrongStateError
 from manager.state.disks import MachineDisks
-from manager.vmm.advice import Advice, with_advice
+from manager.vmm.advice import Advice
 from manager.vmm.events import Events
 from manager.vmm.holds import Holds
 from manager.vmm.networks import NetworkConnections
@@ -65,7 +64,8 @@ class RunningMachine:
         self._directory = directory
         self._recorder = recorder
         self._on_term = on_term
-        self._started = time.monotonic()
+        self.started = time.monotonic()
+        """When this process began with it, in s of the host."""
         self._outcome: Outcome | None = None
         self._postponed: list[Callable[[], None]] = []
         self.sandbox: tuple[Layer, ...] = ()
@@ -86,27 +86,6 @@ class RunningMachine:
         """Whether nothing came from outside since the start; false where that is not recorded."""
         inputs = self._recorder.inputs if self._recorder is not None else None
         return inputs == 0 and self._machine.inputs.last_at is None
-
-    def status(self) -> dict[str, Any]:
-        """What the machine is doing, as `query-status` answers it. Times are in ns and s."""
-        return {
-            "name": self._machine.graph.name,
-            "state": self.holds.state,
-            "blocked-on": self.connections.blocked(),
-            "pid": os.getpid(),
-            "virtual-time": self.now(),
-            "resets": self._machine.resets,
-            "uptime": round(time.monotonic() - self._started, 3),
-            "clock": self._machine.graph.clock_mode,
-            "damage": self.restored.damage,
-            "ready": self.waiting.ready,
-            "waits-for": self.waiting.awaited,
-            "ports": with_advice(self.connections.describe(), self._machine),
-            "failed-sinks": self.sinks.describe(),
-            "disks": self._machine.disks.describe(),
-            "sandbox": [layer.describe() for layer in self.sandbox],
-            "networks": self.networks.describe(),
-        }
 
     # -- its states ---------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class FakeMachine:
         self.clock = Clock(self.time)
         self.memory = Memory([])
         self.ports = {node.id: SerialPort(node.id) for node in graph.serial_ports()}
+        self.network_ports: dict[str, object] = {}
         self.script = list(script)
         self.line = b""
         self.ended: Ended | None = None

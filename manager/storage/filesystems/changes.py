@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from manager.errors import HostError
+from manager.lazy import dataclass
 from manager.storage.disk import Disk
 from manager.storage.filesystems import ext4, fat
 from manager.storage.filesystems.volume import FileChange, LimitError, Ranges, Volume, volumes

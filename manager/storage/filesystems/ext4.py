@@ -19,9 +19,9 @@ import stat
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from manager.lazy import dataclass
 from manager.storage import tools
 from manager.storage.filesystems.volume import FileChange, Kind, LimitError, Ranges, Volume
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from manager.lazy import dataclass
 from manager.storage.base import SECTOR
 from manager.storage.disk import Disk
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import resource
 import selectors
+from contextlib import contextmanager
 
 import pytest
 
@@ -20,6 +21,7 @@ from manager.vmm.connections import (
 from manager.vmm.loop import EventLoop
 from manager.vmm.outcome import Outcome
 from manager.vmm.running import RunningMachine
+from manager.vmm.status import status_of
 
 
 class Slow:
@@ -56,13 +58,15 @@ class Slow:
         pass
 
 
-@pytest.fixture
+@contextmanager
 def no_room():
     """Nothing can be written to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
@@ -88,11 +92,12 @@ def test_output_goes_to_log_backend_and_listeners(machine, slow, tmp_path) -> No
     assert (tmp_path / "com1.log").read_bytes() == slow.kept == heard == b"booting\r\n"
 
 
-def test_a_full_disk_does_not_stop_the_port(machine, tmp_path, no_room) -> None:
+def test_a_full_disk_does_not_stop_the_port(machine, tmp_path) -> None:
     connection = SerialConnection(machine.ports["lpc.com1"], tmp_path / "com1.log")
     machine.run(3_000_000)
 
-    connection.take_output()
+    with no_room():
+        connection.take_output()
 
     told = connection.describe()
     assert told["log-fault"] == "File too large"
@@ -122,7 +127,7 @@ def test_virtual_time_stands_still_while_a_backend_is_behind(machine, slow) -> N
     seen = {}
 
     def look() -> None:
-        seen.update(running.status())
+        seen.update(status_of(running))
         slow.kept.clear()
         machine.console.feed(b"off\n")
 

@@ -213,7 +213,7 @@ def test_one_connection_too_many_is_turned_away(running, monkeypatch) -> None:
 
 
 def test_a_fault_in_a_command_is_an_answer(running, monkeypatch) -> None:
-    monkeypatch.setattr(running.running, "status", lambda: 1 // 0)
+    monkeypatch.setattr("manager.vmm.commands.status_of", lambda machine: 1 // 0)
     with running.connect() as client:
         with pytest.raises(Exception, match="ZeroDivisionError"):
             client.execute("query-status")
