@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
 OLDEST = 2
 """Of version 1 no file can be renamed from one directory into another, whatever is allowed."""
 
