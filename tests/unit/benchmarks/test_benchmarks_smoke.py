@@ -234,7 +234,7 @@ def test_the_command_measures_what_is_named_and_writes_both_files(
 
 def test_an_unknown_name_is_a_usage_error(capsys):
     assert command.main(["nonsense"]) == 2
-    assert "there are: earlier, efficiency" in capsys.readouterr().err
+    assert "there are: disks, earlier, efficiency" in capsys.readouterr().err
 
 
 def test_the_picture_has_a_bar_on_the_right_side_for_each_peer():
