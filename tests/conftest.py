@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Skips are counted at the end of a run; VMMGR_NO_SKIP=1 makes failures of the avoidable ones."""
+"""Skips are counted at the end of a run; VMMGR_NO_SKIP=1 makes failures of the avoidable ones.
+
+No example of a property test has a time limit: a busy host would decide what passes.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 from support.needs import IMPOSSIBLE
 
 STRICT = os.environ.get("VMMGR_NO_SKIP") == "1"
+
+settings.register_profile("any host", deadline=None)
+settings.load_profile("any host")
 
 
 @pytest.hookimpl(wrapper=True)

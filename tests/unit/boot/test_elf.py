@@ -65,7 +65,7 @@ def test_broken_file_is_refused_with_the_reason(image: bytes, complaint: str) ->
         elf.parse(image)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     bits=st.sampled_from([32, 64]),
     changes=st.lists(st.tuples(st.integers(4, 200), st.integers(0, 255)), max_size=6),

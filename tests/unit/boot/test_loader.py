@@ -121,7 +121,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(image[: draw(st.none() | st.integers(0, len(image)))])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(image=mutated() | st.binary(max_size=256), protocol=st.none() | st.sampled_from(Protocol))
 def test_no_file_raises_anything_else(image: bytes, protocol: Protocol | None) -> None:
     with tempfile.NamedTemporaryFile() as file:

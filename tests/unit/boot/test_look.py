@@ -181,7 +181,7 @@ def boots(graph: Graph) -> bool:
     return True
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(image=mutated(), protocol=st.none() | st.sampled_from(list(Protocol)))
 def test_nothing_that_boots_is_refused(image: bytes, protocol: Protocol | None) -> None:
     with tempfile.TemporaryDirectory() as folder:

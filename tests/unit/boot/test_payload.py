@@ -49,7 +49,7 @@ def test_truncated_payload_is_refused(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_damage_escapes_as_another_error(form: str, data: st.DataObject) -> None:
     broken = bytearray(packed(CONTENT, form))

@@ -116,7 +116,7 @@ def test_one_table_is_read_and_only_to_a_limit() -> None:
     assert len(Symbols(bytes(header) + bytes(size) + row * 0xFFFF)) == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_read(data: st.DataObject) -> None:
     image = bytearray(link(SOURCE, BASE, data.draw(st.sampled_from([32, 64]))))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from manager.bus.dma import FAILED, Dma, Segment
@@ -135,7 +135,6 @@ segments = st.lists(st.tuples(addresses, st.integers(0, 0x1200)), max_size=6)
 
 
 @given(segments, st.binary(max_size=0x1800))
-@settings(deadline=None)
 def test_scatter_lists_stop_at_the_first_address_without_ram(
     listed: list[Segment], data: bytes
 ) -> None:

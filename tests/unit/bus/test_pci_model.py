@@ -247,7 +247,7 @@ class Configuration(RuleBasedStateMachine):
 
 
 TestConfiguration = Configuration.TestCase
-TestConfiguration.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestConfiguration.settings = settings(max_examples=25, stateful_step_count=30)
 
 
 @pytest.mark.parametrize("order", [SLOTS, SLOTS[::-1]])

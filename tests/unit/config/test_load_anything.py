@@ -33,9 +33,7 @@ KEYS = st.sampled_from(
 SETTINGS = st.lists(st.tuples(KEYS, VALUES), max_size=5)
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SETTINGS, SETTINGS, SETTINGS)
 @example([], [("slots", "1")], [("slots.4.device", "1")])
 @example([], [], [("slots.0", '{device = "lpc", lpc = 1, type = 1}')])

@@ -132,7 +132,7 @@ def parts(value: object, path: KeyPath = ()) -> list[tuple[KeyPath, object]]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(documents())
 def test_every_part_that_tomli_finds_has_its_place(text: str) -> None:
     lines = text.split("\n")

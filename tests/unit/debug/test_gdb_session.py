@@ -282,7 +282,7 @@ def test_monitor_commands(gdb: Gdb, line: str, expected: str) -> None:
 _ONE = Gdb()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(
     st.one_of(
         st.binary(max_size=40),

@@ -354,7 +354,7 @@ ACCESSES = st.tuples(
 
 
 @given(st.lists(ACCESSES, max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_access_raises(accesses: list[tuple[int, int, int, bool]]) -> None:
     bench = Bench(cdrom=True)
     for place, value, size, write in accesses:

@@ -239,7 +239,7 @@ def test_commands_may_be_cut_anywhere_by_a_suspend(bench: Bench) -> None:
 
 
 @given(st.integers(0, 1 << 32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_access_and_no_queue_content_raises(seed: int) -> None:
     chance = random.Random(seed)
     bench = Bench()

@@ -118,7 +118,7 @@ LIES: list[Callable[[random.Random], int]] = [
 
 
 @given(st.integers(0, 1 << 32))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_the_driver_says_the_device_goes_on_or_wants_a_reset(seed: int) -> None:
     chance = random.Random(seed)
     bench, driver = fresh()

@@ -175,7 +175,7 @@ def test_the_device_asks_to_be_told(queue: Virtqueue, driver: Driver) -> None:
 
 
 @given(seed=st.integers(0, 1 << 32))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_content_of_the_rings_raises_anything_else(seed: int) -> None:
     chance = random.Random(seed)
     memory = Memory.blank(MEMORY)

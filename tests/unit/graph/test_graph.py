@@ -133,9 +133,7 @@ def test_functions_of_one_slot_are_marked(make: Make) -> None:
     assert marked == ["slots.2", "slots.2.1"]
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations([*range(7)]))
 def test_order_of_tables_does_not_matter(make: Make, order: list[int]) -> None:
     tables = [

@@ -397,7 +397,7 @@ PARTS = st.sampled_from(
 
 
 @given(parts=st.lists(PARTS, max_size=12))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_any_command_line_is_refused_or_makes_a_machine(parts: list[str], tmp_path: Path) -> None:
     try:
         found = import_argv(" ".join(["xhyve", *parts]))

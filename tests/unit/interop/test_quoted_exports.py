@@ -90,7 +90,7 @@ def test_evil_texts_make_a_machine(tmp_path: Path) -> None:
 
 @given(cmdline=TEXTS, path=TEXTS, pattern=TEXTS)
 @example(cmdline=EVIL, path=EVIL, pattern="x\ntouch owned")
-@settings(max_examples=25, deadline=None, suppress_health_check=NEITHER_RUNS_NOR_KNOWS)
+@settings(max_examples=25, suppress_health_check=NEITHER_RUNS_NOR_KNOWS)
 def test_exports_are_one_command(cmdline: str, path: str, pattern: str, tmp_path: Path) -> None:
     graph = machine(tmp_path, cmdline, path, pattern)
     if graph is None:
@@ -115,7 +115,7 @@ def test_exports_are_one_command(cmdline: str, path: str, pattern: str, tmp_path
 @given(name=TEXTS, value=TEXTS, com=TEXTS, vm=TEXTS)
 @example(name="x.y", value="1\n[gdb]\nlisten = '127.0.0.1:1'\n", com="stdio", vm="v")
 @example(name="x", value="1", com='tcp=x"\n[gdb]\n', vm='v"\n[gdb]')
-@settings(max_examples=50, deadline=None, suppress_health_check=NEITHER_RUNS_NOR_KNOWS)
+@settings(max_examples=50, suppress_health_check=NEITHER_RUNS_NOR_KNOWS)
 def test_imports_have_no_other_tables(name: str, value: str, com: str, vm: str) -> None:
     settings_ = {
         "name": vm, name: value, "pci.0.31.0.device": "lpc", "lpc.com1.path": com,
@@ -142,7 +142,7 @@ def test_imports_have_no_other_tables(name: str, value: str, com: str, vm: str) 
 
 @given(value=TEXTS)
 @example(value="1\n[gdb]\nlisten = '127.0.0.1:1'\n")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_setting_on_the_command_line_makes_no_table(value: str) -> None:
     line = shlex.join(["bhyve", "-o", f"x.y={value}", "-s", "31,lpc", "-l", f"com1,{value}", "vm"])
     try:

@@ -24,7 +24,7 @@ TREES = st.recursive(
 
 
 @given(TREES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_our_encoding_is_the_canonical_one_of_another_library(tree: Plain) -> None:
     encoded = encode(tree)
 
@@ -33,7 +33,7 @@ def test_our_encoding_is_the_canonical_one_of_another_library(tree: Plain) -> No
 
 
 @given(st.binary(max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_refused_or_are_the_one_encoding_of_their_value(data: bytes) -> None:
     try:
         value = decode(data)

@@ -134,7 +134,7 @@ def test_no_edit_of_a_chunk_with_right_hashes_is_more_than_a_clean_error(
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_as_a_preamble_are_refused_or_read(data: bytes) -> None:
     for candidate in (data, preamble.MAGIC + data):
         with pytest.raises(preamble.PreambleError):
@@ -150,7 +150,7 @@ KEYS = sorted(manifest.Manifest.__dataclass_fields__)
 
 
 @given(PLAIN | st.fixed_dictionaries(dict.fromkeys(KEYS, PLAIN)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_tree_as_a_manifest_is_refused_or_read(tree: Any) -> None:
     try:
         read = manifest.parse(tree)
@@ -160,7 +160,7 @@ def test_any_tree_as_a_manifest_is_refused_or_read(tree: Any) -> None:
 
 
 @given(st.binary(max_size=64), st.integers(0, 1 << 32))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_as_runs_are_refused_or_ascend_inside_the_range(data: bytes, limit: int) -> None:
     if runs.fault(data, limit):
         return

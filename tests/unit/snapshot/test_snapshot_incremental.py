@@ -366,7 +366,7 @@ PAGE_SETS = st.sets(st.integers(0, 60))
 
 
 @given(PAGE_SETS, PAGE_SETS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_union_of_runs_holds_the_pages_of_both(one: set[int], other: set[int]) -> None:
     packed = [runs.pack((page, 1) for page in sorted(pages)) for pages in (one, other)]
 

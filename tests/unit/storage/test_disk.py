@@ -121,7 +121,7 @@ class DiskMachine(RuleBasedStateMachine):
             assert b"".join(self.disk.content()) == self.model
 
 
-DiskMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+DiskMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestDiskAgainstModel = DiskMachine.TestCase
 
 

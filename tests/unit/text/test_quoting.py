@@ -22,7 +22,7 @@ HOSTILE = 'x\'; touch /tmp/owned; echo "$(id)"`id`\n[gdb]\nlisten = 1'
 
 @given(st.lists(TEXTS, max_size=30))
 @example([HOSTILE, "", "-", "~", "#", "*", "\n", "a\nb"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_words_of_a_shell_come_back(texts: list[str]) -> None:
     words = []
     for text in texts:
@@ -41,7 +41,6 @@ def test_words_of_a_shell_come_back(texts: list[str]) -> None:
 @example(HOSTILE)
 @example("${x} $${x}")
 @example("\U0001f600\x7f\x85\u2028")
-@settings(deadline=None)
 def test_strings_and_keys_of_toml_come_back(text: str) -> None:
     with suppress(UnquotableError):
         line = f"{quoted(text, 'toml-key')} = {quoted(text, 'toml')}"
@@ -52,7 +51,6 @@ def test_strings_and_keys_of_toml_come_back(text: str) -> None:
 
 @given(st.lists(st.tuples(st.from_regex(r"[a-z][a-z.]{0,9}", fullmatch=True), TEXTS)))
 @example([("name", HOSTILE)])
-@settings(deadline=None)
 def test_settings_come_back(pairs: list[tuple[str, str]]) -> None:
     known = {}
     for name, value in pairs:
@@ -67,7 +65,7 @@ def test_settings_come_back(pairs: list[tuple[str, str]]) -> None:
 
 @given(TEXTS)
 @example(HOSTILE)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_comment_ends_with_its_line(text: str) -> None:
     line = f"# {quoted(text, 'comment')}"
 

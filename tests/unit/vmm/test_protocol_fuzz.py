@@ -51,9 +51,7 @@ def server(running: RunningMachine, tmp_path: Path) -> Iterator[ControlServer]:
         yield serve_clients(running, tmp_path / "s", selector, stack)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(lines, max_size=5))
 def test_every_line_has_one_proper_answer(running, server, sent: list[bytes]) -> None:
     ours, theirs = socket.socketpair()
