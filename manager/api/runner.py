@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from manager.api.durations import Duration, nanoseconds
@@ -74,11 +73,7 @@ class Runner:
         if self._core is None:
             return
         core, self._core = self._core, None
-        core.close()
-        core.engine.close()
-        for region in core.memory.everything:
-            with suppress(BufferError):  # the program still looks at it
-                region.memory.close()
+        core.free()
 
     @property
     def time(self) -> int:

@@ -25,6 +25,14 @@ _HELP = 'write "HOST:PORT", such as "127.0.0.1:4555" or "[::1]:4555"'
 ALL_IPV4, ALL = "0.0.0.0", "::"  # noqa: S104 - to compare with
 
 
+def require_one_end(table: object, what: str) -> None:
+    """Raises VM022 unless exactly one of `listen` and `connect` is set; `what` names the table."""
+    given = tuple(key for key in ("listen", "connect") if getattr(table, key) is not None)
+    if len(given) != 1:
+        does = "both listens and connects" if given else "neither listens nor connects"
+        raise fault("VM022", f"this {what} {does}", "set `listen` or `connect`", given)
+
+
 def host_of(address: str) -> str:
     """The host of HOST:PORT, without brackets."""
     return address.rpartition(":")[0].removeprefix("[").removesuffix("]")

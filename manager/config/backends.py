@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from manager.config.addresses import Address, ServerAddress, SocketPath
+from manager.config.addresses import Address, ServerAddress, SocketPath, require_one_end
 from manager.config.table import Table
-from manager.config.values import FilePath, fault
+from manager.config.values import FilePath
 from manager.devices import host
 
 
@@ -57,10 +57,7 @@ class FileTable(BackendTable):
 class _Socket(BackendTable):
     @model_validator(mode="after")
     def _one_end(self) -> _Socket:
-        given = tuple(key for key in ("listen", "connect") if getattr(self, key) is not None)
-        if len(given) != 1:
-            what = "both listens and connects" if given else "neither listens nor connects"
-            raise fault("VM022", f"this backend {what}", "set `listen` or `connect`", given)
+        require_one_end(self, "backend")
         return self
 
 

@@ -3,27 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from manager.config import in_python
-from manager.config.backends import BACKENDS
 from manager.config.boot import BOOT_HELP
 from manager.config.diagnostics import Diagnostic
-from manager.config.networks import NETWORKS
 from manager.config.scan import KeyPath
-from manager.config.schema import bare, table_at
+from manager.config.schema import BY_TYPE, bare, table_at
 from manager.config.source import Origins, Tree
 from manager.config.suggest import did_you_mean
 from manager.devices import registry
 
 _OF_THE_FILE = ("schema", "name", "extends", "allow")
 """Keys that are in no table."""
-_BY_TYPE: Mapping[str, Mapping[str, object]] = {"backend": BACKENDS, "network": NETWORKS}
-"""Tables whose `type` says what they may have, by the key that they stand at."""
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -73,14 +69,14 @@ def _path(loc: tuple[int | str, ...], tree: Any) -> KeyPath:
         elif isinstance(tree, list) and isinstance(key, int) and key < len(tree):
             tree = tree[key]
             path += (key,)
-        elif is_last and path[-1:] and path[-1] in _BY_TYPE:
+        elif is_last and path[-1:] and path[-1] in BY_TYPE:
             path += (key,)  # a key that one without a table of its own should have
     return path
 
 
 def _tags(path: KeyPath) -> Sequence[str]:
     """What a location may hold right after `path` without its being a key."""
-    return tuple(_BY_TYPE.get(str(path[-1]), ())) if path else ()
+    return tuple(BY_TYPE.get(str(path[-1]), ())) if path else ()
 
 
 def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -> Diagnostic:
@@ -112,7 +108,7 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
         return _missing(path, origins)
     if kind == "union_tag_not_found":
         if isinstance(found, dict):
-            tag = "type" if path[-1] in _BY_TYPE else "device"
+            tag = "type" if path[-1] in BY_TYPE else "device"
             return _missing((*path, tag), origins)
         kind = "model_type"
     if kind == "union_tag_invalid":
@@ -120,7 +116,7 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
     if kind == "literal_error":
         return _not_allowed(name, found, context, value)
     if kind in _EXPECTED:
-        either = {**dict.fromkeys(_BY_TYPE, "a string or a table"), "schedule": '"fair" or a table'}
+        either = {**dict.fromkeys(BY_TYPE, "a string or a table"), "schedule": '"fair" or a table'}
         expected = either.get(str(path[-1]), _EXPECTED[kind])
         message = f"`{name}` is {expected}, not {_name_of(found)}"
         return Diagnostic("VM011", message, value, help=_misplaced(path))
@@ -143,7 +139,7 @@ def _missing(path: KeyPath, origins: Origins) -> Diagnostic:
     if key == "device":
         help = f"one of {', '.join(f'`{name}`' for name in registry.names('slots'))}"
     elif key == "type":
-        help = f"one of {', '.join(f'`{name}`' for name in _BY_TYPE[str(table[-1])])}"
+        help = f"one of {', '.join(f'`{name}`' for name in BY_TYPE[str(table[-1])])}"
     elif key == "path" and table[-1] == "backend":
         help = 'write a table, { type = ..., path = "com2.txt" }'
     message = f"`{'.'.join(map(str, table))}` needs `{key}`"
@@ -151,11 +147,11 @@ def _missing(path: KeyPath, origins: Origins) -> Diagnostic:
 
 
 def _unknown_tag(path: KeyPath, found: Any, origins: Origins) -> Diagnostic:
-    if path[-1] in _BY_TYPE:
+    if path[-1] in BY_TYPE:
         code, what = ("VM020", "backend") if path[-1] == "backend" else ("VM026", "network")
         inner = origins.value_span((*path, "type"))
         name = str(found["type"] if isinstance(found, dict) else found)
-        help = did_you_mean(name, _BY_TYPE[str(path[-1])])
+        help = did_you_mean(name, BY_TYPE[str(path[-1])])
         return Diagnostic(code, f'unknown {what} "{name}"', inner, help=help)
     name = found["device"]
     span = origins.value_span((*path, "device"))

@@ -10,7 +10,6 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from manager.config import firmware
-from manager.config.backends import BACKENDS
 from manager.config.boot import BootTable
 from manager.config.debugger import is_socket_path
 from manager.config.diagnostics import ConfigError, Diagnostic, errors
@@ -19,9 +18,8 @@ from manager.config.expansion import expand
 from manager.config.findings import diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
-from manager.config.networks import NETWORKS
 from manager.config.scan import KeyPath
-from manager.config.schema import MachineTable, device_table
+from manager.config.schema import BY_TYPE, MachineTable, device_table
 from manager.config.sections import DebugTable
 from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
@@ -155,9 +153,7 @@ def _resolve_keys(
     """Make the paths of a table absolute, its backend's too."""
     for key in path_keys(model) if model is not None else ():
         _resolve(table, key, origins.source((*path, key)))
-    inner: Mapping[str, Mapping[str, type[BaseModel]]]
-    inner = {"backend": BACKENDS, "network": NETWORKS}
-    for key, kinds in inner.items():
+    for key, kinds in BY_TYPE.items():
         given = table.get(key)
         if isinstance(given, dict):
             _resolve_keys(given, kinds.get(str(given.get("type"))), (*path, key), origins)

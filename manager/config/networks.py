@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from manager.config.addresses import SocketPath, check_address
+from manager.config.addresses import SocketPath, check_address, host_of, require_one_end
 from manager.config.table import SlotTable, Table
 from manager.config.values import FilePath, fault, text_like
 from manager.devices import host
@@ -49,7 +49,7 @@ def _forward(text: str) -> str:
     check_address(listen, _FORWARD_HELP)
     if listen.endswith(":0") or not 0 < port <= 0xFFFF:
         raise fault("VM021", f'"{text}" is no forward: ports are 1 to 65535', _FORWARD_HELP)
-    if not _is_ipv4(listen.rpartition(":")[0]):
+    if not _is_ipv4(host_of(listen)):
         help = "write an address of this host, such as 127.0.0.1"
         raise fault("VM021", f'"{text}" is no forward: it needs an IPv4 address', help)
     return f"{listen} -> {port}"
@@ -125,10 +125,7 @@ class SocketTable(Table):
 
     @model_validator(mode="after")
     def _one_end(self) -> SocketTable:
-        given = tuple(key for key in ("listen", "connect") if getattr(self, key) is not None)
-        if len(given) != 1:
-            what = "both listens and connects" if given else "neither listens nor connects"
-            raise fault("VM022", f"this network {what}", "set `listen` or `connect`", given)
+        require_one_end(self, "network")
         return self
 
     def on_host(self) -> host.SocketNetwork:

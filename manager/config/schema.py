@@ -8,7 +8,7 @@ tables of devices are those of their kinds (manager.devices.registry).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
@@ -219,6 +219,9 @@ SECTIONS: dict[str, type[Table]] = {
     "sandbox": SandboxTable,
 }
 
+BY_TYPE: Mapping[str, Mapping[str, type[BaseModel]]] = {"backend": BACKENDS, "network": NETWORKS}
+"""Tables whose `type` says what they may have, by the key that they stand at."""
+
 
 def table_at(tree: Any, path: tuple[str | int, ...]) -> type[BaseModel] | None:
     """The model of the table at `path`; `tree` decides which device or backend it is."""
@@ -233,8 +236,6 @@ def table_at(tree: Any, path: tuple[str | int, ...]) -> type[BaseModel] | None:
             return device_table(section, name, tree)
         case ("disks", _):
             return DiskTable
-        case (*_, "backend"):
-            return BACKENDS.get(tree["type"])
-        case (*_, "network") if isinstance(tree, dict):
-            return NETWORKS.get(str(tree.get("type")))
+        case (*_, "backend" | "network" as key) if isinstance(tree, dict):
+            return BY_TYPE[key].get(str(tree.get("type")))
     return None

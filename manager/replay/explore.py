@@ -26,7 +26,7 @@ from manager.errors import ExitCode, VmmgrError
 from manager.lazy import dataclass
 from manager.machine.places import CpuPlace
 from manager.machine.trial import Tried
-from manager.replay.processes import PACKAGE_HOME
+from manager.replay.processes import environment
 from manager.replay.seeds import Result, Task
 from manager.replay.witness import Interruption, Story
 
@@ -50,7 +50,6 @@ class _Process:
     """One process that tries seeds."""
 
     def __init__(self, task: Task, worker: Sequence[str]) -> None:
-        path = os.environ.get("PYTHONPATH")
         self._said = TemporaryFile("w+")  # noqa: SIM115  a pipe might fill; closed by `close`
         self._process = subprocess.Popen(
             worker,
@@ -59,7 +58,7 @@ class _Process:
             stderr=self._said,
             text=True,
             start_new_session=True,  # the terminal's Ctrl-C is for this process alone
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGE_HOME, path]))},
+            env=environment(),
         )
         with suppress(BrokenPipeError):  # why it ended, `ask` says
             self._send(asdict(task))

@@ -19,6 +19,12 @@ WORKER = (sys.executable, "-m", "manager.replay.worker")
 PACKAGE_HOME = str(Path(__file__).parents[2])
 
 
+def environment() -> dict[str, str]:
+    """The one for another Python, which finds this very package in it."""
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGE_HOME, path]))}
+
+
 class Processes:
     """Runs jobs, each in a process of its own that began for it; `at_once` of them at a time."""
 
@@ -28,17 +34,13 @@ class Processes:
 
     def run(self, job: Job) -> list[Reached]:
         """One job. Raises VmmgrError when its process fails."""
-        path = os.environ.get("PYTHONPATH")
         result = subprocess.run(
             self.worker,
             input=json.dumps(asdict(job)),
             capture_output=True,
             text=True,
             check=False,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGE_HOME, path])),
-            },
+            env=environment(),
         )
         if result.returncode:
             last = result.stderr.strip().splitlines()[-1:] or [f"status {result.returncode}"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -93,7 +92,7 @@ class Laboratory:
         try:
             tried = Attempt(machine, self.trial).run()
         finally:
-            _free(machine)
+            machine.free()
         return Result(seed, tried, round(time.monotonic() - began, 6))
 
     def explain(self, seed: int) -> Story:
@@ -104,15 +103,7 @@ class Laboratory:
         try:
             return observe(machine, self.trial)
         finally:
-            _free(machine)
-
-
-def _free(machine: Machine) -> None:
-    machine.close()
-    machine.engine.close()
-    for region in machine.memory.everything:
-        with suppress(BufferError):
-            region.memory.close()
+            machine.free()
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from manager.debug.story import story_of
 from manager.errors import VmmgrError, WrongStateError
 from manager.state.disks import MachineDisks
 from manager.vmm.advice import Advice
@@ -269,6 +268,8 @@ class RunningMachine:
         if self._machine.resets != before:
             self.events.publish("reset", resets=self._machine.resets)
         if ended is not None and self._outcome is None:
+            from manager.debug.story import story_of
+
             story = story_of(self._machine, ended)
             if ended.is_fault and (damage := self.restored.finish()) is not None:
                 story = (damage, *story)

@@ -204,7 +204,7 @@ def no_cpu(monkeypatch: pytest.MonkeyPatch, state_home: Path) -> None:
     module = types.ModuleType("manager.machine.machine")
     module.Machine = FakeMachine  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "manager.machine.machine", module)
-    monkeypatch.setattr("manager.vmm.running.story_of", lambda machine, ended: ())
+    monkeypatch.setattr("manager.debug.story.story_of", lambda machine, ended: ())
     monkeypatch.setattr(FakeMachine, "restore_error", None)
     monkeypatch.setattr(FakeMachine, "image_error", None)
 
