@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from manager import files
 from manager.errors import HostError
 
 MAGIC_NANOSECONDS = 0xA1B23C4D
@@ -35,7 +36,8 @@ class Capture:
         self.fault = ""
         """Why frames are missing, if they are."""
         try:
-            self._file: BinaryIO = path.open("wb" if anew else "ab")
+            descriptor = files.open_output(path, os.O_TRUNC if anew else os.O_APPEND)
+            self._file: BinaryIO = os.fdopen(descriptor, "wb" if anew else "ab")
             if self._file.tell() == 0:
                 self._file.write(HEADER)
                 self._file.flush()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import manager
 from manager.devices import host
+from manager.devices.nic import NicNode
 from manager.graph.boot_files import boot_files
 from manager.sandbox.landlock import (
     KEEP,
@@ -92,6 +93,8 @@ def of_machine(graph: Graph) -> Reach:
             reach.allow(_package_of(node), READ)
         if node.backend is not None:
             _allow_backend(reach, node.backend)
+        if isinstance(node, NicNode) and node.network is not None:
+            _allow_network(reach, node.network)
     if graph.gdb is not None and graph.gdb.is_path:
         _allow_removal(reach, Path(graph.gdb.listen))
     if graph.debug.trace_file is not None:
@@ -122,6 +125,16 @@ def _allow_backend(reach: Reach, backend: host.Backend) -> None:
                 reach.sockets |= {(AF_INET, SOCK_DGRAM), (AF_INET6, SOCK_DGRAM)}
                 for file in _NAMES:
                     reach.allow(file, READ_FILE)
+
+
+def _allow_network(reach: Reach, network: host.Network) -> None:
+    if network.capture is not None:
+        reach.allow(network.capture, READ_FILE)  # by a rewind, which looks where to cut it
+    match network:
+        case host.SocketNetwork(listen=Path() as path):
+            _allow_removal(reach, path)
+        case host.SocketNetwork(connect=Path()):
+            reach.sockets.add((AF_UNIX, SOCK_STREAM))
 
 
 def _allow_removal(reach: Reach, path: Path) -> None:

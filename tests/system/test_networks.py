@@ -141,3 +141,39 @@ def test_without_passt_the_package_is_named(vmmgr: Vmmgr, tmp_path: Path) -> Non
 
     assert "apt install passt" in result.stderr
     assert "running" not in vmmgr("ls").stdout
+
+
+QUIET = """
+schema = 1
+name = "plugged"
+[memory]
+size = "1M"
+[boot]
+image = "guest.bin"
+load = 0x7c00
+entry = 0x7c00
+bits = 16
+[slots.0]
+device = "hostbridge"
+[slots.1]
+device = "lpc"
+[slots.6]
+device = "virtio-net"
+network = { type = "socket", connect = "lan.sock" }
+[lpc.com1]
+"""
+
+
+def test_a_peer_that_comes_when_the_machine_runs_is_found(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    (tmp_path / "guest.bin").write_bytes(b"\xfb\xf4\xeb\xfc")  # sti; hlt; again
+    file = tmp_path / "plugged.toml"
+    file.write_text(QUIET)
+    vmmgr("up", file, "-d")
+
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.bind(str(tmp_path / "lan.sock"))
+        peer.listen()
+        peer.settimeout(30)
+        peer.accept()[0].close()
+        peer.accept()[0].close()  # and again after it went
+    vmmgr("down", "plugged")

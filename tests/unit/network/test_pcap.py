@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def test_a_rewind_takes_back_what_came_later(tmp_path: Path) -> None:
     capture.add(25, b"another")
     capture.close()
     assert [rest for _, rest, _ in packets(tmp_path / "x.pcap")] == [10, 20, 25]
+
+
+def test_a_fifo_in_its_place_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.pcap")
+    with pytest.raises(HostError, match="is a FIFO, not a regular file"):
+        Capture(tmp_path / "x.pcap", EPOCH, anew=True)
 
 
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

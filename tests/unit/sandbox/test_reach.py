@@ -11,7 +11,7 @@ import pytest
 from manager.graph.build import load_graph
 from manager.graph.identity import full_hash, identity_hash
 from manager.sandbox import landlock
-from manager.sandbox.reach import of_machine
+from manager.sandbox.reach import Reach, of_machine
 
 MACHINE = """
 schema = 1
@@ -109,3 +109,34 @@ def test_a_sandbox_is_no_part_of_what_the_guest_sees(tmp_path: Path) -> None:
     assert full_hash(same) == full_hash(plain)
     assert identity_hash(other) == identity_hash(plain)
     assert other.sandbox.read == (tmp_path / "data",)
+
+
+NETWORK = """
+[slots.6]
+device = "virtio-net"
+network = {network}
+"""
+
+
+def reach_of(folder: Path, network: str) -> Reach:
+    return of_machine(load_graph(machine(folder, more=NETWORK.format(network=network))))
+
+
+def test_a_network_that_connects_may_do_so_again(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path, '{ type = "socket", connect = "lan.sock" }')
+
+    assert reach.sockets == {(AF_UNIX, SOCK_STREAM)}
+
+
+def test_the_socket_of_a_network_that_listens_can_be_removed(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path, '{ type = "socket", listen = "lan.sock" }')
+
+    assert reach.paths[str(tmp_path)] == landlock.REMOVE_FILE
+    assert not reach.sockets
+
+
+def test_a_rewind_can_look_into_the_capture(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path, '{ type = "user", capture = "lan.pcap" }')
+
+    assert reach.paths[str(tmp_path / "lan.pcap")] == landlock.READ_FILE
+    assert not reach.sockets
