@@ -17,6 +17,7 @@ from manager.cli.main import main
 from manager.client.client import Client, HungUpError
 from manager.state.paths import MachinePaths
 from manager.state.situation import look
+from manager.vmm import restored
 
 pytestmark = pytest.mark.usefixtures("no_cpu")
 
@@ -57,9 +58,9 @@ def end_of(client: Client) -> dict[str, Any]:
     with suppress(HungUpError):
         while (message := client.next_message(timeout=30)) is not None:
             last = message
+    assert last["event"] == "ended"
     with MachinePaths.of("demo").lock.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-    assert last["event"] == "ended"
     return dict(last["data"])
 
 
@@ -159,7 +160,10 @@ def test_a_signal_that_means_suspend_ends_it_and_leaves_the_state(damaged) -> No
     assert content((damaged.snapshots / "current").resolve()) == before
 
 
-def test_a_machine_that_faults_first_is_told_of_the_damage_too(damaged, capfd) -> None:
+def test_a_machine_that_faults_first_is_told_of_the_damage_too(
+    damaged, capfd, monkeypatch
+) -> None:
+    monkeypatch.setattr(restored, "HEAD_START", 3600.0)
     main(["resume", "demo", "-d"])
     with Client.connect(damaged.socket()) as client:
         client.execute("subscribe")
