@@ -160,9 +160,7 @@ def test_a_signal_that_means_suspend_ends_it_and_leaves_the_state(damaged) -> No
     assert content((damaged.snapshots / "current").resolve()) == before
 
 
-def test_a_machine_that_faults_first_is_told_of_the_damage_too(
-    damaged, capfd, monkeypatch
-) -> None:
+def test_a_machine_that_faults_first_is_told_of_the_damage_too(damaged, capfd, monkeypatch) -> None:
     monkeypatch.setattr(restored, "HEAD_START", 3600.0)
     main(["resume", "demo", "-d"])
     with Client.connect(damaged.socket()) as client:
