@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from manager.config import in_python
+from manager.config import in_python, units
 from manager.config.boot import BOOT_HELP
 from manager.config.diagnostics import Diagnostic
 from manager.config.scan import KeyPath
@@ -30,6 +31,13 @@ _EXPECTED = {
     "model_type": "a table",
     "model_attributes_type": "a table",
 }
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+"""Pydantic's error: how it is told, and where its context has the bound."""
 _FOUND: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),
     (int, "an integer"),
@@ -120,7 +128,38 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
         expected = either.get(str(path[-1]), _EXPECTED[kind])
         message = f"`{name}` is {expected}, not {_name_of(found)}"
         return Diagnostic("VM011", message, value, help=_misplaced(path))
+    if kind in _BOUNDS:
+        return _out_of_bounds(name, _written(path, tree), kind, context, value)
     return Diagnostic("VM014", f"`{name}`: {item['msg'][:1].lower()}{item['msg'][1:]}", value)
+
+
+def _written(path: KeyPath, tree: Tree) -> object:
+    """What the file has there, before it was parsed."""
+    found: Any = tree
+    for key in path:
+        found = found[key]
+    return bare(found)
+
+
+def _out_of_bounds(
+    name: str, found: object, kind: str, context: dict[str, Any], span: Any
+) -> Diagnostic:
+    word, key = _BOUNDS[kind]
+    help = f"{word} {_in_the_unit_of(found, context[key])}"
+    return Diagnostic("VM014", f"`{name}` cannot be {_shown(found)}", span, help=help)
+
+
+def _in_the_unit_of(found: object, bound: int) -> str:
+    """A bound as one would write it in place of `found`."""
+    if isinstance(found, str):
+        for parse, form in (
+            (units.parse_duration, units.format_duration),
+            (units.parse_size, units.format_size),
+        ):
+            with suppress(ValueError):
+                parse(found)
+                return f'"{form(bound)}"'
+    return str(bound)
 
 
 def _misplaced(path: KeyPath) -> str | None:
