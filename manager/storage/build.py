@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from manager import scratch
 from manager.errors import UsageError
 from manager.storage import tools
 from manager.storage.tree import Entry, entries
@@ -59,10 +60,9 @@ def _ext4(folder: Path, found: list[Entry], size: int | None, to: Path) -> None:
     arguments += ["-N", str(inodes), "-m", "0", os.fspath(to), f"{size // 1024}k"]
     tools.run("mke2fs", arguments, why=why, environment=clock)
     script = b"".join(_debugfs_commands(folder, found))
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(script)
-        file.flush()
-        arguments = ["-w", "-f", file.name, os.fspath(to)]
+    with scratch.folder("vmmgr-image-") as place:
+        (place / "script").write_bytes(script)
+        arguments = ["-w", "-f", os.fspath(place / "script"), os.fspath(to)]
         said = tools.run("debugfs", arguments, why=why, environment=clock, complaints=True)
     _check(said, why)
 
@@ -172,12 +172,10 @@ def _iso(folder: Path, found: list[Entry], size: int | None, to: Path) -> None:
         os.truncate(to, size)
 
 
-class _staged(tempfile.TemporaryDirectory[str]):  # noqa: N801  used as a context manager only
+@contextmanager
+def _staged(folder: Path, found: list[Entry]) -> Iterator[str]:
     """A copy of the tree whose times are fixed."""
-
-    def __init__(self, folder: Path, found: list[Entry]) -> None:
-        super().__init__(prefix="vmmgr-image-")
-        top = Path(self.name)
+    with scratch.folder("vmmgr-image-") as top:
         directories = [top]
         for entry in found:
             name = os.fsdecode(entry.path)
@@ -194,6 +192,7 @@ class _staged(tempfile.TemporaryDirectory[str]):  # noqa: N801  used as a contex
                 os.utime(place, (FIXED_TIME, FIXED_TIME))
         for place in reversed(directories):
             os.utime(place, (FIXED_TIME, FIXED_TIME))
+        yield os.fspath(top)
 
 
 BUILDERS: Mapping[str, Callable[[Path, list[Entry], int | None, Path], None]] = {

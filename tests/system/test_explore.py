@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -148,6 +149,30 @@ def test_an_interrupted_exploration_goes_on(vmmgr: Vmmgr, tmp_path: Path) -> Non
     assert [item["seed"] for item in tried] == [1, 2, 3, 4, 5, 6]
     assert summary["seeds"] == 6
     assert summary["known"] >= 5
+
+
+def test_a_signal_that_ends_it_leaves_neither_files_nor_processes(
+    vmmgr: Vmmgr, tmp_path: Path
+) -> None:
+    file = races.machine_file(tmp_path, "missing-lock")
+    arguments = ["explore", file, "--seeds", "1-100000", "--keep-going", *races.WANTED, "-j", "2"]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments), "--json"],
+        env={**vmmgr.env, "TMPDIR": str(temporary)}, cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+    process.terminate()
+
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert list(temporary.iterdir()) == []
+    assert children
+    assert not any(Path("/proc", child).exists() for child in children)
 
 
 def test_a_process_that_is_killed_is_told_with_its_seed(vmmgr: Vmmgr, tmp_path: Path) -> None:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from pathlib import Path
 
+from manager import scratch
 from manager.cli.arguments import add_settings, duration, pattern
 from manager.cli.output import print_json
 
@@ -69,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
     inputs = inputs_of(graph, args.sends, args.input, port)
     question = bisect.Question(graph, args.good, args.bad, inputs)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="vmmgr-bisect-") as name:
-        folder = Path(name)
+    with scratch.folder("vmmgr-bisect-") as folder:
         if args.pattern is not None:
             found = bisect.first_output(question, args.pattern, port)
         elif args.memory is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import scratch
 from manager.cli.arguments import add_jobs, add_settings, duration
 from manager.cli.script import add_steps, steps_of
 from manager.errors import ExitCode
@@ -120,8 +120,8 @@ def run(args: argparse.Namespace) -> int:
     total = sum(item.stop - item.start for item in args.seeds)
     report = Report(total, symbols, as_json=args.json)
     try:
-        with tempfile.TemporaryDirectory(prefix="vmmgr-explore-") as folder:
-            machine = Path(folder) / "machine.cbor"
+        with scratch.folder("vmmgr-explore-") as folder:
+            machine = folder / "machine.cbor"
             write_machine(machine, graph, ())
             task = Task(str(machine), trial.to_plain(), str(start or ""))
             exploration = Exploration(

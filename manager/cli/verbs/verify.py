@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import scratch
 from manager.cli.arguments import add_jobs, add_settings, duration
 from manager.cli.output import print_json
 from manager.errors import ExitCode
@@ -71,11 +72,12 @@ def run(args: argparse.Namespace) -> int:
 
     began = time.monotonic()
     report: Report | None = None
-    try:
-        report = Verification(plan, folder, Processes(args.jobs), progress).run()
-    finally:
-        if (report is None or report.mismatch is None) and args.keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
+    with scratch.undone_by_signals():
+        try:
+            report = Verification(plan, folder, Processes(args.jobs), progress).run()
+        finally:
+            if (report is None or report.mismatch is None) and args.keep is None:
+                shutil.rmtree(folder, ignore_errors=True)
     if shown:
         print("\r", end="", file=unfiltered(sys.stderr))
     took = time.monotonic() - began

@@ -16,11 +16,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
+from manager import scratch
 from manager.lazy import dataclass
 from manager.storage import tools
 from manager.storage.filesystems.volume import FileChange, Kind, LimitError, Ranges, Volume
@@ -51,9 +51,9 @@ def changed(one: Volume, other: Volume, ranges: Ranges) -> Iterator[FileChange]:
 
     Where is found here, as journals change more than `ranges`.
     """
-    with tempfile.TemporaryDirectory(prefix="vmmgr-diff-") as folder:
-        before = _Side.made(one, Path(folder) / "one")
-        after = _Side.made(other, Path(folder) / "other")
+    with scratch.folder("vmmgr-diff-") as folder:
+        before = _Side.made(one, folder / "one")
+        after = _Side.made(other, folder / "other")
         if before.layout != after.layout:
             raise LimitError("it was made anew, or has another size")
         inodes = sorted(_differing(before, after))

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "names": set(),
+    "scratch": set(),
     "settings": set(),
     "text": set(),
     "users": set(),
@@ -67,7 +68,7 @@ The folders in it are `kinds`: no room names one but `machine`, which wires the 
 controllers.
 """
 
-ANYWHERE = {"files", "lazy", "names", "settings", "text", "users"}
+ANYWHERE = {"files", "lazy", "names", "scratch", "settings", "text", "users"}
 """What imports nothing and may be imported by all."""
 
 
