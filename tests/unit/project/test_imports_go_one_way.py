@@ -45,13 +45,14 @@ MAY_IMPORT = {
         "errors",
         "version",
     },
+    "lab": {"machine", "snapshot", "network", "graph", "bus", "errors"},
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"boot", "config", "devices", "graph", "errors"},
     "state": {"cbor", "replay", "machine", "snapshot", "storage", "graph", "errors", "version"},
     "sandbox": {"devices", "graph"},
     "client": {"backends", "errors"},
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "network", "snapshot"}
-    | {"sandbox", "storage", "config", "devices", "graph", "bus", "errors", "version"},
+    | {"lab", "sandbox", "storage", "config", "devices", "graph", "bus", "errors", "version"},
     "cli": {"client", "vmm", "state", "replay", "machine", "snapshot", "interop", "boot", "cpu"}
     | {"sandbox", "storage", "cbor", "config", "devices", "graph", "bus", "errors", "version"},
     "api": {"machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
