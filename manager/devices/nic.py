@@ -6,7 +6,6 @@ A kind of card is a subclass of NicNode in a folder of its own; nic_port.py is f
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -24,6 +23,8 @@ def address_for(machine: str, id: str) -> str:
     >>> address_for("client", "slots.6")
     '52:54:00:f4:d2:65'
     """
+    import hashlib  # takes as long to import as ten of our modules
+
     digest = hashlib.sha256(f"{machine}/{id}".encode()).digest()
     return (MAKER + digest[:3]).hex(":")
 

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from manager.boot import firmware
 from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
 from manager.bus.memory import FOUR_GIB, Memory
@@ -108,7 +107,7 @@ class Board:
             power_off=outside.power_off,
             end=outside.end,
             set_a20=outside.set_a20,
-            firmware_items=lambda: firmware.items(graph, outside.memory),
+            firmware_items=self._firmware_items,
             epoch=graph.epoch,
             memory_size=graph.memory_size,
             cpu_count=graph.cpu_count,
@@ -199,6 +198,11 @@ class Board:
             return
         routed = (node for node in self.graph.devices if node.pirq is not None)
         self.interrupts.program({node.irq for node in routed if node.irq is not None})
+
+    def _firmware_items(self) -> Mapping[int, bytes | memoryview]:
+        from manager.boot import firmware  # which few machines need
+
+        return firmware.items(self.graph, self._backplane.memory)
 
     # -- input ------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
-from manager.boot import firmware, firmware_tables, loader, mtrr, warm
 from manager.bus.clock import Clock
 from manager.bus.memory import ADDRESS_SPACE, FOUR_GIB, Memory, RamRegion
 from manager.bus.mmio import MemoryBus
@@ -135,6 +134,8 @@ class Machine:
         `disks` are the machine's to close; by default they are as the graph says that they begin.
         Raises BootImageError; HostError and UsageError for what cannot be a disk.
         """
+        from manager.boot import firmware  # here and below: no restored machine needs it
+
         memory = Memory.blank(graph.memory_size, bar_memory.layout(graph))
         rom, variables = None, b""
         if isinstance(graph.boot, FirmwareBoot):
@@ -356,6 +357,8 @@ class Machine:
             return False
         state = CpuState.at_reset()  # firmware reads the code by itself
         if self._rom is None:
+            from manager.boot import warm
+
             found = warm.resume(code, self.memory)
             self._board.rtc.clear_shutdown_code()
             if found is None:
@@ -375,6 +378,8 @@ class Machine:
             self._rom.shadow(self.memory)
             self._cpus.reset(CpuState.at_reset(), CpuState.at_reset())
             return
+        from manager.boot import firmware_tables, loader, mtrr
+
         tables = firmware_tables.place(self.graph, self.memory)
         first, other = loader.load(self.graph.boot, self.memory, tables.rsdp), CpuState.at_reset()
         for cpu in (first, other):

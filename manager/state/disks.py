@@ -163,13 +163,13 @@ class MachineDisks:
         A process that is killed meanwhile loses nothing: the next boot goes on. Snapshots that lie
         on the images as they were no longer fit. Raises HostError, SnapshotMismatchError.
         """
-        from manager.storage.cache import image_cache
-        from manager.storage.write_back import Intent
-
         done = []
         for source in graph.disks:
             disk = disks[source.name]
             if source.name in names and source.image is not None and disk.written_blocks():
+                from manager.storage.cache import image_cache
+                from manager.storage.write_back import Intent
+
                 intent = Intent.of(disk, source.image)
                 intent.write(self.intent(source.name))
                 intent.carry_out(disk, image_cache())
@@ -193,11 +193,11 @@ class MachineDisks:
 
     def _complete(self) -> list[str]:
         """Go on with images that a process died in writing; the names of their disks."""
-        from manager.storage.cache import image_cache
-        from manager.storage.write_back import Intent
-
         names = []
         for path in sorted(self.directory.glob(f"*{_INTENT}")):
+            from manager.storage.cache import image_cache
+            from manager.storage.write_back import Intent
+
             name = path.name.removesuffix(_INTENT)
             intent = Intent.read(path)
             if intent is not None:

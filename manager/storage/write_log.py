@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import struct
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +58,8 @@ class WriteLog:
     @classmethod
     def nameless(cls, directory: Path | None = None) -> WriteLog:
         """A log whose files vanish with it. Raises OSError."""
+        import tempfile
+
         fds: list[int] = []
         for _ in range(2):
             with tempfile.TemporaryFile(dir=directory) as file:

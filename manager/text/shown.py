@@ -35,7 +35,7 @@ def shown_lines(text: str) -> str:
 
 
 def _shown(text: str, keep: str) -> str:
-    if text.isprintable():
+    if text.translate(dict.fromkeys(map(ord, keep))).isprintable():
         return text
     import unicodedata
 

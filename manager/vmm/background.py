@@ -7,7 +7,6 @@ import contextlib
 import os
 import select
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +105,8 @@ def _run(body: Callable[[Reporter], object], reporter: Reporter) -> None:
     except BaseException as error:
         message = f"internal error in the machine's process: {error!r}"
         reporter.report({"error": {"code": "failure", "message": message, "help": None}})
+        import traceback
+
         with contextlib.suppress(OSError):
             traceback.print_exc()
     finally:
