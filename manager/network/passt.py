@@ -32,6 +32,10 @@ ENDING = 2.0
 _NOT_THERE = f"{PROGRAM}(1) is not installed"
 _NO_NEWS = ("to syslog", "Changing to nobody...")
 """Ends of lines that say nothing of why it ended."""
+_HEADER, _SHORTEST = 14, 60
+"""Bytes of addresses and type, and of the shortest frame without its checksum (RFC 894)."""
+_IPV4, _IPV4_HEADER = b"\x08\0", 20
+"""An Ethernet type, and the bytes of the shortest packet (RFC 894, 791)."""
 _ARP = bytes.fromhex("0806 0001 0800 06 04 0001")
 """An Ethernet type, and the beginning of a question for an IPv4 address (RFC 826)."""
 
@@ -75,7 +79,7 @@ class Passt:
     def send(self, frame: bytes) -> None:
         """Send a frame."""
         if self._stream is not None:
-            self._stream.send(frame)
+            self._stream.send(without_padding(frame))
             self.dropped = self._stream.dropped
 
     def hold(self, held: bool) -> None:
@@ -139,6 +143,20 @@ class Passt:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(ENDING)
                 return
+
+
+def without_padding(frame: bytes) -> bytes:
+    """An IPv4 packet without what a driver has filled its frame up with to the shortest length.
+
+    passt of Debian 12 takes the padding for data of the connection.
+
+    >>> len(without_padding(bytes(12) + bytes.fromhex("0800 4500 0028") + bytes(42)))
+    54
+    """
+    if len(frame) > _SHORTEST or frame[_HEADER - 2 : _HEADER] != _IPV4:
+        return frame
+    length = int.from_bytes(frame[_HEADER + 2 : _HEADER + 4], "big")
+    return frame[: _HEADER + length] if length >= _IPV4_HEADER else frame
 
 
 def _exactly(connected: socket.socket, length: int) -> bytes:
