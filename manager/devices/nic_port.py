@@ -8,6 +8,7 @@ room; of more than a card can hold, the last are lost, as on a real one.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from manager.bus.clock import Clock
@@ -73,13 +74,19 @@ class Card(Protocol):
 
 
 class NicPort:
-    """The port of `card`. `state` is part of the card's record."""
+    """The port of `card`. `state` is part of the card's record.
 
-    def __init__(self, card: Card, clock: Clock, cable: Cable) -> None:
+    `time` says how many ns a frame of so many bytes takes on its way in.
+    """
+
+    def __init__(
+        self, card: Card, clock: Clock, cable: Cable, time: Callable[[int], int] = frame_time
+    ) -> None:
         self.state = NicPortState()
         self._card = card
         self._clock = clock
         self._cable = cable
+        self._time = time
         self._count = 0
         self._arrival = clock.timer(self._arrived)
         self._return = clock.timer(self._returned)
@@ -134,7 +141,7 @@ class NicPort:
     def _begin(self) -> None:
         """The first of the frames that wait is on its way now."""
         (length,) = _LENGTH.unpack_from(self.state.waiting)
-        self.state.due = self._clock.now() + frame_time(length)
+        self.state.due = self._clock.now() + self._time(length)
         self._arrival.arm(self.state.due)
 
     def _arrived(self) -> None:

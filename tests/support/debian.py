@@ -8,6 +8,7 @@ want one skip and say why.
 from __future__ import annotations
 
 import fcntl
+import platform
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 
 from support.vmmgr import ROOT
 
+INSTALLER = "usr/lib/debian-installer/images"
 CACHE = ROOT / ".cache" / "debian"
 META_PACKAGES = (
     "linux-image-cloud-amd64",
@@ -49,6 +51,14 @@ def package(name: str, *, only: str = "", architecture: str = "") -> Path:
             with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetch-") as folder:
                 _fetch(name, only, architecture, Path(folder)).rename(place)
     return place
+
+
+def installer(architecture: str) -> Path:
+    """The folder with the kernel and initrd of Debian's installer, of the host's release."""
+    release = platform.freedesktop_os_release().get("VERSION_ID", "12")
+    name = f"debian-installer-{release}-netboot-{architecture}"
+    path = f"{INSTALLER}/{release}/{architecture}/text/debian-installer/{architecture}"
+    return package(name, only=path) / path
 
 
 def _fetch(name: str, only: str, architecture: str, folder: Path) -> Path:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Debian's cloud kernel with drivers that it does not have built in, for the busybox shell."""
+"""Debian's kernels with drivers that they do not have built in, for the busybox shell."""
 
 from __future__ import annotations
 
 import gzip
 import re
 import sys
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
-from support.debian import package
+from support.debian import installer, package
 from support.linux import IMAGES, linux_images
 from support.vmmgr import ROOT
 
@@ -19,23 +21,40 @@ from initramfs import Entry, archive
 
 DIRECTORY = 0o040755
 FILE = 0o100644
+CPIO_HEADER = 110
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel, and its modules by name with underscores."""
+
+    image: Path
+    modules: Mapping[str, Callable[[], bytes]]
 
 
 @cache
-def kernel() -> Path:
-    """The kernel that the modules are of. A loud skip when it cannot be had."""
-    (found,) = (package("linux-image-cloud-amd64") / "boot").glob("vmlinuz-*")
-    return found
+def cloud() -> Kernel:
+    """Debian's cloud kernel. A loud skip when it cannot be had."""
+    folder = package("linux-image-cloud-amd64")
+    (image,) = (folder / "boot").glob("vmlinuz-*")
+    files = (folder / "lib" / "modules").rglob("*.ko")
+    return Kernel(image, {_module(file.stem): file.read_bytes for file in files})
 
 
 @cache
-def modules() -> dict[str, Path]:
-    """All modules, by name with underscores."""
-    files = (package("linux-image-cloud-amd64") / "lib" / "modules").rglob("*.ko")
-    return {file.stem.replace("-", "_"): file for file in files}
+def ordinary() -> Kernel:
+    """Debian's ordinary kernel with those modules that its installer brings: many network cards."""
+    folder = installer("amd64")
+    files = _unpacked(gzip.decompress((folder / "initrd.gz").read_bytes()))
+    modules = {
+        _module(Path(name).stem): partial(bytes, data)
+        for name, data in files
+        if name.endswith(".ko")
+    }
+    return Kernel(folder / "linux", modules)
 
 
-def write_initrd(path: Path, *names: str) -> list[str]:
+def write_initrd(path: Path, kernel: Kernel, *names: str) -> list[str]:
     """Debian's busybox with these modules in /mods, and those that they need.
 
     Returns them in the order in which they are to be loaded.
@@ -43,20 +62,38 @@ def write_initrd(path: Path, *names: str) -> list[str]:
     linux_images()
     order: list[str] = []
     for name in names:
-        _add(name, order)
+        _add(kernel, name, order)
     entries = [Entry("mods", DIRECTORY)]
-    entries += [Entry(f"mods/{name}.ko", FILE, modules()[name].read_bytes()) for name in order]
+    entries += [Entry(f"mods/{name}.ko", FILE, kernel.modules[name]()) for name in order]
     more = gzip.compress(archive(entries), 1, mtime=0)
     path.write_bytes((IMAGES / "initrd.img").read_bytes() + more)
     return order
 
 
-def _add(name: str, order: list[str]) -> None:
+def _module(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _add(kernel: Kernel, name: str, order: list[str]) -> None:
     if name in order:
         return
-    depends = re.search(rb"\0depends=([^\0]*)\0", modules()[name].read_bytes())
+    depends = re.search(rb"\0depends=([^\0]*)\0", kernel.modules[name]())
     assert depends is not None, name
     for needed in depends[1].decode().split(","):
         if needed:
-            _add(needed.replace("-", "_"), order)
+            _add(kernel, _module(needed), order)
     order.append(name)
+
+
+def _unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Names and contents in a cpio archive of the "newc" kind, as initramfs.py writes it."""
+    at = 0
+    while True:
+        fields = data[at + 6 : at + CPIO_HEADER]
+        length, name_length = (int(fields[8 * n : 8 * n + 8], 16) for n in (6, 11))
+        name = data[at + CPIO_HEADER : at + CPIO_HEADER + name_length - 1].decode()
+        if name == "TRAILER!!!":
+            return
+        start = at + CPIO_HEADER + name_length + 3 & ~3
+        yield name, data[start : start + length]
+        at = start + length + 3 & ~3

@@ -42,6 +42,8 @@ disk = "two"
 device = "virtio-rng"
 [slots.8]
 device = "virtio-net"
+[slots.9]
+device = "ne2k"
 [slots."1.1"]
 device = "ide"
 primary-master = "three"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.modules import kernel, write_initrd
+from support.modules import cloud, write_initrd
 from support.needs import needs
 from support.vmmgr import Vmmgr
 
@@ -79,9 +79,9 @@ class Driven:
         tree = folder / "tree"
         tree.mkdir()
         (tree / "hello.txt").write_text("hello from the host\n")
-        loaded = write_initrd(folder / "initrd.img", *drive.modules)
+        loaded = write_initrd(folder / "initrd.img", cloud(), *drive.modules)
         self.file = folder / "driven.toml"
-        text = MACHINE.format(kernel=kernel(), initrd=folder / "initrd.img", slot=drive.slot)
+        text = MACHINE.format(kernel=cloud().image, initrd=folder / "initrd.img", slot=drive.slot)
         self.file.write_text(text)
         options = {"virtio_pci": drive.options, "libata": drive.options}
         self.load = "; ".join(f"insmod /mods/{name}.ko {options.get(name, '')}" for name in loaded)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Debian's virtio_net and the road outside: passt."""
+"""Debian's drivers of network cards and the road outside: passt."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import json
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pexpect
 import pytest
-from support.modules import kernel, write_initrd
+from support.modules import Kernel, cloud, ordinary, write_initrd
 from support.needs import needs
 from support.vmmgr import Vmmgr
 
@@ -36,7 +36,7 @@ device = "hostbridge"
 [slots.1]
 device = "lpc"
 [slots.6]
-device = "virtio-net"
+device = "{card}"
 mac = "52:54:00:12:34:56"
 network = {network}
 [lpc.com1]
@@ -47,16 +47,25 @@ ADDRESS = (
 )
 
 
+CARDS: dict[str, tuple[Callable[[], Kernel], tuple[str, ...]]] = {
+    "virtio-net": (cloud, ("virtio_pci", "virtio_net")),
+    "ne2k": (ordinary, ("ne2k_pci",)),
+}
+"""A kernel that has a driver, and its modules."""
+
+
 class Guest:
     """A Linux machine with a network card, its driver, and its shell."""
 
-    def __init__(self, vmmgr: Vmmgr, folder: Path, network: str) -> None:
+    def __init__(self, vmmgr: Vmmgr, folder: Path, network: str, card: str = "virtio-net") -> None:
         self.vmmgr = vmmgr
-        loaded = write_initrd(folder / "initrd.img", "virtio_pci", "virtio_net")
+        system, drivers = CARDS[card]
+        kernel = system()
+        loaded = write_initrd(folder / "initrd.img", kernel, *drivers)
         self.load = "; ".join(f"insmod /mods/{name}.ko" for name in loaded)
         self.file = folder / "outside.toml"
-        files = {"kernel": kernel(), "initrd": folder / "initrd.img"}
-        self.file.write_text(MACHINE.format(**files, network=network))
+        files = {"kernel": kernel.image, "initrd": folder / "initrd.img"}
+        self.file.write_text(MACHINE.format(**files, network=network, card=card))
         self.log: pexpect.spawn[str] | None = None
 
     def up(self) -> None:
@@ -110,8 +119,9 @@ def without_passt(folder: Path) -> str:
 
 
 @needs("passt")
+@pytest.mark.parametrize("card", CARDS)
 def test_a_guest_fetches_a_file_from_a_server_on_the_hosts_loopback(
-    vmmgr: Vmmgr, tmp_path: Path
+    vmmgr: Vmmgr, tmp_path: Path, card: str
 ) -> None:
     (tmp_path / "www").mkdir()
     content = random.Random(1).randbytes(1 << 20)
@@ -119,7 +129,7 @@ def test_a_guest_fetches_a_file_from_a_server_on_the_hosts_loopback(
     digest = hashlib.sha256(content).hexdigest()
     entry = free_port()
     network = f'{{ type = "user", forward = ["127.0.0.1:{entry} -> 80"], capture = "out.pcap" }}'
-    guest = Guest(vmmgr, tmp_path, network)
+    guest = Guest(vmmgr, tmp_path, network, card)
 
     with web_server(tmp_path / "www") as port:
         guest.up()

@@ -6,13 +6,12 @@ docs/guests.md has the same as a table, and what each needs. memtest86+ has a fi
 
 from __future__ import annotations
 
-import platform
 import re
 from pathlib import Path
 
 import pytest
 from support.assembler import link
-from support.debian import package
+from support.debian import installer, package
 from support.initramfs import initramfs
 from support.vmmgr import Vmmgr
 
@@ -38,7 +37,6 @@ backend = "stdio"
 """
 SHELL = r"/ # (\x1b\[6n)?$"
 U_BOOT = "usr/lib/u-boot/{}/u-boot.rom"
-INSTALLER = "usr/lib/debian-installer/images"
 TASK = """
     push 0x2d
     .byte 0x9a, 0, 0, 0, 0, 7, 0    # a far call of Mach's gate
@@ -77,14 +75,6 @@ def found(folder: Path, pattern: str) -> Path:
     """The one file there that matches; versions are in their names."""
     (path,) = folder.glob(pattern)
     return path
-
-
-def installer(architecture: str) -> Path:
-    """The folder with the kernel and initrd of Debian's installer, of the host's release."""
-    release = platform.freedesktop_os_release().get("VERSION_ID", "12")
-    name = f"debian-installer-{release}-netboot-{architecture}"
-    path = f"{INSTALLER}/{release}/{architecture}/text/debian-installer/{architecture}"
-    return package(name, only=path) / path
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from support.modules import kernel, write_initrd
+from support.modules import cloud, write_initrd
 from support.needs import needs
 from support.vmmgr import Vmmgr
 
@@ -55,9 +55,9 @@ def machine(tmp_path: Path) -> tuple[Path, str]:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "hello.txt").write_text("hello from the host\n")
     initrd = tmp_path / "initrd.img"
-    loaded = write_initrd(initrd, "virtio_pci", "virtio_blk")
+    loaded = write_initrd(initrd, cloud(), "virtio_pci", "virtio_blk")
     file = tmp_path / "cut.toml"
-    file.write_text(MACHINE.format(kernel=kernel(), initrd=initrd))
+    file.write_text(MACHINE.format(kernel=cloud().image, initrd=initrd))
     load = "; ".join(f"insmod /mods/{name}.ko" for name in loaded)
     return file, f"{load}; mkdir /m; mount -t ext4 /dev/vda /m"
 
