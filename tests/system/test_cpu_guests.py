@@ -35,6 +35,8 @@ GUESTS = [
     ("halts", 64, "qemu64", 6),
     ("fpu", 32, "qemu64", 10),
     ("fpu", 64, "qemu64", 10),
+    ("x87", 32, "qemu64", 19),
+    ("x87", 64, "qemu64", 19),
     ("operands", 32, "qemu64", 150),
     ("operands", 64, "haswell", 220),
     ("segments", 32, "qemu64", 55),
