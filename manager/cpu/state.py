@@ -94,8 +94,9 @@ class CpuState(Record):
     """One x86-64 processor."""
 
     TYPE: ClassVar[str] = "cpu.x86"
-    VERSION: ClassVar[int] = 2
-    UPGRADES = {1: _with_mtrrs}
+    VERSION: ClassVar[int] = 3
+    """Since 3, results of the x87 functions are this program's own, and no longer the host's."""
+    UPGRADES = {1: _with_mtrrs, 2: dict}
 
     gpr: list[int] = ints(16, 64, "RAX RCX RDX RBX RSP RBP RSI RDI R8-R15")
     rip: int = uint(64, "offset of the next instruction in CS", 0xFFF0)
