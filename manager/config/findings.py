@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from manager.config import in_python, units
 from manager.config.boot import BOOT_HELP
 from manager.config.diagnostics import Diagnostic
 from manager.config.scan import KeyPath
-from manager.config.schema import BY_TYPE, bare, table_at
+from manager.config.schema import BY_TYPE, bare
 from manager.config.source import Origins, Tree
 from manager.config.suggest import did_you_mean
 from manager.devices import registry
@@ -51,9 +52,15 @@ _FOUND: tuple[tuple[type, str], ...] = (
 )
 
 
-def diagnose(details: Sequence[ErrorDetails], tree: Tree, origins: Origins) -> list[Diagnostic]:
+Tables = Callable[[Tree, KeyPath], type[BaseModel] | None]
+"""The model of the table at a path of a tree, if there is one."""
+
+
+def diagnose(
+    details: Sequence[ErrorDetails], tree: Tree, origins: Origins, tables: Tables
+) -> list[Diagnostic]:
     """Each of pydantic's errors about `tree`, in the words of the machine file."""
-    return [_diagnose(item, _path(item["loc"], tree), tree, origins) for item in details]
+    return [_diagnose(item, _path(item["loc"], tree), tree, origins, tables) for item in details]
 
 
 def unknown_keys(details: Sequence[ErrorDetails], tree: Tree) -> Iterator[KeyPath]:
@@ -87,7 +94,9 @@ def _tags(path: KeyPath) -> Sequence[str]:
     return tuple(BY_TYPE.get(str(path[-1]), ())) if path else ()
 
 
-def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -> Diagnostic:
+def _diagnose(
+    item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins, tables: Tables
+) -> Diagnostic:
     kind, found = item["type"], bare(item["input"])
     context: dict[str, Any] = item.get("ctx", {})
     value = origins.value_span(path)
@@ -103,7 +112,7 @@ def _diagnose(item: ErrorDetails, path: KeyPath, tree: Tree, origins: Origins) -
         help = context["help"] or None
         return Diagnostic(kind, context["message"], primary, tuple(others), help)
     if kind == "extra_forbidden":
-        model = table_at(tree, path[:-1])
+        model = tables(tree, path[:-1])
         known = [field.alias or key for key, field in model.model_fields.items()] if model else []
         if not path[:-1]:
             known += ["extends", "vars"]

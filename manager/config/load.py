@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,16 +16,18 @@ from manager.config.debugger import is_socket_path
 from manager.config.diagnostics import ConfigError, Diagnostic, errors
 from manager.config.disks import DiskTable
 from manager.config.expansion import expand
-from manager.config.findings import diagnose, unknown_keys
+from manager.config.findings import Tables, diagnose, unknown_keys
 from manager.config.layers import Layers, read_layers
 from manager.config.modules import join_module, split_module
 from manager.config.scan import KeyPath
-from manager.config.schema import BY_TYPE, MachineTable, device_table
+from manager.config.schema import BY_TYPE, MachineTable, device_table, table_at
 from manager.config.sections import DebugTable
 from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
 from manager.config.variables import apply_overrides
 from manager.devices import own
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,44 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedModel:
 
 def inspect(path: Path, overrides: Sequence[str] = ()) -> Reading:
     """Like `load`, but errors are returned."""
+    laid = lay(path, overrides)
+    if not isinstance(laid, Laid):
+        return Reading(None, tuple(laid))
+    tree, origins = laid.tree, laid.layers.origins
+    if isinstance(tree.get("machines"), dict):
+        span, help = origins.key_span(("machines",)), "name the file of one of its machines"
+        found = Diagnostic("VM035", "this is a lab, and a machine is wanted", span, help=help)
+        return Reading(None, (found,))
+    _resolve_paths(tree, origins)
+    model, faults = validate(MachineTable, tree, origins, table_at)
+    problems = laid.problems(faults)
+    if model is None:
+        return Reading(None, problems)
+    environment = laid.layers.environment
+    return Reading(LoadedModel(model, laid.paths[-1], laid.paths, origins, environment), problems)
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A file with all that it extends and all that is set, as one tree of plain values."""
+
+    tree: Tree
+    layers: Layers
+    paths: tuple[Path, ...]
+    """Of every file that was read, the one that was asked for last."""
+
+    def problems(self, faults: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """What was found wrong so far, and what `faults` add to it."""
+        blamed = {item.primary for item in self.layers.problems} | self.layers.excused
+        return (*self.layers.problems, *(item for item in faults if item.primary not in blamed))
+
+
+def lay(path: Path, overrides: Sequence[str] = ()) -> Laid | list[Diagnostic]:
+    """Read a file and what it extends; what is wrong if that cannot be done."""
     problems: list[Diagnostic] = []
     files = read_layers(path, problems)
     if problems:
-        return Reading(None, tuple(problems))
+        return problems
     layers = Layers(files[-1][0])
     for source, tree in files:
         layers.add(source, tree)
@@ -77,29 +114,23 @@ def inspect(path: Path, overrides: Sequence[str] = ()) -> Reading:
     expand(layers)
     tree = {key: value for key, value in layers.tree.items() if not key.startswith("x-")}
     tree.setdefault("name", path.stem)
-    _resolve_paths(tree, layers.origins)
-    model, found = _validate(tree, layers.origins)
-    blamed = {problem.primary for problem in layers.problems} | layers.excused
-    problems = layers.problems + [item for item in found if item.primary not in blamed]
-    if model is None:
-        return Reading(None, tuple(problems))
-    paths = tuple(source.directory / Path(source.name).name for source, _ in files)
-    return Reading(
-        LoadedModel(model, paths[-1], paths, layers.origins, layers.environment), tuple(problems)
-    )
+    return Laid(tree, layers, tuple(source.path for source, _ in files))
 
 
-def _validate(tree: Tree, origins: Origins) -> tuple[MachineTable | None, list[Diagnostic]]:
+def validate(
+    kind: type[Model], tree: Tree, origins: Origins, tables: Tables
+) -> tuple[Model | None, list[Diagnostic]]:
+    """The model of a tree, and what is wrong with it; `tables` has the models of its tables."""
     try:
-        return MachineTable.model_validate(tree), []
+        return kind.model_validate(tree), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    found = diagnose(details, tree, origins)
+    found = diagnose(details, tree, origins, tables)
     known = tree
     for path in unknown_keys(details, tree):
         known = _without(known, path)
     try:
-        return MachineTable.model_validate(known), found
+        return kind.model_validate(known), found
     except ValidationError:
         return None, found
 

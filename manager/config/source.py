@@ -34,6 +34,11 @@ class Source:
     text: str
     entries: Mapping[KeyPath, Entry] = field(default_factory=dict)
 
+    @property
+    def path(self) -> Path:
+        """The file, as an absolute path."""
+        return self.directory / Path(self.name).name
+
     def key_span(self, path: KeyPath, label: str = "") -> Span:
         """Where `path` is named; failing that, where the nearest table around it is."""
         return self._span(path, label, lambda entry: entry.key or entry.value)

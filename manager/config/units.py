@@ -16,9 +16,13 @@ _TIMES = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+_RATES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+LOSS_UNIT = 10**9
+"""What a loss of 1, of all frames, is as an integer."""
 LONGEST = 100 * 366 * 24 * 3600 * 10**9
 """Of durations, in ns."""
 _SIZE = re.compile(r"([0-9]{1,30})([KMG]?)")
+_RATE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,9}))?([KMG]?)")
 _DURATION = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,9}))?(ns|us|ms|s|m|h)")
 
 
@@ -85,3 +89,30 @@ def format_duration(duration: int) -> str:
         if duration and duration % _TIMES[suffix] == 0:
             return f"{duration // _TIMES[suffix]}{suffix}"
     return f"{duration}ns"
+
+
+def parse_rate(text: str) -> int:
+    """Bits a second in a bandwidth such as "1G" or "2.5M"; K, M, G are powers of ten.
+
+    Raises ValueError.
+
+    >>> parse_rate("2.5M")
+    2500000
+    """
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise ValueError(f'"{text}" is not a bandwidth')
+    unit = _RATES[match[3]]
+    return int(match[1]) * unit + int((match[2] or "").ljust(9, "0")) * unit // 10**9
+
+
+def format_rate(rate: int) -> str:
+    """The shortest text, in whole units, that `parse_rate` turns into `rate` bits a second.
+
+    >>> format_rate(100_000_000)
+    '100M'
+    """
+    for suffix in "GMK":
+        if rate and rate % _RATES[suffix] == 0:
+            return f"{rate // _RATES[suffix]}{suffix}"
+    return str(rate)

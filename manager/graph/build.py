@@ -46,6 +46,11 @@ class Checked:
     diagnostics: tuple[Diagnostic, ...]
     """Errors and warnings, by place."""
 
+    @property
+    def usable(self) -> bool:
+        """Whether there is no error."""
+        return self.graph is not None
+
 
 def build(loaded: LoadedModel) -> Graph:
     """The graph of a model. Raises ConfigError, with every error found."""

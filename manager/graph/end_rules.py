@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from manager.config.addresses import ALL, ALL_IPV4, overlap, where
 from manager.config.diagnostics import Diagnostic, Span
+from manager.config.files import show_path
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
 from manager.devices import host
@@ -32,6 +34,9 @@ class _Use:
     """Where it is written, below the root."""
     by: str
     """A port, a device, gdb or the trace."""
+    places: Places
+    machine: str
+    """Its name, where there are several."""
     sockets: tuple[tuple[str, int], ...] = ()
     real: str = ""
 
@@ -46,9 +51,34 @@ class _Use:
 
 def check(loaded: LoadedModel, graph: Graph) -> Iterator[Diagnostic]:
     """Every error about them."""
-    places = Places(loaded)
+    uses = list(_uses(graph, Places(loaded)))
+    yield from _conflicts(uses)
+    yield from _overwritten(uses, loaded, graph)
+
+
+def check_several(
+    machines: Mapping[str, tuple[LoadedModel, Graph]],
+    captures: Sequence[tuple[Path, KeyPath]],
+    lab: Places,
+) -> Iterator[Diagnostic]:
+    """Every error between machines of a lab, each of which is right by itself.
+
+    `captures` are the files that the lab itself writes, and where it says so. The terminal is no
+    conflict: it is with one of the machines at a time.
+    """
+    uses = [
+        _Use("path", show_path(path), at, "link", lab, "", real=os.path.realpath(path))
+        for path, at in captures
+    ]
+    for name, (loaded, graph) in machines.items():
+        found = _uses(graph, Places(loaded), name)
+        uses += [use for use in found if use.kind != "stdio"]
+    yield from _conflicts(uses)
+
+
+def _conflicts(uses: Sequence[_Use]) -> Iterator[Diagnostic]:
     groups: list[list[_Use]] = []
-    for use in _uses(graph):
+    for use in uses:
         for group in groups:
             if any(use.collides(other) for other in group):
                 group.append(use)
@@ -58,55 +88,57 @@ def check(loaded: LoadedModel, graph: Graph) -> Iterator[Diagnostic]:
     for group in groups:
         allowed = ENDS_OF_A_PIPE if all(use.kind == "pipe" for use in group) else 1
         if len(group) > allowed:
-            yield _conflict(group, places)
-    yield from _overwritten(groups, loaded, graph, places)
+            yield _conflict(group)
 
 
-def _uses(graph: Graph) -> Iterator[_Use]:
+def _uses(graph: Graph, places: Places, machine: str = "") -> Iterator[_Use]:
+    def use(kind: str, end: str, at: KeyPath, by: str, **more: Any) -> _Use:
+        return _Use(kind, end, at, by, places, machine, **more)
+
     for node in graph.devices:
         for key, resource in node.host_resources.items():
             at = (*model_path(node), key)
             match resource:
                 case host.Tcp(listen=str() as listen):
-                    yield _Use("tcp", listen, at, "port", sockets=tuple(where(listen)))
+                    yield use("tcp", listen, at, "port", sockets=tuple(where(listen)))
                 case host.Pipe(path):
-                    yield _Use("pipe", str(path), at, "port", real=os.path.realpath(path))
+                    yield use("pipe", str(path), at, "port", real=os.path.realpath(path))
                 case host.Backend() if resource.exclusive and resource.exclusive != "stdio":
                     end = resource.exclusive
-                    yield _Use("path", end, at, "port", real=os.path.realpath(end))
+                    yield use("path", end, at, "port", real=os.path.realpath(end))
                 case host.Backend() if resource.exclusive:
-                    yield _Use("stdio", resource.exclusive, at, "port")
+                    yield use("stdio", resource.exclusive, at, "port")
                 case host.LinkEnd() | host.UserNetwork() | host.SocketNetwork():
-                    yield from _of_a_card(resource, at)
+                    yield from _of_a_card(resource, at, use)
                 case _ if resource.exclusive:
-                    yield _Use(type(resource).__name__, resource.exclusive, at, "device")
+                    yield use(type(resource).__name__, resource.exclusive, at, "device")
     if (gdb := graph.gdb) is not None:
         at = ("gdb", "listen")
         if gdb.is_path:
-            yield _Use("path", gdb.listen, at, "gdb", real=os.path.realpath(gdb.listen))
+            yield use("path", gdb.listen, at, "gdb", real=os.path.realpath(gdb.listen))
         else:
-            yield _Use("tcp", gdb.listen, at, "gdb", sockets=tuple(where(gdb.listen)))
+            yield use("tcp", gdb.listen, at, "gdb", sockets=tuple(where(gdb.listen)))
     if (trace := graph.debug.trace_file) is not None:
         at = ("debug", "trace-file")
-        yield _Use("path", str(trace), at, "trace", real=os.path.realpath(trace))
+        yield use("path", str(trace), at, "trace", real=os.path.realpath(trace))
 
 
-def _of_a_card(network: host.Network, at: KeyPath) -> Iterator[_Use]:
+def _of_a_card(network: host.Network, at: KeyPath, use: Callable[..., _Use]) -> Iterator[_Use]:
     if isinstance(network, host.UserNetwork):
         for number, forward in enumerate(network.forward):
             listen = forward.partition(" ")[0]
             place = (*at, "forward", number)
-            yield _Use("tcp", listen, place, "port", sockets=tuple(where(listen)))
+            yield use("tcp", listen, place, "port", sockets=tuple(where(listen)))
     if isinstance(network, host.SocketNetwork):
         end = network.listen or network.connect
-        yield _Use("pipe", str(end), at, "network card", real=os.path.realpath(str(end)))
+        yield use("pipe", str(end), at, "network card", real=os.path.realpath(str(end)))
     if network.capture is not None:
         path = network.capture
         place = (*at, "capture")
-        yield _Use("path", str(path), place, "capture", real=os.path.realpath(path))
+        yield use("path", str(path), place, "capture", real=os.path.realpath(path))
 
 
-def _conflict(group: list[_Use], places: Places) -> Diagnostic:
+def _conflict(group: list[_Use]) -> Diagnostic:
     first, *others = group
     ends = list(dict.fromkeys(use.end for use in group))
     kinds = {use.by for use in group}
@@ -121,8 +153,8 @@ def _conflict(group: list[_Use], places: Places) -> Diagnostic:
     return Diagnostic(
         "VM060" if first.kind == "stdio" else "VM061",
         message,
-        _span(first, places, "here ..."),
-        tuple(_span(use, places, "... and here") for use in others),
+        _span(first, f"here{_for(first)} ..."),
+        tuple(_span(use, f"... and here{_for(use)}") for use in others),
         help=help,
     )
 
@@ -134,16 +166,19 @@ def _why(group: list[_Use]) -> str:
     return "one of them is every address" if hosts & {ALL, ALL_IPV4} else "they are one address"
 
 
-def _span(use: _Use, places: Places, label: str = "") -> Span:
-    known = use.path in places.origins.places
+def _for(use: _Use) -> str:
+    return f", for {use.machine}" if use.machine else ""
+
+
+def _span(use: _Use, label: str = "") -> Span:
+    origins = use.places.origins
+    known = use.path in origins.places
     at = use.path if known else use.path[:-1]
-    find = places.origins.value_span if known else places.origins.key_span
+    find = origins.value_span if known else origins.key_span
     return find(at, label)
 
 
-def _overwritten(
-    groups: list[list[_Use]], loaded: LoadedModel, graph: Graph, places: Places
-) -> Iterator[Diagnostic]:
+def _overwritten(uses: Sequence[_Use], loaded: LoadedModel, graph: Graph) -> Iterator[Diagnostic]:
     """Files that the machine reads and a port or the trace would write over."""
     read: dict[str, tuple[KeyPath, str]] = {}
     for key, path in boot_files(graph.boot).items():
@@ -154,13 +189,13 @@ def _overwritten(
             read[os.path.realpath(disk.image)] = ("disks", disk.name, "image"), disk.image.name
     for path in loaded.files:
         read.setdefault(os.path.realpath(path), ((), path.name))
-    for use in (use for group in groups for use in group if use.real in read):
+    for use in (use for use in uses if use.real in read):
         at, name = read[use.real]
-        other = places.origins.value_span(at, "... and read here") if at else None
+        other = loaded.origins.value_span(at, "... and read here") if at else None
         yield Diagnostic(
             "VM061",
             f"the {use.by} would write over {Path(name).name}, which the machine is made from",
-            _span(use, places, "here ..."),
+            _span(use, "here ..."),
             (other,) if other is not None else (),
             help="give it another path",
         )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from manager.bus.record import Plain
+    from manager.graph.lab import Lab
 
 __all__ = [
     "Difference",
@@ -37,6 +38,7 @@ __all__ = [
     "full_hash",
     "identity",
     "identity_hash",
+    "lab_identity",
     "to_plain",
 ]
 
@@ -140,6 +142,32 @@ def _device(node: DeviceNode) -> dict[str, Plain]:
 def identity_hash(graph: Graph) -> str:
     """BLAKE3 of the identity, in hex."""
     return _hash(identity(graph))
+
+
+def lab_identity(lab: Lab) -> str:
+    """BLAKE3 of what the guests of a lab can see: each of its machines, and the wires."""
+    wires: dict[str, Plain] = {
+        "links": {
+            link.name: {
+                "ends": [str(end) for end in link.ends],
+                "latency": link.latency,
+                "bandwidth": link.bandwidth,
+                "loss": link.loss,
+                "seed": link.seed,
+            }
+            for link in lab.links.values()
+        },
+        "cables": {
+            cable.name: {
+                "ends": [str(end) for end in cable.ends],
+                "latency": cable.latency,
+                "baud": cable.baud,
+            }
+            for cable in lab.cables.values()
+        },
+    }
+    machines: dict[str, Plain] = {name: identity_hash(graph) for name, graph in lab.members.items()}
+    return _hash({"architecture": "lab", "machines": machines, **wires})
 
 
 def full_hash(graph: Graph) -> str:

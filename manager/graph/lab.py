@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from manager.config import units
 from manager.graph.nodes import Graph
 from manager.lazy import dataclass
 
-LOSS_UNIT = 1_000_000_000
-"""What a loss of 1, every frame, is as an integer."""
+LOSS_UNIT = units.LOSS_UNIT
+"""What a loss of 1, of all frames, is as an integer."""
+MOST_CARDS = 64
+"""On one link."""
 LONGEST_QUANTUM = 10_000_000
 """ns: what machines do without a look at each other, however slow the wires are."""
 
@@ -34,8 +37,8 @@ class LinkSpec:
 
     name: str
     ends: tuple[End, ...]
-    """The cards on it: by machine, in the order of the lab file, and by device. A card's place
-    here is its number on the link."""
+    """The cards on it, by the names of their machines and by slot. A card's place here is its
+    number on the link."""
     latency: int = 100_000
     """ns from one card to another, without the time of the frame itself; at least 1."""
     bandwidth: int = 1_000_000_000
@@ -68,7 +71,7 @@ class Lab:
     source: Path
     """The lab file."""
     members: Mapping[str, Graph]
-    """By name, in the order of the file; each graph has the name LAB/NAME."""
+    """By name, in its order; each graph has the name LAB/NAME."""
     links: Mapping[str, LinkSpec]
     cables: Mapping[str, CableSpec]
 
@@ -79,7 +82,7 @@ class Lab:
 
     @property
     def epoch(self) -> int:
-        """The calendar's time at virtual time 0 in captures: that of the first machine, s."""
+        """What captures begin at: the first machine's, in seconds since 1970."""
         return next(iter(self.members.values())).epoch
 
 

@@ -15,6 +15,7 @@ from manager.config.load import LoadedModel
 from manager.config.units import MIB, show_size
 from manager.devices import host
 from manager.devices.node import DeviceNode
+from manager.graph.network_rules import network_cards
 from manager.graph.nodes import Graph, ImageBoot
 from manager.graph.places import model_path
 from manager.text.pattern import compile_pattern
@@ -37,6 +38,7 @@ def lint(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
         *adviser.silent_kernel(),
         *adviser.shared_com_interrupt(),
         *adviser.open_to_the_network(),
+        *adviser.hurried_network(),
     ]
 
 
@@ -176,4 +178,20 @@ class _Adviser:
                     "gets the console",
                     self.origins.value_span((*model_path(node), "backend", "listen")),
                     help="listen on 127.0.0.1, or use a unix socket",
+                )
+
+    def hurried_network(self) -> Iterator[Diagnostic]:
+        """The host cannot answer in the time that an idle guest skips."""
+        if self.graph.clock_mode != "virtual":
+            return
+        for node in network_cards(self.graph):
+            if isinstance(node.network, host.UserNetwork):
+                path = (*model_path(node), "network")
+                yield Diagnostic(
+                    "VM093",
+                    "idle time is skipped, so the guest's time-outs end before the host has "
+                    "answered: TCP sends everything again",
+                    self.origins.value_span(path, "the host's network"),
+                    (self.origins.value_span(("clock", "mode"), "the clock"),),
+                    help='set `mode = "paced"`, the default',
                 )

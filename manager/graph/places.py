@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from manager.config.diagnostics import Span
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
 from manager.devices.node import DeviceNode
+
+if TYPE_CHECKING:
+    from manager.config.labs import LoadedLab
 
 
 def model_path(node: DeviceNode) -> KeyPath:
@@ -18,7 +23,7 @@ def model_path(node: DeviceNode) -> KeyPath:
 class Places:
     """The places of one file's devices."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel | LoadedLab) -> None:
         self.origins = loaded.origins
 
     def table(self, node: DeviceNode, label: str = "") -> Span:

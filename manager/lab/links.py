@@ -31,12 +31,10 @@ from manager.bus.record import (
     several,
     uint,
 )
-from manager.graph.lab import LOSS_UNIT, LinkSpec
+from manager.graph.lab import LOSS_UNIT, MOST_CARDS, LinkSpec
 from manager.lab.draws import draw, number
 from manager.lazy import dataclass
 
-MOST_PORTS = 64
-"""Cards on one link."""
 QUEUE = 256 << 10
 """Bytes that may wait for a cable, in each direction."""
 MOST_ADDRESSES = 1024
@@ -76,7 +74,7 @@ class LinkState(Record):
     TYPE: ClassVar[str] = "link"
 
     asked_until: int = moment("what is due before this was handed out")
-    ports: list[LinkPortState] = several(LinkPortState, MOST_PORTS, "the cables, by card")
+    ports: list[LinkPortState] = several(LinkPortState, MOST_CARDS, "the cables, by card")
     flying: bytearray = octets(
         0, _MOST_BYTES, "frames on their way to the switch: when each is there, sender, length"
     )
@@ -115,7 +113,7 @@ class Link:
         ports: Sequence[str],
         tap: Callable[[int, bytes], None] | None = None,
     ) -> None:
-        if not 0 < len(ports) <= MOST_PORTS:
+        if not 0 < len(ports) <= MOST_CARDS:
             raise ValueError(f"a link cannot have {len(ports)} cards")
         self.spec = spec
         self.ports = tuple(ports)

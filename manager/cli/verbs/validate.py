@@ -15,12 +15,13 @@ from manager.errors import ExitCode
 
 if TYPE_CHECKING:
     from manager.graph.build import Checked
+    from manager.graph.labs import CheckedLab
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `validate` to the command line."""
     parser = subparsers.add_parser("validate")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a machine file")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a machine or lab file")
     parser.add_argument(
         "--format",
         choices=("text", "json", "github"),
@@ -42,11 +43,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Print all errors and warnings; 2 when there is any error."""
     from manager.config import diagnostics
+    from manager.config.labs import is_lab
     from manager.graph.build import check
+    from manager.graph.labs import check_lab
 
-    results = [(path, _booted(check(path, args.settings))) for path in args.files]
-    if args.locked:
-        results = [(path, _locked(checked)) for path, checked in results]
+    results: list[tuple[Path, Checked | CheckedLab]] = []
+    for path in args.files:
+        if is_lab(path):
+            results.append((path, check_lab(path, args.settings, judge=_booted)))
+            continue
+        checked = _booted(check(path, args.settings))
+        results.append((path, _locked(checked) if args.locked else checked))
     if args.format == "json":
         files = [_as_json(path, checked) for path, checked in results]
         print_json({"files": files}, indented=True)
@@ -57,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         colour = has_colour(sys.stdout)
         print("\n\n".join(_as_text(path, checked, colour) for path, checked in results))
-    usable = all(checked.graph is not None for _, checked in results)
+    usable = all(checked.usable for _, checked in results)
     return ExitCode.OK if usable else ExitCode.USAGE
 
 
@@ -94,7 +101,7 @@ def _locked(checked: Checked) -> Checked:
     return Checked(graph, checked.loaded, (*checked.diagnostics, *found))
 
 
-def _as_text(path: Path, checked: Checked, colour: bool) -> str:
+def _as_text(path: Path, checked: Checked | CheckedLab, colour: bool) -> str:
     from manager.config.diagnostics import errors, render
 
     wrong = len(errors(checked.diagnostics))
@@ -109,11 +116,11 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}" if number else ""
 
 
-def _as_json(path: Path, checked: Checked) -> dict[str, object]:
+def _as_json(path: Path, checked: Checked | CheckedLab) -> dict[str, object]:
     from manager.config.diagnostics import to_json
 
     return {
         "file": str(path),
-        "ok": checked.graph is not None,
+        "ok": checked.usable,
         "diagnostics": [to_json(item) for item in checked.diagnostics],
     }

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manager.bus.record import NEVER, RecordError, from_plain, to_plain
-from manager.graph.lab import LOSS_UNIT, End, LinkSpec
-from manager.lab.links import AROUND, MOST_ADDRESSES, MOST_PORTS, QUEUE, Link, LinkState
+from manager.graph.lab import LOSS_UNIT, MOST_CARDS, End, LinkSpec
+from manager.lab.links import AROUND, MOST_ADDRESSES, QUEUE, Link, LinkState
 from manager.network.pcap import Capture
 
 ALL = b"\xff" * 6
@@ -312,8 +312,8 @@ def test_a_frame_from_the_past_is_refused() -> None:
 
 
 def test_a_link_has_a_bounded_number_of_cards() -> None:
-    link(MOST_PORTS)
-    for count in (0, MOST_PORTS + 1):
+    link(MOST_CARDS)
+    for count in (0, MOST_CARDS + 1):
         with pytest.raises(ValueError, match=f"cannot have {count} cards"):
             link(count)
 
