@@ -42,6 +42,9 @@ class AddressSpace(Protocol):
     def place_ram(self, home: int, base: int | None) -> None:
         """Show the memory of that home there, or nowhere."""
 
+    def place_part(self, home: int, offset: int, length: int, base: int | None) -> None:
+        """Show a part of the memory of that home there as well, or nowhere else."""
+
     def touched(self, home: int) -> bytes:
         """Which of its pages the guest has stored to since the last call."""
 
@@ -105,6 +108,14 @@ class MemoryBus:
         del self._claims[base]
         if self._engine is not None:
             self._engine.place_ram(home, None)
+
+    def overlay(self, home: int, offset: int, length: int, base: int | None) -> None:
+        """Let the CPU find a part of the memory with that home at `base` as well, whole pages.
+
+        It covers registers that are claimed there; with None, it covers none any more.
+        """
+        if self._engine is not None:
+            self._engine.place_part(home, offset, length, base)
 
     def touched(self, home: int) -> bytes:
         """Which pages of the memory with that home the guest has stored to since the last call.

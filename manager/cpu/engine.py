@@ -224,6 +224,12 @@ class Engine(Protocol):
         RAM comes first where both are, then memory in the order of mapping.
         """
 
+    def place_part(self, home: int, offset: int, length: int, base: int | None) -> None:
+        """Show a part of the memory of that home, whole pages, at `base` as well, or nowhere else.
+
+        Of each memory there is one such part: the last one that was said.
+        """
+
     def touched(self, home: int) -> bytes:
         """Which pages of the memory of that home the guest has stored to since the last call.
 

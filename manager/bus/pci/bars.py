@@ -46,6 +46,10 @@ class BarMemory:
         """Which pages the guest has stored to since the last call: one byte each, 1 or 0."""
         return self.addresses.touched(self.home)
 
+    def overlay(self, offset: int, length: int, base: int | None) -> None:
+        """Show a part of it, whole pages, at a fixed address as well; with None nowhere else."""
+        self.addresses.overlay(self.home, offset, length, base)
+
 
 Behind = BytePorts | WidePorts | MmioDevice | BarMemory
 """What answers at a BAR: ports for an I/O BAR, registers or memory for a memory BAR."""

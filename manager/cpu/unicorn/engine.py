@@ -73,6 +73,7 @@ class UnicornEngine:
         self.abandon = engine.abandon
         self.map_rom = engine.map_rom
         self.place_ram = engine.place_ram
+        self.place_part = engine.place_part
         self.touched = engine.touched
         self.map_mmio = engine.map_mmio
         self.unmap_mmio = engine.unmap_mmio

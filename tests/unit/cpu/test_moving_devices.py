@@ -14,6 +14,7 @@ from support.guest import Guest
 from manager.bus.record import to_plain
 
 HERE, THERE = 0xE000_0000, 0xE010_0040
+SECOND = 0xE020_0000
 HOME = 1 << 51
 VIDEO = 0x10000
 """Bytes of memory of the device."""
@@ -302,6 +303,64 @@ def test_pages_that_code_of_a_device_stores_to_itself_are_known() -> None:
 
     assert guest.said == [1, 2]
     assert guest.engine.touched(HOME) == b"\1" + bytes(15)
+
+
+PART = 0x3000
+"""Where in its memory the part begins that has a second place."""
+
+
+def with_part(source: str, places: list[int | None]) -> Guest:
+    """A guest whose memory of a device is at HERE; MOVE puts a page of it to a second place."""
+    guest = with_video(source, [])
+    guest.engine.place_ram(HOME, HERE)
+    guest.on_write = lambda port, n: guest.engine.place_part(HOME, PART, 0x1000, places[n])
+    return guest
+
+
+def test_a_part_of_a_device_s_memory_has_a_second_place() -> None:
+    say = f"mov ebx, {SECOND}\n mov eax, [rbx + 8]\n out 0xe9, eax\n"
+    store = f"mov ebx, {HERE + PART}\n mov dword ptr [rbx + 8], 5\n"
+    back = f"mov ebx, {SECOND}\n mov dword ptr [rbx + 8], 6\n mov ebx, {HERE + PART}\n"
+    back += "mov eax, [rbx + 8]\n out 0xe9, eax\n"
+    source = say + move(0) + store + say + back + move(1) + say + DONE
+    guest = with_part(source, [SECOND, None])
+
+    guest.run()
+
+    ones = 0xFFFF_FFFF
+    assert guest.said == [ones, 5, 6, ones]
+    assert guest.video[PART + 8] == 6  # type: ignore[attr-defined]
+
+
+def test_stores_at_the_second_place_are_known() -> None:
+    store = f"mov ebx, {SECOND}\n mov dword ptr [rbx], 1\n"
+    guest = with_part(move(0) + store + DONE, [SECOND])
+
+    guest.run()
+
+    touched = guest.engine.touched(HOME)
+    assert [number for number, stored in enumerate(touched) if stored] == [PART >> 12]
+
+
+def test_code_at_one_place_may_be_changed_at_the_other() -> None:
+    source = RUN_FROM_VIDEO.replace(str(HERE), str(SECOND)).replace(
+        "mov byte ptr [rbx + 1], 2", f"mov edx, {HERE + PART}\n mov byte ptr [rdx + 1], 2"
+    )
+    guest = with_part(move(0) + source + DONE, [SECOND])
+
+    guest.run()
+
+    assert guest.said == [1, 2]
+
+
+@pytest.mark.parametrize("part", [(0x800, 0x1000), (0, 0x800), (0, 0), (VIDEO, 0x1000)])
+def test_a_part_is_pages_of_the_memory(part: tuple[int, int]) -> None:
+    guest = with_part("nop", [])
+
+    with pytest.raises(ValueError, match="a part is whole pages"):
+        guest.engine.place_part(HOME, *part, SECOND)
+    with pytest.raises(ValueError, match="a part is whole pages"):
+        guest.engine.place_part(0, 0, 0x1000, SECOND)
 
 
 def test_many_stores_to_memory_of_a_device_cost_no_more_than_to_ram() -> None:

@@ -33,7 +33,7 @@ bool code_pages_add(struct engine *e, uint64_t home, uint64_t length, void *host
         e->has_code = grown;
         e->code_pages = pages;
     }
-    struct ram ram = {home, length, home, start, host, NULL};
+    struct ram ram = {home, length, home, start, host, NULL, NULL};
     if (home >> PHYSICAL_BITS) {
         ram.base = NOWHERE;
         ram.touched = calloc(1, length >> PAGE_BITS);
@@ -50,7 +50,8 @@ void code_pages_free(struct engine *e)
 {
     free(e->has_code);
     for (int i = 0; i < e->ram_count; i++)
-        free(e->ram[i].touched);
+        if (e->ram[i].whole == NULL)
+            free(e->ram[i].touched);
 }
 
 /* RAM by Unicorn's own numbering ("ram address"), which starts a new range for each region. */
@@ -98,7 +99,7 @@ void code_pages_invalidate(struct engine *e, uint64_t physical, uint64_t end)
 static struct ram *ram_of(struct engine *e, uint64_t home)
 {
     for (int i = 0; i < e->ram_count; i++)
-        if (e->ram[i].home == home)
+        if (e->ram[i].home == home && e->ram[i].whole == NULL)
             return &e->ram[i];
     PyErr_Format(PyExc_ValueError, "no memory has its home at %#llx", (unsigned long long)home);
     return NULL;
@@ -122,6 +123,61 @@ PyObject *engine_place_ram(PyObject *self, PyObject *args)
         return NULL;
     code_pages_invalidate(e, ram->base, ram->base + ram->length);
     ram->base = address;
+    flush_tlbs(e);
+    Py_RETURN_NONE;
+}
+
+/* The part of a device's memory that has a second place, made when it is first wanted. */
+static struct ram *part_of(struct engine *e, const struct ram *whole)
+{
+    for (int i = 0; i < e->ram_count; i++)
+        if (e->ram[i].whole == whole)
+            return &e->ram[i];
+    if (e->ram_count == RAM_REGIONS) {
+        PyErr_SetString(PyExc_ValueError, "too many RAM regions");
+        return NULL;
+    }
+    struct ram *part = &e->ram[e->ram_count++];
+    *part = *whole;
+    part->whole = whole;
+    part->base = NOWHERE;
+    return part;
+}
+
+/* A part of a device's memory is at a second address too. It has the whole's pages for all that is
+ * counted by page: code that was translated from them, and stores. */
+PyObject *engine_place_part(PyObject *self, PyObject *args)
+{
+    struct engine *e = (struct engine *)self;
+    unsigned long long home, offset, length;
+    PyObject *base;
+    if (!PyArg_ParseTuple(args, "KKKO", &home, &offset, &length, &base))
+        return NULL;
+    unsigned long long address = base != Py_None ? PyLong_AsUnsignedLongLong(base) : NOWHERE;
+    if (PyErr_Occurred())
+        return NULL;
+    const struct ram *whole = ram_of(e, home);
+    if (whole == NULL)
+        return NULL;
+    bool pages = (offset | length | address) % PAGE_SIZE == 0 && length > 0;
+    if (!pages || whole->touched == NULL || offset > whole->length ||
+        length > whole->length - offset) {
+        PyErr_SetString(PyExc_ValueError, "a part is whole pages of a device's memory");
+        return NULL;
+    }
+    struct ram *part = part_of(e, whole);
+    if (part == NULL)
+        return NULL;
+    code_pages_invalidate(e, part->base, part->base + part->length);
+    *part = (struct ram){
+        .base = address,
+        .length = length,
+        .home = whole->home + offset,
+        .start = whole->start + offset,
+        .host = (char *)whole->host + offset,
+        .touched = whole->touched + (offset >> PAGE_BITS),
+        .whole = whole,
+    };
     flush_tlbs(e);
     Py_RETURN_NONE;
 }

@@ -57,6 +57,7 @@ struct ram {
     uint64_t start;
     void *host;
     uint8_t *touched; /* memory of a device: one per page that the guest has stored to; else NULL */
+    const struct ram *whole; /* of what this is a part, shown at a second place; NULL for a whole */
 };
 
 #define NOWHERE (UINT64_C(1) << 62)
@@ -546,6 +547,7 @@ int engine_set_time(PyObject *self, PyObject *value, void *unused);
 int number_ram_apart(struct engine *e);
 PyObject *engine_map_ram(PyObject *self, PyObject *args);
 PyObject *engine_place_ram(PyObject *self, PyObject *args);
+PyObject *engine_place_part(PyObject *self, PyObject *args);
 PyObject *engine_touched(PyObject *self, PyObject *home);
 PyObject *engine_map_rom(PyObject *self, PyObject *args);
 PyObject *engine_map_hole(PyObject *self, PyObject *args);

@@ -224,6 +224,8 @@ static PyObject *engine_get_cpus(PyObject *self, void *unused)
 static PyMethodDef engine_methods[] = {
     {"map_ram", engine_map_ram, METH_VARARGS, "map_ram(base, buffer, offset, length)"},
     {"place_ram", engine_place_ram, METH_VARARGS, "place_ram(home, base or None)"},
+    {"place_part", engine_place_part, METH_VARARGS,
+     "place_part(home, offset, length, base or None)"},
     {"touched", engine_touched, METH_O, "touched(home): pages stored to since, one byte each"},
     {"map_rom", engine_map_rom, METH_VARARGS, "map_rom(base, buffer): stores are dropped"},
     {"map_mmio", engine_map_mmio, METH_VARARGS, "map_mmio(base, length, read, write)"},
