@@ -138,6 +138,11 @@ class DeviceNode(Claims):
         return self.FILE
 
     @property
+    def reads(self) -> Mapping[Path, str]:
+        """Files of the host that it is built from, and what to do where one is not there."""
+        return {}
+
+    @property
     def port_name(self) -> str:
         """What users call it when it is a serial port: com1..com4, or the id of a PCI uart."""
         return self.id.removeprefix("lpc.")

@@ -16,7 +16,7 @@ from manager.config.schema import MachineTable
 from manager.devices import own
 from manager.devices.claims import FLASH_LIMIT, VARIABLES_DISK
 from manager.devices.node import LPC_BUS, DeviceNode, Place
-from manager.graph import pci, rules
+from manager.graph import pci, read_files, rules
 from manager.graph.board import BOARD, other_cpus, parts
 from manager.graph.claimed import claimed
 from manager.graph.firmware import with_firmware_parts
@@ -83,7 +83,8 @@ def _judge(reading: Reading, loaded: LoadedModel, require_files: bool) -> Checke
     found = [*reading.diagnostics, *rules.check(loaded, graph)]
     if require_files:
         blamed = {item.primary for item in found}
-        found += [item for item in missing_files(loaded) if item.primary not in blamed]
+        missing = (*missing_files(loaded), *read_files.missing(loaded, graph))
+        found += [item for item in missing if item.primary not in blamed]
     wrong = errors(found)
     if wrong:
         return Checked(None, loaded, in_order(wrong))

@@ -66,6 +66,9 @@ def device(node: DeviceNode, graph: Graph, lost: list[str]) -> list[str]:
         return _pci_device(node, lost, _model(node, graph, lost))
     if isinstance(node, NicNode):
         return _network_card(node, lost)
+    if node.type == "vga":
+        bios = node.host_side.get("bios", "")
+        return _pci_device(node, lost, "VGA" + (f",romfile={comma(bios)}" if bios else ""))
     if node.BUS == PCI_BUS:
         if node.address is not None and node.address.slot != 0:
             lost.append(f"{node.id}: QEMU's host bridge is in slot 0")

@@ -63,7 +63,9 @@ def export(graph: Graph) -> Translation:
 def _machine(graph: Graph, lost: list[str]) -> list[str]:
     moment = datetime.fromtimestamp(graph.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     # With firmware SeaBIOS talks on COM1 here; without, QEMU's is not to be heard.
-    board = "pc,graphics=off" if isinstance(graph.boot, FirmwareBoot) else "pc"
+    has_screen = any(node.type == "vga" for node in graph.devices)
+    is_mute = isinstance(graph.boot, FirmwareBoot) and not has_screen
+    board = "pc,graphics=off" if is_mute else "pc"
     words = ["-machine", board, "-accel", "tcg"]
     model = _GONE.get(graph.cpu_model, _CPUS.get(graph.cpu_model, graph.cpu_model))
     if graph.cpu_model in _GONE:

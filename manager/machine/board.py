@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
@@ -28,6 +28,9 @@ from manager.machine.inputs import DATA, Input
 from manager.machine.interrupts import Interrupts
 from manager.machine.network_port import FRAME, NetworkPort
 from manager.machine.serial_port import SerialPort
+
+if TYPE_CHECKING:
+    from manager.devices.vga.device import Vga
 
 FIRST_BUILT = (
     "lapic", "ioapic", "pic", "pit", "rtc", "keyboard", "port92", "reset-control", "acpi-pm",
@@ -167,6 +170,12 @@ class Board:
         flash = self.devices.get("board.flash")
         if isinstance(flash, Flash):
             flash.fit(template)
+
+    @property
+    def vga(self) -> Vga | None:
+        """The card with a screen, if there is one; ports have it that there are not two."""
+        found = (node.id for node in self.graph.devices if node.type == "vga")
+        return cast("Vga | None", self.devices.get(next(found, "")))
 
     @property
     def rtc(self) -> Rtc:

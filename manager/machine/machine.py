@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from manager.bus.clock import Clock
 from manager.bus.memory import ADDRESS_SPACE, FOUR_GIB, Memory, RamRegion
@@ -38,6 +38,9 @@ from manager.machine.trace import Trace
 from manager.snapshot.image import Image
 from manager.snapshot.image import RamRegion as SavedRegion
 from manager.snapshot.read import Snapshot
+
+if TYPE_CHECKING:
+    from manager.screen.screen import Screen
 
 FIRST_BIOS_CALL = 0x10
 """Interrupts below are exceptions and the 8259's."""
@@ -215,6 +218,13 @@ class Machine:
         found = ((id, self._board.devices[id].advice()) for id in self.ports)
         return {id: text for id, text in found if text}
 
+    def screen(self) -> Screen | None:
+        """What its card shows now; None without one. Video memory is the guest's, not a copy."""
+        from manager.screen.screen import Screen
+
+        vga = self._board.vga
+        return Screen(vga.state, vga.planes.memory, self.now()) if vga is not None else None
+
     def places(self) -> list[CpuPlace]:
         """Where each CPU is."""
         return of_engine(self.engine)
@@ -380,6 +390,8 @@ class Machine:
             return
         from manager.boot import firmware_tables, loader, mtrr
 
+        if (vga := self._board.vga) is not None:
+            vga.start_text_mode()
         tables = firmware_tables.place(self.graph, self.memory)
         first, other = loader.load(self.graph.boot, self.memory, tables.rsdp), CpuState.at_reset()
         for cpu in (first, other):

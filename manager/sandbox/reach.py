@@ -89,6 +89,8 @@ def of_machine(graph: Graph) -> Reach:
         if disk.folder is not None:
             reach.allow(disk.folder, READ)
     for node in graph.devices:
+        for path in node.reads:
+            reach.allow(path, READ_FILE)
         if node.CODE:
             reach.allow(_package_of(node), READ)
         if node.backend is not None:

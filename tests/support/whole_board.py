@@ -7,6 +7,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from manager import boot
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph
 from manager.machine.board import Board
@@ -61,6 +62,24 @@ port = 0xf4
 """
 
 
+SCREEN = f"""
+schema = 1
+[memory]
+size = "1M"
+[boot]
+image = "guest.bin"
+load = 0x8000
+entry = 0x8000
+bits = 16
+[slots.0]
+device = "hostbridge"
+[slots.2]
+device = "vga"
+bios = "{Path(boot.__file__).with_name("linux_rom.bin")}"
+"""
+"""A board of its own: on others something else has the ports of the CRT controller."""
+
+
 def bench(graph: Graph | None = None) -> Bench:
     """A board at virtual time 1 s, by default with every type of device, and no run loop."""
     return Bench(graph or whole_graph())
@@ -77,4 +96,12 @@ def whole_graph() -> Graph:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bios.bin").write_bytes(bytes(1 << 16))
         (Path(folder) / "machine.toml").write_text(EVERYTHING)
+        return load_graph(Path(folder) / "machine.toml")
+
+
+@cache
+def screen_graph() -> Graph:
+    """The graph of SCREEN."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "machine.toml").write_text(SCREEN)
         return load_graph(Path(folder) / "machine.toml")

@@ -97,3 +97,10 @@ def test_firmware_and_multiboot(tmp_path: Path) -> None:
     assert after("-bios", line) == ["/bios"]
     line, _ = words('[boot]\nkernel = "/k"\nmodules = ["/a x", "/b"]\n', tmp_path)
     assert after("-initrd", line) == ["/a x,/b"]
+
+
+def test_a_screen_is_qemu_s_vga(tmp_path: Path) -> None:
+    text = LINUX + '[slots.2]\ndevice = "vga"\n'
+    line, lost = words(text, tmp_path)
+    assert "VGA,addr=0x2.0" in after("-device", line)
+    assert not any("slots.2" in item for item in lost)

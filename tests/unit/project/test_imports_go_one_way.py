@@ -33,7 +33,9 @@ MAY_IMPORT = {
     "cpu": {"bus", "errors"},
     "boot": {"bus", "cpu", "config", "devices", "graph", "errors"},
     "snapshot": {"cbor", "bus", "errors", "storage", "version"},
-    "machine": {"boot", "bus", "cpu", "kinds", "devices", "errors", "graph", "snapshot", "storage"},
+    "machine": {"boot", "bus", "cpu", "kinds", "devices", "errors", "graph", "screen", "snapshot"}
+    | {"storage"},
+    "screen": {"kinds"},
     "replay": {
         "storage",
         "cbor",
