@@ -21,6 +21,11 @@ class ExitCode(IntEnum):
         member.meaning = meaning
         return member
 
+    @property
+    def word(self) -> str:
+        """Its name where a program reads it, such as `guest-fault`."""
+        return self.name.lower().replace("_", "-")
+
     OK = 0, "done"
     FAILURE = 1, "a failure at run time"
     USAGE = 2, "a wrong command line or machine file"

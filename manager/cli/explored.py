@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from manager.text.shown import shown, unfiltered
 
 if TYPE_CHECKING:
     from manager.boot.symbols import Symbols
+    from manager.cli.junit import Case
+    from manager.cli.junit import Report as JunitReport
     from manager.graph.nodes import Graph
     from manager.replay.seeds import Result
     from manager.replay.witness import Interruption, Story
@@ -91,7 +93,14 @@ def _escaped(data: bytes) -> str:
 class Report:
     """Prints while the exploration goes on, and at its end. Entered, it shows progress."""
 
-    def __init__(self, total: int, symbols: Symbols | None, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        total: int,
+        symbols: Symbols | None,
+        *,
+        as_json: bool,
+        junit: JunitReport | None = None,
+    ) -> None:
         self.count = 0
         """Seeds that were tried, now or before."""
         self.known = 0
@@ -110,12 +119,16 @@ class Report:
         self._counts: dict[str, int] = {}
         self._story: Story | None = None
         self._command = ""
+        self._junit = junit
+        """The same for a CI system, by seed."""
 
     def __enter__(self) -> Report:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        if self._junit is not None:
+            self._junit.write()
 
     def close(self) -> None:
         """Take the progress bar away."""
@@ -138,6 +151,8 @@ class Report:
         """One more seed."""
         self.count += 1
         tried = result.tried
+        if self._junit is not None:
+            self._junit.cases[result.seed] = _case(result)
         self._counts[tried.outcome] = self._counts.get(tried.outcome, 0) + 1
         key = (tried.outcome, _NUMBER.sub("#", tried.detail))
         if key not in self._groups and len(self._groups) >= GROUPS:
@@ -155,10 +170,16 @@ class Report:
     def explain(self, story: Story, command: str) -> None:
         """How the smallest failing seed came to fail, and what shows it again."""
         self._story, self._command = story, command
+        if self._junit is not None and self.smallest is not None:
+            case = self._junit.cases[self.smallest.seed]
+            details = list(self._explanation(story))
+            self._junit.cases[self.smallest.seed] = replace(case, details=details)
 
     def finish(self) -> None:
         """Print the counts and the explanation."""
         self.close()
+        if self._junit is not None:
+            self._junit.finished = True
         if self._json:
             print_json(self._summary())
             return
@@ -252,6 +273,15 @@ class Report:
                 "command": self._command,
             }
         return summary
+
+
+def _case(result: Result) -> Case:
+    from manager.cli.junit import Case
+
+    name, tried = f"seed={result.seed}", result.tried
+    if not tried.is_failure:
+        return Case(name, seconds=result.seconds)
+    return replace(Case.of(name, tried.status, [_told(result)]), seconds=result.seconds)
 
 
 def _plain(result: Result) -> dict[str, Any]:

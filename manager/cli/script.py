@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.arguments import escaped_text, pattern
@@ -54,6 +55,16 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
         metavar="RE",
         type=pattern,
         help="end with exit code 8 once the output matches",
+    )
+
+
+def add_junit(parser: argparse.ArgumentParser, cases: str) -> None:
+    """Add `--junit`; `cases` says what a test case is."""
+    parser.add_argument(
+        "--junit",
+        metavar="XML",
+        type=Path,
+        help=f"write JUnit's XML for a CI system to this file: {cases}",
     )
 
 

@@ -16,7 +16,6 @@ from dataclasses import field
 from typing import Any
 
 from manager.errors import (
-    ExitCode,
     GuestFaultError,
     HostError,
     NoSuchMachineError,
@@ -137,7 +136,7 @@ def failure(id: Any, code: str, message: str, help: str | None = None) -> bytes:
 
 def code_of(error: VmmgrError) -> str:
     """An error's code on the wire."""
-    return error.exit_code.name.lower().replace("_", "-")
+    return error.exit_code.word
 
 
 def error_from(code: Any, message: Any, help: Any) -> VmmgrError:
@@ -149,7 +148,7 @@ def error_from(code: Any, message: Any, help: Any) -> VmmgrError:
 
 def code_of_class(kind: type[VmmgrError]) -> str:
     """The code of an error class."""
-    return ExitCode(kind.exit_code).name.lower().replace("_", "-")
+    return kind.exit_code.word
 
 
 def with_resets(text: str, resets: int) -> str:

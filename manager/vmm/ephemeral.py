@@ -7,7 +7,7 @@ import os
 import select
 import selectors
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -57,10 +57,16 @@ class Script:
 
 
 def run_ephemeral(
-    graph: Graph, script: Script, *, paced: bool, start: Snapshot | None = None
+    graph: Graph,
+    script: Script,
+    *,
+    paced: bool,
+    start: Snapshot | None = None,
+    heard: Callable[[bytes], object] = len,
 ) -> Outcome:
     """Power a machine on, or take it from `start`, and run it. Its port prints to standard output.
 
+    `heard` gets what is printed too.
     Standard input goes to the port only from a terminal, and only without steps. Other ports keep
     the backends of the machine file.
     """
@@ -82,7 +88,7 @@ def run_ephemeral(
         running = RunningMachine(machine, connections, advise=_say)
         stack.callback(running.close)
         console = _console(script, connections)
-        _connect_backends(running, script, console, selector)
+        _connect_backends(running, script, console, selector, heard)
         running.networks.connect(selector, anew=True)
         if start is not None:
             running.networks.cut()
@@ -124,13 +130,14 @@ def _connect_backends(
     script: Script,
     console: str | None,
     selector: selectors.BaseSelector,
+    heard: Callable[[bytes], object],
 ) -> None:
     declared = {node.id: node.backend for node in running.machine.graph.serial_ports()}
     for id in running.connections.by_id:
         given = declared.get(id)  # the debug port has none
         if id == console:
             typed = given is not None and not script.steps
-            backend: Backend = _Printer(running, interactive=typed, raw=script.raw)
+            backend: Backend = _Printer(running, heard, interactive=typed, raw=script.raw)
         elif given is None or given.type == "stdio":
             backend = NullBackend()
         else:
@@ -145,15 +152,28 @@ class _Printer(StdioBackend):
         """What a message calls it."""
         return "standard output"
 
-    def __init__(self, running: RunningMachine, *, interactive: bool, raw: bool) -> None:
+    def __init__(
+        self,
+        running: RunningMachine,
+        heard: Callable[[bytes], object],
+        *,
+        interactive: bool,
+        raw: bool,
+    ) -> None:
         terminal = interactive and sys.stdin is not None and sys.stdin.isatty()
         if terminal:
             print("vmmgr: every key goes to the guest; Ctrl-] ends it", file=sys.stderr)
         stdin = 0 if terminal else os.open(os.devnull, os.O_RDONLY)
         super().__init__(stdin, on_escape=lambda: running.finish(Outcome("down")), raw=raw)
         self._running = running
+        self._heard = heard
         self._reader = select.poll()
         self._reader.register(1, 0)
+
+    def write(self, data: bytes) -> None:
+        """Print."""
+        self._heard(data)
+        super().write(data)
 
     def poll(self) -> None:
         """A pipe whose reader is gone is in error."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from manager import scratch
 from manager.cli.arguments import add_jobs, add_settings, duration
-from manager.cli.script import add_steps, steps_of
+from manager.cli.script import add_junit, add_steps, steps_of
 from manager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="the guest's symbols, for places [the kernel that is booted]",
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each seed")
+    add_junit(parser, "a case for each seed")
     add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -118,7 +119,12 @@ def run(args: argparse.Namespace) -> int:
     symbols = symbols_of(args.symbols, graph)
     journal = Journal(_journal_path(graph, trial, start), goes_on=args.resume)
     total = sum(item.stop - item.start for item in args.seeds)
-    report = Report(total, symbols, as_json=args.json)
+    junit = None
+    if args.junit is not None:
+        from manager.cli.junit import Report as JunitReport
+
+        junit = JunitReport(args.junit, "vmmgr.explore")
+    report = Report(total, symbols, as_json=args.json, junit=junit)
     try:
         with scratch.folder("vmmgr-explore-") as folder:
             machine = folder / "machine.cbor"

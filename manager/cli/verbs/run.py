@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_settings, duration
 from manager.cli.guest_output import add_raw
-from manager.cli.script import add_steps, steps_of
-from manager.errors import ExitCode
+from manager.cli.script import add_junit, add_steps, steps_of
+from manager.errors import ExitCode, VmmgrError
 from manager.text.shown import loud
 
 if TYPE_CHECKING:
@@ -62,12 +65,36 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--paced", action="store_true", help="do not let virtual time overtake the host's"
     )
     add_raw(parser)
+    add_junit(parser, "the machine is a case, with the end of its output")
     add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
+    if args.junit is None:
+        return _run(args, len)[0]
+    from manager.cli.junit import Case, Report, Tail
+
+    report, output, began = Report(args.junit, "vmmgr.run"), Tail(), time.monotonic()
+    name = args.file.stem
+    try:
+        status, said = _run(args, output.add)
+        case = Case.of(name, status, said)
+    except VmmgrError as error:
+        details = [error.help] if error.help else []
+        case = Case(name, "error", error.exit_code.word, error.message, details)
+        raise
+    finally:
+        seconds = time.monotonic() - began
+        report.cases[0] = replace(case, seconds=seconds, output=output.content())
+        report.finished = True
+        report.write()
+    return status
+
+
+def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> tuple[int, list[str]]:
+    """The exit code, and what was said about the end."""
     from manager.cli.arguments import load
     from manager.machine.expectation import Until
     from manager.vmm.ephemeral import Script, run_ephemeral
@@ -81,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         from manager.snapshot.read import open_snapshot
 
         start = open_snapshot(find_snapshot(args.start))
-    outcome = run_ephemeral(graph, script, paced=args.paced, start=start)
+    outcome = run_ephemeral(graph, script, paced=args.paced, start=start, heard=heard)
     waited = any(isinstance(step, Until) for step in steps)
     status, message = _judge(outcome, waited)
     lost = [f"output is lost: {place}" for place in outcome.lost]
@@ -89,8 +116,8 @@ def run(args: argparse.Namespace) -> int:
     for line in closing + lost:
         print(f"vmmgr: {line}", file=loud(sys.stderr) if status or lost else sys.stderr)
     if lost and status not in _TELLS_ALREADY:
-        return ExitCode.FAILURE
-    return status
+        status = ExitCode.FAILURE
+    return status, closing + lost
 
 
 def _judge(outcome: Outcome, waited: bool) -> tuple[int, str]:
