@@ -83,8 +83,9 @@ EVENTS: Mapping[str, str] = {
     "suspend-failed": "The machine could not be saved and runs on: message",
     "debugger-attached": "gdb has connected; the machine stands still until it says continue",
     "debugger-detached": "gdb is gone; the machine goes on",
-    "sink-failed": "Output is lost: sink (backend, log, trace, recording or checkpoints), port, "
-    "where, reason",
+    "link-down": "What a network card was plugged into failed: card, message",
+    "sink-failed": "Output is lost: sink (backend, log, capture, trace, recording or checkpoints), "
+    "port, where, reason",
     "warning": "Something the user should know: message",
     "suspended": "The machine is saved and its process ends: snapshot, size, seconds",
     "ended": "The machine is over and its process ends: kind, status (an exit code), detail, "

@@ -15,8 +15,8 @@ from manager.devices import host
 from manager.names import NAME
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
-_FORWARD = re.compile(r"(\S+)\s*->\s*([0-9]{1,5})")
-_FORWARD_HELP = 'write "HOST:PORT -> PORT", such as "127.0.0.1:2222 -> 22"'
+_FORWARD = re.compile(r"(\S+)\s*->\s*([0-9]{1,5})(/tcp|/udp)?")
+_FORWARD_HELP = 'write "HOST:PORT -> PORT", such as "127.0.0.1:2222 -> 22", or "... -> 53/udp"'
 _NAME_HELP = "a-z, 0-9 and -, as in `[links.NAME]` of a lab"
 GROUP_BIT = 1
 """Of the first byte of an address: it is one of several stations."""
@@ -52,7 +52,7 @@ def _forward(text: str) -> str:
     if not _is_ipv4(host_of(listen)):
         help = "write an address of this host, such as 127.0.0.1"
         raise fault("VM021", f'"{text}" is no forward: it needs an IPv4 address', help)
-    return f"{listen} -> {port}"
+    return f"{listen} -> {port}" + ("/udp" if match[3] == "/udp" else "")
 
 
 def _is_ipv4(text: str) -> bool:
@@ -98,8 +98,8 @@ class UserTable(Table):
     type: Literal["user"] = Field(description="The kind of network.")
     forward: Annotated[tuple[Forward, ...], Field(strict=False)] = Field(
         default=(),
-        description="TCP ports of the host that lead into the guest.",
-        examples=[["127.0.0.1:2222 -> 22"]],
+        description="Ports of the host that lead into the guest: TCP, or UDP with /udp.",
+        examples=[["127.0.0.1:2222 -> 22", "127.0.0.1:5353 -> 53/udp"]],
     )
     capture: FilePath | None = _CAPTURE
 

@@ -130,7 +130,8 @@ class UserNetwork(HostResource):
     """The host's own network, without root."""
 
     forward: tuple[str, ...]
-    """Each "HOST:PORT -> PORT": where the host listens, and the guest's TCP port."""
+    """Each "HOST:PORT -> PORT": where the host listens, and the guest's port of TCP; with "/udp"
+    behind it, of UDP."""
     capture: Path | None = None
 
     def __str__(self) -> str:

@@ -27,7 +27,7 @@ class _Use:
     """One use of something on the host."""
 
     kind: str
-    """stdio, tcp, path, pipe, or what a device calls it."""
+    """stdio, tcp, udp, path, pipe, or what a device calls it."""
     end: str
     """The terminal, address or path, as it is written."""
     path: KeyPath
@@ -42,8 +42,9 @@ class _Use:
 
     def collides(self, other: _Use) -> bool:
         """Whether both cannot be had at the same time; two ends of a pipe can."""
-        if "tcp" in (self.kind, other.kind):
-            return any(overlap(one, two) for one in self.sockets for two in other.sockets)
+        if {self.kind, other.kind} & {"tcp", "udp"}:
+            pairs = ((one, two) for one in self.sockets for two in other.sockets)
+            return self.kind == other.kind and any(overlap(*pair) for pair in pairs)
         if self.real or other.real:
             return self.real == other.real
         return (self.kind, self.end) == (other.kind, other.end)
@@ -127,8 +128,9 @@ def _of_a_card(network: host.Network, at: KeyPath, use: Callable[..., _Use]) -> 
     if isinstance(network, host.UserNetwork):
         for number, forward in enumerate(network.forward):
             listen = forward.partition(" ")[0]
+            kind = "udp" if forward.endswith("/udp") else "tcp"
             place = (*at, "forward", number)
-            yield use("tcp", listen, place, "port", sockets=tuple(where(listen)))
+            yield use(kind, listen, place, "port", sockets=tuple(where(listen)))
     if isinstance(network, host.SocketNetwork):
         end = network.listen or network.connect
         yield use("pipe", str(end), at, "network card", real=os.path.realpath(str(end)))

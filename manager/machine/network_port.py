@@ -44,6 +44,11 @@ class NetworkPort:
 
     # -- the other side ---------------------------------------------------------------------
 
+    def tap(self, heard: Callable[[bytes], None]) -> None:
+        """Have all frames heard that leave or reach the card, each at its time."""
+        self.listeners.add(heard)
+        self.arrivals.add(heard)
+
     @property
     def waiting(self) -> int:
         """Frames that have reached the card and are not in the guest's memory."""

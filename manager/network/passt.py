@@ -15,6 +15,8 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from socket import SOCK_DGRAM, SOCK_STREAM
+from typing import NamedTuple
 
 from manager.errors import HostError
 from manager.network.peer import Side
@@ -43,12 +45,15 @@ _ARP = bytes.fromhex("0806 0001 0800 06 04 0001")
 class Passt:
     """passt for the card with the address `mac`, started and answering. Raises HostError.
 
-    `forward` has "HOST:PORT -> PORT": where the host listens, and the guest's TCP port.
+    `forward` has "HOST:PORT -> PORT", "/udp" behind it for UDP: where the host listens, and the
+    guest's port.
     """
 
     dropped = 0
 
     def __init__(self, mac: bytes, forward: Sequence[str]) -> None:
+        for item in forward:
+            _require_free(item)
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(ours.close)
@@ -120,7 +125,7 @@ class Passt:
         if why:
             raise HostError(
                 f"{PROGRAM} does not run: {why}",
-                help="the host needs a network with a default route, and free ports to forward",
+                help="the host needs a network with a default route",
             )
 
     def _last_words(self, otherwise: str) -> str:
@@ -178,10 +183,47 @@ def _command(descriptor: int, forward: Sequence[str]) -> list[str]:
             help=f"apt install {PROGRAM}, or take another network",
         )
     words = [program, "--foreground", "--quiet", "--stderr", "--ipv4-only"]
-    words += ["--fd", str(descriptor), "--mtu", MTU, "--search", "none", "--udp-ports", "none"]
+    words += ["--fd", str(descriptor), "--mtu", MTU, "--search", "none"]
     words += ["--address", GUEST, "--netmask", PREFIX, "--gateway", ROUTER]
-    for item in forward:
-        listen, port = item.split(" -> ")
-        host, _, own = listen.rpartition(":")
-        words += ["--tcp-ports", f"{host}/{own}:{port}"]
+    for option, kind in (("--tcp-ports", SOCK_STREAM), ("--udp-ports", SOCK_DGRAM)):
+        ours = [_Forward.of(item) for item in forward]
+        chosen = [f"{item.host}/{item.own}:{item.port}" for item in ours if item.kind == kind]
+        # Without a word on UDP it would forward the ports of TCP there as well.
+        words += [word for spec in chosen or ["none"] for word in (option, spec)]
     return words
+
+
+class _Forward(NamedTuple):
+    """A port of the host that leads into the guest."""
+
+    kind: int
+    """SOCK_STREAM or SOCK_DGRAM."""
+    host: str
+    own: int
+    port: int
+    """The guest's."""
+
+    @classmethod
+    def of(cls, text: str) -> _Forward:
+        listen, to = text.split(" -> ")
+        host, _, own = listen.rpartition(":")
+        port, _, protocol = to.partition("/")
+        return cls(SOCK_DGRAM if protocol == "udp" else SOCK_STREAM, host, int(own), int(port))
+
+
+def _require_free(text: str) -> None:
+    """Raise HostError for a port that the host does not let us have: passt only says which."""
+    forward = _Forward.of(text)
+    with socket.socket(socket.AF_INET, forward.kind) as probe:
+        try:
+            if forward.kind == SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((forward.host, forward.own))
+            if forward.kind == SOCK_STREAM:
+                probe.listen()
+        except OSError as error:
+            raise HostError(
+                f'forward "{text}": cannot listen on {forward.host}:{forward.own}: '
+                f"{error.strerror}",
+                help="another program may have the port; choose another one",
+            ) from None

@@ -31,7 +31,8 @@ class Capture:
     """
 
     def __init__(self, path: Path, epoch: int, *, anew: bool) -> None:
-        self._path = path
+        self.path = path
+        """Where it is."""
         self._epoch = epoch * SECOND
         self.fault = ""
         """Why frames are missing, if they are."""
@@ -59,7 +60,7 @@ class Capture:
         """The machine is at `now` again: what came later was not."""
         self.flush()
         end = self._epoch + now
-        with suppress(OSError), self._path.open("rb") as file:
+        with suppress(OSError), self.path.open("rb") as file:
             place = len(HEADER)
             file.seek(place)
             while len(head := file.read(PACKET.size)) == PACKET.size:

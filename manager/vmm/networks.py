@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from manager.devices.nic import NicNode
 from manager.devices.nic_port import LINK, PULLED, REPLUGGED, ROOM
+from manager.errors import HostError
 from manager.lazy import dataclass
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from manager.machine.network_port import NetworkPort
     from manager.network.pcap import Capture
     from manager.network.peer import Peer, Side
+    from manager.vmm.events import Events
 
 CUT = "connections that were open when the machine was saved are cut"
 
@@ -44,8 +46,12 @@ class _Card:
 class NetworkConnections:
     """What the cards of `machine` are plugged into. Nothing is, before `connect`."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(
+        self, machine: Machine, events: Events, say: Callable[[str], None] = lambda text: None
+    ) -> None:
         self._machine = machine
+        self._events = events
+        self._say = say
         graph: Graph = machine.graph
         ports: Mapping[str, NetworkPort] = machine.network_ports
         nodes = (node for node in graph.devices if isinstance(node, NicNode))
@@ -62,7 +68,10 @@ class NetworkConnections:
         from manager.network.pcap import Capture
 
         for card in self._cards.values():
-            card.peer = make(card.node.network, card.node.address_bytes)
+            try:
+                card.peer = make(card.node.network, card.node.address_bytes)
+            except HostError as error:
+                raise HostError(f"{card.node.id}: {error.message}", help=error.help) from None
             path = card.node.network.capture if card.node.network is not None else None
             if path is not None:
                 card.capture = Capture(path, self._machine.graph.epoch, anew=anew)
@@ -85,6 +94,8 @@ class NetworkConnections:
                 card.peer.close()
                 card.peer = None
                 self._machine.inputs.post(LINK, card.node.id, PULLED)
+                self._say(f"{card.node.id}: {card.note}; its link is down")
+                self._events.publish("link-down", card=card.node.id, message=card.note)
 
         return Side(receive, lost)
 
@@ -102,8 +113,7 @@ class NetworkConnections:
         card.port.listeners.add(heard)
         card.port.arrivals.add(arrived)
         if (capture := card.capture) is not None:
-            for side in (card.port.listeners, card.port.arrivals):
-                side.add(lambda frame: capture.add(self._machine.now(), frame))
+            card.port.tap(lambda frame: capture.add(self._machine.now(), frame))
 
     @staticmethod
     def _balance(card: _Card) -> None:
@@ -142,6 +152,12 @@ class NetworkConnections:
                 card.peer.poll()
             if card.capture is not None:
                 card.capture.flush()
+
+    def failing(self) -> Iterator[tuple[str, str, str]]:
+        """Captures that miss frames: the card, the file, why."""
+        for id, card in self._cards.items():
+            if card.capture is not None and card.capture.fault:
+                yield id, str(card.capture.path), card.capture.fault
 
     def describe(self) -> list[dict[str, Any]]:
         """Each card, for a status. What is sent, received and dropped is in frames."""

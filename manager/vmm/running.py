@@ -51,10 +51,10 @@ class RunningMachine:
         advise: Callable[[str], None] | None = None,
     ) -> None:
         self.connections = connections
-        self.networks = NetworkConnections(machine)
         self.events = Events(self.now)
+        self.networks = NetworkConnections(machine, self.events, say)
         self.waiting = Waiting(self.events)
-        self.sinks = Sinks(connections, self.events, say)
+        self.sinks = Sinks(connections, self.networks, self.events, say)
         self._advice = Advice(self.events, advise or say)
         self.holds = Holds(connections, self.events, say, paused=paused)
         self.holds.watch_disks(machine)

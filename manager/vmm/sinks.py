@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from manager.machine.machine import Machine
     from manager.vmm.connections import SerialConnections
     from manager.vmm.events import Events
+    from manager.vmm.networks import NetworkConnections
     from manager.vmm.recorder import RunRecorder
 
-Kind = Literal["backend", "log", "trace", "recording", "checkpoints"]
+Kind = Literal["backend", "log", "capture", "trace", "recording", "checkpoints"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Failure:
 
     sink: Kind
     port: str | None
-    """The port's device id, for a backend and a log."""
+    """The device id of the port or the network card, for a backend, a log and a capture."""
     where: str
     """For people: `file /tmp/com2.txt`."""
     reason: str
@@ -37,9 +38,14 @@ class Sinks:
     """Reports the first failure of each sink, and keeps it for the status and the end of `run`."""
 
     def __init__(
-        self, connections: SerialConnections, events: Events, say: Callable[[str], None]
+        self,
+        connections: SerialConnections,
+        networks: NetworkConnections,
+        events: Events,
+        say: Callable[[str], None],
     ) -> None:
         self._connections = connections
+        self._networks = networks
         self._events = events
         self._say = say
         self._failures: dict[tuple[Kind, str | None], Failure] = {}
@@ -69,6 +75,8 @@ class Sinks:
                 yield Failure("backend", id, f"{what} ({id})", port.host.fault)
             if port.log_fault:
                 yield Failure("log", id, f"the log of {id}", port.log_fault)
+        for id, path, fault in self._networks.failing():
+            yield Failure("capture", id, f"the capture {path} ({id})", fault)
         if machine.trace.fault:
             yield Failure("trace", None, "the trace", machine.trace.fault)
         if recorder is not None:

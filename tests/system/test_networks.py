@@ -1,157 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Debian's drivers of network cards and the road outside: passt."""
+"""Networks of machines that run: what a peer sends and gets, and what the host refuses."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import http.server
 import json
-import random
+import os
+import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
+import time
 from pathlib import Path
 
-import pexpect
 import pytest
-from support.modules import Kernel, cloud, ordinary, write_initrd
 from support.needs import needs
+from support.networked import free_port
 from support.vmmgr import Vmmgr
 
+from manager.client.client import Client
+
 pytestmark = pytest.mark.guest
-
-MACHINE = """
-schema = 1
-name = "outside"
-[memory]
-size = "128M"
-[boot]
-kernel = "{kernel}"
-initrd = "{initrd}"
-cmdline = "console=ttyS0 quiet"
-[slots.0]
-device = "hostbridge"
-[slots.1]
-device = "lpc"
-[slots.6]
-device = "{card}"
-mac = "52:54:00:12:34:56"
-network = {network}
-[lpc.com1]
-"""
-PROMPT = "/ # $"
-ADDRESS = (
-    "ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2"
-)
-
-
-CARDS: dict[str, tuple[Callable[[], Kernel], tuple[str, ...]]] = {
-    "virtio-net": (cloud, ("virtio_pci", "virtio_net")),
-    "ne2k": (ordinary, ("ne2k_pci",)),
-}
-"""A kernel that has a driver, and its modules."""
-
-
-class Guest:
-    """A Linux machine with a network card, its driver, and its shell."""
-
-    def __init__(self, vmmgr: Vmmgr, folder: Path, network: str, card: str = "virtio-net") -> None:
-        self.vmmgr = vmmgr
-        system, drivers = CARDS[card]
-        kernel = system()
-        loaded = write_initrd(folder / "initrd.img", kernel, *drivers)
-        self.load = "; ".join(f"insmod /mods/{name}.ko" for name in loaded)
-        self.file = folder / "outside.toml"
-        files = {"kernel": kernel.image, "initrd": folder / "initrd.img"}
-        self.file.write_text(MACHINE.format(**files, network=network, card=card))
-        self.log: pexpect.spawn[str] | None = None
-
-    def up(self) -> None:
-        self.vmmgr("up", self.file, "-d", "--wait-for", PROMPT)
-        self.log = self.vmmgr.terminal("logs", "outside", "-f", timeout=30)
-        self.tell(f"{self.load}; {ADDRESS}; echo is $((1+1))", "is 2")
-
-    def tell(self, command: str, answer: str) -> str:
-        """Type a command, wait for a pattern in what comes of it, and return that."""
-        assert self.log is not None
-        self.vmmgr("send", "outside", rf"{command}\n")
-        self.log.expect(answer)
-        found = self.log.match
-        assert found is not None
-        return str(found.group())
-
-    def card(self) -> dict[str, object]:
-        (card,) = json.loads(self.vmmgr("status", "outside", "--json").stdout)["networks"]
-        found: dict[str, object] = card
-        return found
-
-
-@contextlib.contextmanager
-def web_server(folder: Path) -> Iterator[int]:
-    """The port of a web server on the host's loopback."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as web:
-        thread = threading.Thread(target=web.serve_forever)
-        thread.start()
-        try:
-            yield web.server_port
-        finally:
-            web.shutdown()
-            thread.join()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def without_passt(folder: Path) -> str:
-    """A PATH with no passt in it."""
-    (folder / "bin").mkdir()
-    return str(folder / "bin")
-
-
-@needs("passt")
-@pytest.mark.parametrize("card", CARDS)
-def test_a_guest_fetches_a_file_from_a_server_on_the_hosts_loopback(
-    vmmgr: Vmmgr, tmp_path: Path, card: str
-) -> None:
-    (tmp_path / "www").mkdir()
-    content = random.Random(1).randbytes(1 << 20)
-    (tmp_path / "www" / "file").write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    entry = free_port()
-    network = f'{{ type = "user", forward = ["127.0.0.1:{entry} -> 80"], capture = "out.pcap" }}'
-    guest = Guest(vmmgr, tmp_path, network, card)
-
-    with web_server(tmp_path / "www") as port:
-        guest.up()
-        fetch = f"wget -qO /f http://10.0.2.2:{port}/file; sha256sum /f"
-        guest.tell(fetch, digest)
-
-        vmmgr("down", "outside")
-
-    capture = (tmp_path / "out.pcap").read_bytes()
-    assert capture.startswith(b"\x4d\x3c\xb2\xa1")
-    assert b"GET /file" in capture
-
-
-def test_without_passt_the_package_is_named(vmmgr: Vmmgr, tmp_path: Path) -> None:
-    guest = Guest(vmmgr, tmp_path, '"user"')
-    vmmgr.env["PATH"] = without_passt(tmp_path)
-
-    result = vmmgr("up", guest.file, "-d", status=1)
-
-    assert "apt install passt" in result.stderr
-    assert "running" not in vmmgr("ls").stdout
-
 
 QUIET = """
 schema = 1
@@ -169,16 +35,36 @@ device = "hostbridge"
 device = "lpc"
 [slots.6]
 device = "virtio-net"
-network = { type = "socket", connect = "lan.sock" }
+network = {network}
 [lpc.com1]
 """
+CONNECTS = '{ type = "socket", connect = "lan.sock" }'
+
+
+def quiet(folder: Path, network: str) -> Path:
+    """A machine that sleeps."""
+    (folder / "guest.bin").write_bytes(b"\xfb\xf4\xeb\xfc")  # sti; hlt; again
+    file = folder / "plugged.toml"
+    file.write_text(QUIET.format(network=network))
+    return file
+
+
+def is_gone(pid: int, patience: float = 20) -> bool:
+    """Whether a process ends in time. One that is waited for no more may be left as a zombie."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_a_peer_that_comes_when_the_machine_runs_is_found(vmmgr: Vmmgr, tmp_path: Path) -> None:
-    (tmp_path / "guest.bin").write_bytes(b"\xfb\xf4\xeb\xfc")  # sti; hlt; again
-    file = tmp_path / "plugged.toml"
-    file.write_text(QUIET)
-    vmmgr("up", file, "-d")
+    vmmgr("up", quiet(tmp_path, CONNECTS), "-d")
 
     with socket.socket(socket.AF_UNIX) as peer:
         peer.bind(str(tmp_path / "lan.sock"))
@@ -187,3 +73,63 @@ def test_a_peer_that_comes_when_the_machine_runs_is_found(vmmgr: Vmmgr, tmp_path
         peer.accept()[0].close()
         peer.accept()[0].close()  # and again after it went
     vmmgr("down", "plugged")
+
+
+def test_without_passt_the_package_is_named(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    vmmgr.env["PATH"] = str(tmp_path / "bin")
+
+    result = vmmgr("up", quiet(tmp_path, '"user"'), "-d", status=1)
+
+    assert "slots.6: a network of the type user needs passt" in result.stderr
+    assert "apt install passt" in result.stderr
+    assert "running" not in vmmgr("ls").stdout
+
+
+def record(vmmgr: Vmmgr) -> dict[str, object]:
+    """What is written down of the machine while it runs."""
+    found = json.loads((vmmgr.home / "state" / "plugged" / "machine.json").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def owner_and_passt(vmmgr: Vmmgr) -> tuple[int, int]:
+    """The processes that run the machine, and the road outside."""
+    status = json.loads(vmmgr("status", "plugged", "--json").stdout)
+    return status["pid"], int(status["networks"][0]["peer"].rpartition(" ")[2])
+
+
+@needs("passt")
+def test_passt_that_dies_leaves_the_link_down_and_the_machine_up(
+    vmmgr: Vmmgr, tmp_path: Path
+) -> None:
+    vmmgr("up", quiet(tmp_path, '"user"'), "-d")
+    _, passt = owner_and_passt(vmmgr)
+
+    with Client.connect(Path(str(record(vmmgr)["socket"]))) as client:
+        client.execute("subscribe")
+        os.kill(passt, signal.SIGKILL)
+        told = client.next_message()
+
+    assert told is not None
+    assert told["event"] == "link-down"
+    assert told["data"]["card"] == "slots.6"
+    failed = f"passt, process {passt} failed: "
+    assert told["data"]["message"].startswith(failed)
+    assert failed in vmmgr("status", "plugged").stdout
+    vmmgr("down", "plugged")
+
+
+@needs("passt")
+def test_nothing_of_passt_outlives_a_machine_whose_process_is_killed(
+    vmmgr: Vmmgr, tmp_path: Path
+) -> None:
+    entry = free_port()
+    forward = f'["127.0.0.1:{entry} -> 22"]'
+    vmmgr("up", quiet(tmp_path, f'{{ type = "user", forward = {forward} }}'), "-d")
+    owner, passt = owner_and_passt(vmmgr)
+
+    os.kill(owner, signal.SIGKILL)
+
+    assert is_gone(passt)
+    socket.create_server(("127.0.0.1", entry)).close()

@@ -16,6 +16,7 @@ from manager.text.shown import loud
 
 if TYPE_CHECKING:
     from manager.machine.machine import Machine
+    from manager.network.pcap import Capture
     from manager.replay.recordings import Story
     from manager.replay.replay import Divergence, Replay
 
@@ -42,6 +43,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="begin there: a tag of NAME, or a directory",
     )
     parser.add_argument("--port", metavar="P", help="com1..com4 or a device id [the console]")
+    parser.add_argument(
+        "--capture",
+        metavar="[CARD=]FILE",
+        help="write the frames of a network card, in pcap's format: the same bytes as `capture` "
+        "did for that run",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the output")
     parser.set_defaults(run=run)
 
@@ -64,11 +71,14 @@ def run(args: argparse.Namespace) -> int:
 
     began = time.monotonic()
     machine = begin()
+    capture = _capture(args.capture, machine) if args.capture is not None else None
     start = machine.now()
     replay = Replay(
         machine, told.header.records, told.entries, begun_at=told.header.start.at, output=hear
     )
     divergence = replay.run(args.until)
+    if capture is not None:
+        _close(capture)
     took = time.monotonic() - began
     lines = [] if divergence is None else [*divergence.lines(), *_refined(begin(), told, replay)]
     if args.json:
@@ -100,6 +110,32 @@ def _machine(args: argparse.Namespace, told: Story) -> Machine:
             raise UsageError(f"there is no snapshot {args.start!r} of {args.name}")
         path = tagged
     return restored(graph_of(told.header), open_snapshot(path))
+
+
+def _capture(wanted: str, machine: Machine) -> Capture:
+    """A capture of the card that is named, or of the only one. Raises UsageError, HostError."""
+    from manager.errors import UsageError
+    from manager.network.pcap import Capture
+
+    cards = {id.partition(".")[2]: port for id, port in machine.network_ports.items()}
+    name, has_name, file = wanted.rpartition("=")
+    name = name.removeprefix("slots.") if has_name else next(iter(cards), "")
+    if name not in cards or (len(cards) > 1 and not has_name):
+        known = ", ".join(f"slots.{name}" for name in cards) or "none"
+        raise UsageError(
+            f"--capture {wanted}: which network card is that?", help=f"the machine has: {known}"
+        )
+    capture = Capture(Path(file), machine.graph.epoch, anew=True)
+    cards[name].tap(lambda frame: capture.add(machine.now(), frame))
+    return capture
+
+
+def _close(capture: Capture) -> None:
+    from manager.errors import HostError
+
+    capture.close()
+    if capture.fault:
+        raise HostError(f"{capture.path}: frames are missing: {capture.fault}")
 
 
 def _refined(machine: Machine, told: Story, first: Replay) -> list[str]:

@@ -56,7 +56,8 @@ MAY_IMPORT = {
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "network", "snapshot"}
     | {"lab", "sandbox", "storage", "config", "devices", "graph", "bus", "errors", "version"},
     "cli": {"client", "vmm", "state", "replay", "machine", "snapshot", "interop", "boot", "cpu"}
-    | {"sandbox", "storage", "cbor", "config", "devices", "graph", "bus", "errors", "version"},
+    | {"network", "sandbox", "storage", "cbor", "config", "devices", "graph", "bus", "errors"}
+    | {"version"},
     "api": {"machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
     "testing": {"api", "machine", "kinds", "devices", "storage", "bus", "config", "graph", "errors"}
     | {"cbor", "version"},

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Debian's drivers of network cards and passt: out, in, over a suspend, and again without it.
+
+`VMMGR_THOROUGH=1` makes 100 connections instead of 10.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+from support.needs import needs
+from support.networked import MACS, PROMPT, Guest, answer_arp, free_port, web_server
+from support.vmmgr import Vmmgr
+
+pytestmark = [pytest.mark.guest, needs("passt")]
+
+CONNECTIONS = 100 if os.environ.get("VMMGR_THOROUGH") == "1" else 10
+
+
+def fetch(port: int, path: str) -> bytes:
+    """What the guest's web server answers through the forward."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=30) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+def ask_over(station: socket.socket, guest: Guest) -> None:
+    """The guest connects to a socket and asks there for an address, which is answered."""
+    assert guest.log is not None
+    guest.vmmgr("send", "outside", r"arping -f -w 30 -I eth1 10.9.0.1\n")
+    station.settimeout(30)
+    asked = b""
+    while not asked:  # a connection from before a suspend may be the first in the queue
+        connected, _ = station.accept()
+        with connected:
+            connected.settimeout(30)
+            mac = bytes.fromhex("525400090001")
+            asked = answer_arp(connected, socket.inet_aton("10.9.0.1"), mac)
+    guest.log.expect(r"reply from 10\.9\.0\.1 \[52:54:00:09:00:01\]")
+    assert asked == bytes.fromhex(MACS[1].replace(":", "")) + socket.inet_aton("10.9.0.2")
+
+
+def test_another_card_fetches_a_file_as_well(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    content = random.Random(1).randbytes(1 << 20)
+    (tmp_path / "file").write_bytes(content)
+    guest = Guest(vmmgr, tmp_path, '"user"', card="ne2k")
+
+    with web_server(tmp_path) as port:
+        guest.up()
+        fetch = f"wget -qO /f http://10.0.2.2:{port}/file; sha256sum /f"
+        guest.tell(fetch, hashlib.sha256(content).hexdigest())
+    vmmgr("down", "outside")
+
+
+def test_out_and_in_and_the_same_again_without_passt(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    (tmp_path / "www").mkdir()
+    content = random.Random(1).randbytes(1 << 20)
+    (tmp_path / "www" / "file").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    entry, datagrams = free_port(), free_port()
+    forward = f'["127.0.0.1:{entry} -> 80", "127.0.0.1:{datagrams} -> 53/udp"]'
+    guest = Guest(
+        vmmgr, tmp_path, f'{{ type = "user", forward = {forward}, capture = "out.pcap" }}'
+    )
+
+    with web_server(tmp_path / "www") as port:
+        guest.up()
+        guest.tell(f"wget -qO /f http://10.0.2.2:{port}/file; sha256sum /f", digest)
+        guest.tell("httpd -h /; echo serves $((1+1))", "serves 2")
+        with socket.socket(type=socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"by datagram", ("127.0.0.1", datagrams))
+        for _ in range(CONNECTIONS):
+            assert fetch(entry, "init").startswith(b"#!")
+        assert fetch(entry, "f") == content
+    vmmgr("down", "outside")
+
+    capture = (tmp_path / "out.pcap").read_bytes()
+    assert capture.startswith(b"\x4d\x3c\xb2\xa1")
+    assert b"GET /file" in capture
+    assert b"by datagram" in capture
+    (tmp_path / "bin").mkdir()
+    vmmgr.env["PATH"] = str(tmp_path / "bin")
+    again = vmmgr("replay", "outside", "--capture", tmp_path / "again.pcap")
+    assert "vmmgr: the same" in again.stderr
+    assert (tmp_path / "again.pcap").read_bytes() == capture
+
+
+def test_a_suspend_cuts_what_is_open_and_a_new_start_is_made(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    wire = '{ type = "socket", connect = "wire.sock" }'
+    guest = Guest(vmmgr, tmp_path, '"user"', wire)
+    with (
+        web_server(tmp_path) as port,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as station,
+    ):
+        station.bind(str(tmp_path / "wire.sock"))
+        station.listen()
+        guest.up()
+        guest.tell("ip addr add 10.9.0.2/24 dev eth1; ip link set eth1 up", PROMPT)
+        ask_over(station, guest)
+        guest.tell("C=/sys/class/net/eth0; D=$(cat $C/carrier_down_count)", PROMPT)
+        guest.tell(f"nc 10.0.2.2 {server.getsockname()[1]} & echo calls $((1+1))", "calls 2")
+        server.settimeout(30)
+        connected, _ = server.accept()
+        connected.sendall(b"greeting\n")
+        guest.tell("", "greeting")
+
+        vmmgr("suspend", "outside")
+        connected.settimeout(30)
+        assert connected.recv(1) == b"", "passt has not closed the host's end"
+        connected.close()
+        vmmgr("resume", "outside", "-d")
+
+        guest.listen()
+        guest.tell("until [ $(cat $C/carrier_down_count) != $D ]; do sleep 1; done", PROMPT)
+        guest.tell("until [ $(cat $C/carrier) = 1 ]; do sleep 1; done; echo up $((1+1))", "up 2")
+        assert all("cut" in str(card["note"]) for card in guest.cards())
+        guest.tell(f"wget -qO - http://10.0.2.2:{port}/outside.toml | grep -c schema", "1")
+        ask_over(station, guest)
+    vmmgr("down", "outside")
