@@ -9,6 +9,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """A machine's name; it becomes the name of a directory."""
 NAME_HELP = "a name is at most 64 of a-z, 0-9 and -, and begins with a letter or a digit"
 
+MEMBER = re.compile(rf"({NAME.pattern})/({NAME.pattern})")
+"""The name of a machine of a lab: the lab's, and the machine's in it."""
+
 
 def name_like(text: str) -> str:
     """A name for a machine that is as much like `text` as it can be.

@@ -182,7 +182,15 @@ def load(
 
 
 def is_file(name: str) -> bool:
-    """Whether NAME is meant as a machine file's path rather than a machine's name."""
+    """Whether NAME is meant as a machine file's path rather than a machine's name.
+
+    LAB/MEMBER is a name where there is such a machine.
+    """
+    from manager.names import MEMBER
+    from manager.state.paths import MachinePaths
+
+    if MEMBER.fullmatch(name) and MachinePaths.of(name).exists():
+        return False
     return "/" in name or name.endswith(".toml")
 
 

@@ -58,9 +58,11 @@ def named(name: str, settings: Sequence[str]) -> Target:
     Raises NoSuchMachineError for neither, UsageError when the machine's file is gone.
     """
     from manager.names import NAME
-    from manager.state.paths import MachinePaths
+    from manager.state.paths import MachinePaths, require_no_lab
     from manager.state.situation import look
 
+    if not is_file(name) and "/" in name:
+        require_no_lab(MachinePaths.of(name), "up")
     if is_file(name) or not NAME.fullmatch(name):
         return Target(Path(name), settings)
     situation = look(MachinePaths.of(name))

@@ -36,7 +36,8 @@ def chosen(args: argparse.Namespace) -> list[Situation]:
     if args.all and args.names:
         raise UsageError("either name machines or say --all")
     if args.all:
-        return [situation for situation in look_at_all() if situation.state == "running"]
+        running = [situation for situation in look_at_all() if situation.state == "running"]
+        return [situation for situation in running if situation.paths.lab is None]
     if not args.names:
         raise UsageError("name a machine, or say --all")
     return [find(name) for name in args.names]

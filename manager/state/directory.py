@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from manager.errors import WrongStateError
 from manager.state.last_run import LastRun, process_start, read_last_run, write_last_run
 from manager.state.lock import MachineLock
-from manager.state.paths import MachinePaths
+from manager.state.paths import MachinePaths, require_no_lab
 from manager.state.saved import Saved, discard_saved, save
 from manager.state.situation import Situation, left_behind
 
@@ -75,36 +75,52 @@ class MachineDirectory:
         """Write down that the machine runs."""
         from manager.graph.identity import full_hash, identity_hash
 
-        self._last_run = LastRun(
-            name=self.paths.name,
-            file=str(graph.source.absolute()),
-            pid=os.getpid(),
-            process_start=process_start(os.getpid()),
-            started_at=time.time(),
-            identity=identity_hash(graph),
-            config=full_hash(graph),
-            socket=str(socket),
-            detached=detached,
-            ports=dict(ports),
-            console=console,
+        self.begin_run(
+            LastRun(
+                name=self.paths.name,
+                file=str(graph.source.absolute()),
+                identity=identity_hash(graph),
+                config=full_hash(graph),
+                socket=str(socket),
+                detached=detached,
+                ports=dict(ports),
+                console=console,
+            ),
+            settings,
         )
-        self._last_run.given = list(settings)
+
+    def begin_run(self, run: LastRun, settings: Sequence[str]) -> None:
+        """The same for a lab: `run` says all but whose process it is, and since when."""
+        run.pid = os.getpid()
+        run.process_start = process_start(run.pid)
+        run.started_at = time.time()
+        run.given = list(settings)
+        self._last_run = run
         self._write()
 
     def suspend(self, machine: Machine) -> Saved:
         """Save the machine durably. When that fails the machine counts as running, as before."""
+        with self.suspending():
+            return save(self.paths, machine)
+
+    @contextmanager
+    def suspending(self) -> Iterator[None]:
+        """The suspended state is written inside."""
         run = self._begun()
         run.phase = "suspending"
         self._write()
         try:
-            saved = save(self.paths, machine)
+            yield
         except BaseException:
             run.phase = "running"
             self._write()
             raise
-        run.phase = "suspended"
+        self.set_suspended()
+
+    def set_suspended(self) -> None:
+        """The suspended state is there, and the process ends."""
+        self._begun().phase = "suspended"
         self._write()
-        return saved
 
     def save_snapshot(self, machine: Machine, tag: str | None) -> Path:
         """Take a snapshot beside the suspended state; the machine runs on. Raises VmmgrError."""
@@ -158,8 +174,9 @@ class MachineDirectory:
 def discard(paths: MachinePaths) -> bool:
     """Drop the suspended state of a machine that is not running; whether there was any.
 
-    Raises WrongStateError while the machine runs.
+    Raises WrongStateError while the machine runs, or when it is a lab's.
     """
+    require_no_lab(paths, "discard")
     lock = MachineLock.take(paths.lock)
     if lock is None:
         raise WrongStateError(

@@ -8,12 +8,15 @@ import stat
 from pathlib import Path
 
 from manager import files, users
-from manager.errors import HostError, UsageError
+from manager.errors import HostError, UsageError, WrongStateError
 from manager.lazy import dataclass
-from manager.names import NAME, NAME_HELP
+from manager.names import MEMBER, NAME, NAME_HELP
 
 SOCKET_PATH_LIMIT = 104
 """Paths of UNIX sockets must be shorter than this many bytes (on the BSDs; Linux has 108)."""
+
+_MEMBERS = "machines"
+"""The folder in a lab's directory that has its machines' directories."""
 
 
 def state_home() -> Path:
@@ -43,20 +46,48 @@ def _default_state_home() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MachinePaths:
-    """The files of one machine."""
+    """The files of one machine, or of a lab, which has a directory for each of its machines."""
 
     name: str
     directory: Path
 
     @classmethod
     def of(cls, name: str, home: Path | None = None) -> MachinePaths:
-        """The files of the machine `name`. Raises UsageError for what cannot be a name."""
-        if not NAME.fullmatch(name):
+        """The files of the machine or lab `name`, or of the machine LAB/MEMBER.
+
+        Raises UsageError for what cannot be a name.
+        """
+        lab, _, member = name.rpartition("/")
+        if not (NAME if not lab else MEMBER).fullmatch(name):
             raise UsageError(
                 f"{name!r} is not a machine name",
                 help=NAME_HELP,
             )
-        return cls(name, (home or state_home()) / name)
+        home = home or state_home()
+        return cls(name, home / lab / _MEMBERS / member if lab else home / name)
+
+    @property
+    def lab(self) -> MachinePaths | None:
+        """Of the lab that the machine is a member of, if it is one."""
+        lab, _, member = self.name.rpartition("/")
+        return MachinePaths(lab, self.directory.parents[1]) if member and lab else None
+
+    def member(self, name: str) -> MachinePaths:
+        """Of a machine of this lab."""
+        return MachinePaths(f"{self.name}/{name}", self.directory / _MEMBERS / name)
+
+    def members(self) -> list[MachinePaths]:
+        """Of all machines of this lab, by name; none for what is no lab."""
+        try:
+            found = [entry.name for entry in (self.directory / _MEMBERS).iterdir()]
+        except OSError:
+            return []
+        return [self.member(name) for name in sorted(found) if NAME.fullmatch(name)]
+
+    @property
+    def is_lab(self) -> bool:
+        """Whether it is a lab's directory."""
+        return (self.directory / _MEMBERS).is_dir()
 
     @property
     def lock(self) -> Path:
@@ -97,6 +128,8 @@ class MachinePaths:
 
     def make(self) -> None:
         """Create the directory, readable for its owner only. Raises HostError."""
+        if (lab := self.lab) is not None:
+            lab.make()
         private_directory(self.directory.parent)
         private_directory(self.directory)
         require_own(self.directory)
@@ -107,8 +140,10 @@ class MachinePaths:
         Raises HostError when every place is too long or not ours.
         """
         tag = _tag(self.directory)
-        own = bool(os.environ.get("VMMGR_STATE_HOME")) or self.directory.parent != state_home()
-        file_name = f"{self.name}-{tag}.sock" if own else f"{self.name}.sock"
+        home = (self.lab or self).directory.parent
+        own = bool(os.environ.get("VMMGR_STATE_HOME")) or home != state_home()
+        name = self.name.replace("/", ".")  # no name has a dot
+        file_name = f"{name}-{tag}.sock" if own else f"{name}.sock"
         runtime = os.environ.get("XDG_RUNTIME_DIR", "")
         if runtime.startswith("/"):
             candidate = Path(runtime) / "vmmgr" / file_name
@@ -122,6 +157,16 @@ class MachinePaths:
         private_directory(directory)
         require_private(directory)
         return directory / f"{tag}.sock"
+
+
+def require_no_lab(paths: MachinePaths, verb: str) -> None:
+    """Raise WrongStateError for a machine of a lab, which `verb` takes as one."""
+    if (lab := paths.lab) is not None:
+        raise WrongStateError(
+            f"{paths.name} is part of the lab {lab.name}, which is saved, restored and removed as "
+            "one",
+            help=f"the same for all of it: `vmmgr {verb} {lab.name}`",
+        )
 
 
 def runtime_fault(runtime: Path) -> str:
@@ -180,7 +225,10 @@ def require_private(path: Path) -> None:
 
 
 def machine_names(home: Path | None = None) -> list[str]:
-    """The names of all machines that have a directory, sorted. Raises HostError."""
+    """The names of all machines and labs that have a directory, sorted; a lab's machines after it.
+
+    Raises HostError.
+    """
     directory = home or state_home()
     try:
         entries = [entry.name for entry in directory.iterdir() if entry.is_dir()]
@@ -191,7 +239,9 @@ def machine_names(home: Path | None = None) -> list[str]:
             f"{directory}: cannot read the state directory: {error.strerror}",
             help="it may be another user's; VMMGR_STATE_HOME names one of yours",
         ) from None
-    return sorted(name for name in entries if NAME.fullmatch(name))
+    names = sorted(name for name in entries if NAME.fullmatch(name))
+    members = {name: MachinePaths(name, directory / name).members() for name in names}
+    return [found for name in names for found in (name, *(one.name for one in members[name]))]
 
 
 def _tag(directory: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from manager.errors import HostError, WrongStateError
 from manager.lazy import dataclass
 from manager.state.lock import MachineLock
-from manager.state.paths import MachinePaths, machine_names, state_home
+from manager.state.paths import MachinePaths, machine_names, require_no_lab, state_home
 from manager.state.situation import Situation, left_behind, look
 
 _GOING = ".going-"
@@ -34,10 +34,12 @@ class Holdings:
         from manager.snapshot.store import CURRENT, HEAD, Store
         from manager.state.disks import BOOT
 
-        tags = Store(situation.paths.snapshots).tags()
+        paths = situation.paths
+        tags = Store(paths.snapshots).tags()
         own = tuple(tag for tag in tags if tag not in (CURRENT, HEAD, BOOT))
-        size = disk_usage(situation.paths.directory)
-        return cls(own, situation.saved is not None, HEAD in tags, size)
+        heads = (HEAD in Store(one.snapshots).tags() for one in (paths, *paths.members()))
+        size = disk_usage(paths.directory)
+        return cls(own, situation.saved is not None, any(heads), size)
 
 
 def disk_usage(directory: Path) -> int:
@@ -58,6 +60,7 @@ def remove(paths: MachinePaths, *, only_unused: bool = False) -> None:
 
     Raises WrongStateError while it runs, HostError when the host refuses.
     """
+    require_no_lab(paths, "rm")
     if not paths.exists():
         return
     lock = MachineLock.take(paths.lock)
@@ -85,8 +88,12 @@ def unused() -> list[Situation]:
 
 
 def is_unused(situation: Situation) -> bool:
-    """Whether nothing of the machine is needed to go on with it."""
-    return situation.state == "stopped" and not situation.holds_something
+    """Whether nothing of the machine is needed to go on with it; a lab's goes with the lab."""
+    return (
+        situation.paths.lab is None
+        and situation.state == "stopped"
+        and not situation.holds_something
+    )
 
 
 def half_removed() -> list[Path]:

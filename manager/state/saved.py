@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The state that a suspend leaves and a resume takes: the store's `current` snapshot."""
+"""The state that a suspend leaves and a resume takes: the store's `current` snapshot.
+
+That of a lab's machine is the one that the lab's own state was made with, which its number tells.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,24 @@ class Saved:
             return 0
 
 
+def member_tag(number: str) -> str:
+    """What a machine's snapshot is called that belongs to a lab's snapshot of this number."""
+    return f"lab-{number}"
+
+
+def _saved_tag(paths: MachinePaths) -> str:
+    """What the suspended state is called."""
+    if (lab := paths.lab) is None:
+        return "current"
+    try:
+        return member_tag(str((lab.snapshots / "current").readlink()))
+    except OSError:
+        return member_tag("none")
+
+
 def find_saved(paths: MachinePaths) -> Saved | None:
     """The machine's suspended state, if it has one, readable or not."""
-    link = paths.snapshots / "current"
+    link = paths.snapshots / _saved_tag(paths)
     if not link.is_symlink():
         return None
     try:
@@ -49,7 +67,7 @@ def open_saved(paths: MachinePaths) -> Snapshot:
     from manager.snapshot.read import open_snapshot
     from manager.snapshot.store import Store
 
-    current = Store(paths.snapshots).current()
+    current = Store(paths.snapshots).path(_saved_tag(paths))
     if current is None:
         raise SnapshotCorruptError(f"{paths.snapshots}: the suspended state is gone")
     return open_snapshot(current)
@@ -67,9 +85,29 @@ def save(paths: MachinePaths, machine: Machine) -> Saved:
 
 
 def discard_saved(paths: MachinePaths) -> bool:
-    """Drop the suspended state; whether there was any. Raises HostError."""
+    """Drop the suspended state; whether there was any. Raises HostError.
+
+    A lab's goes with those of its machines, and none of those goes alone.
+    """
     from manager.snapshot.store import Store
 
+    if paths.lab is not None:
+        return False
     found = find_saved(paths) is not None
     Store(paths.snapshots).discard()
+    drop_orphans(paths)
     return found
+
+
+def drop_orphans(lab: MachinePaths) -> None:
+    """Drop what the machines of a lab saved for snapshots of it that are not there."""
+    from manager.snapshot.store import Store
+
+    if not lab.is_lab:
+        return
+    kept = {member_tag(number) for number in Store(lab.snapshots).links().values()}
+    for member in lab.members():
+        store = Store(member.snapshots)
+        for tag in store.tags():
+            if tag.startswith(member_tag("")) and tag not in kept:
+                store.discard(tag)

@@ -69,9 +69,9 @@ class Situation:
     @property
     def holds_something(self) -> bool:
         """Whether there is more to lose than the logs of a run that ended in order."""
-        return self.state != "stopped" or (
-            self.paths.snapshots.is_dir()
-            and any(entry.is_symlink() for entry in self.paths.snapshots.iterdir())
+        stores = (paths.snapshots for paths in (self.paths, *self.paths.members()))
+        return self.state != "stopped" or any(
+            entry.is_symlink() for store in stores if store.is_dir() for entry in store.iterdir()
         )
 
     def require_saved(self) -> Saved:
@@ -88,18 +88,30 @@ def look(paths: MachinePaths) -> Situation:
     """Find out what the machine is doing: lock first, then its last run and its saved state."""
     locked = is_locked(paths.lock)
     found = left_behind(paths)
-    return replace(found, state="running") if locked else found
+    if locked:
+        return replace(found, state="running")
+    if (lab := paths.lab) is not None and found.state == "suspended" and is_locked(lab.lock):
+        return replace(found, state="stopped")  # it is over, and its lab goes on
+    return found
 
 
 def left_behind(paths: MachinePaths) -> Situation:
     """What the process left that owned the machine, which none does now."""
     last_run = read_last_run(paths.last_run)
     saved = find_saved(paths)
-    if last_run is not None and last_run.is_open:
+    if last_run is not None and last_run.is_open and not _is_saved_with_lab(paths, saved):
         state: State = "crashed"
     else:
         state = "suspended" if saved is not None else "stopped"
     return Situation(paths, state, last_run, saved)
+
+
+def _is_saved_with_lab(paths: MachinePaths, saved: Saved | None) -> bool:
+    """Whether its lab was suspended, and the process died before it wrote so for each machine."""
+    if saved is None or (lab := paths.lab) is None:
+        return False
+    run = read_last_run(lab.last_run)
+    return run is not None and not run.is_open
 
 
 def look_existing(name: str) -> Situation:

@@ -38,7 +38,7 @@ def test_home_is_the_default(monkeypatch, shared) -> None:
     assert str(state_home()) == "/home/me/.local/state/vmmgr"
 
 
-@pytest.mark.parametrize("name", ["", "Demo", "../x", "a/b", "-a", "a\n"])
+@pytest.mark.parametrize("name", ["", "Demo", "../x", "a/b/c", "/a", "a/", "a/B", "-a", "a\n"])
 def test_what_is_no_name_is_refused(name) -> None:
     with pytest.raises(UsageError):
         MachinePaths.of(name)
