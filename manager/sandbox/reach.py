@@ -68,6 +68,13 @@ class Reach:
         key = os.fspath(path)
         self.paths[key] = self.paths.get(key, 0) | rights
 
+    def add(self, other: Reach) -> None:
+        """Leave what `other` leaves as well."""
+        for path, rights in other.paths.items():
+            self.allow(path, rights)
+        self.sockets |= other.sockets
+        self.connect_to |= other.connect_to
+
 
 def of_code() -> Reach:
     """What any Python program reads: its library, shared libraries, packages, the time zone."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Closing the sandbox around the process that owns a machine, once everything is open."""
+"""Closing the sandbox around the process that owns machines, once everything is open."""
 
 from __future__ import annotations
 
@@ -11,26 +11,37 @@ from typing import TYPE_CHECKING
 from manager import files
 from manager.sandbox.landlock import KEEP, READ, REMOVE_FILE
 from manager.sandbox.layers import TURNED_OFF, Layer, close_around
-from manager.sandbox.reach import of_machine
+from manager.sandbox.reach import Reach, of_machine
 from manager.storage.cache import image_cache
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from manager.graph.nodes import Graph
-    from manager.state.paths import MachinePaths
-    from manager.vmm.boot_source import BootSource
+    from manager.vmm.owned import Owned
 
 
-def enclose(
-    graph: Graph, paths: MachinePaths, socket: Path, source: BootSource
-) -> tuple[Layer, ...]:
-    """Give up all but what the machine needs, unless its file says no; which layers hold now."""
-    if not graph.sandbox.enabled:
+def enclose(all_owned: Sequence[Owned]) -> tuple[Layer, ...]:
+    """Give up all but what these machines need, unless a file says no; which layers hold now.
+
+    The first one's directory, or its lab's, has the process's temporary files.
+    """
+    if not all(owned.launch.graph.sandbox.enabled for owned in all_owned):
         return TURNED_OFF
-    reach = of_machine(graph)
-    reach.allow(paths.directory, KEEP)
-    reach.allow(socket.parent, REMOVE_FILE)
+    reach = Reach()
+    for owned in all_owned:
+        reach.add(of_machine(owned.launch.graph))
+        _allow_state(reach, owned)
+    paths = all_owned[0].directory.paths
+    home = paths.lab or paths
+    reach.allow(home.directory, KEEP)
+    _move_temporary_files(home.directory)
+    return close_around(reach)
+
+
+def _allow_state(reach: Reach, owned: Owned) -> None:
+    graph, source = owned.launch.graph, owned.source
+    reach.allow(owned.socket.parent, REMOVE_FILE)
     if source.shelf is not None:
         with suppress(OSError):  # the cache then says so
             files.make_private(source.shelf.store.root)
@@ -43,8 +54,6 @@ def enclose(
         reach.allow(image_cache(), READ)
     if any(disk.mode == "direct" for disk in graph.disks):
         reach.allow(image_cache() / "hashes", KEEP)
-    _move_temporary_files(paths.directory)
-    return close_around(reach)
 
 
 def _move_temporary_files(directory: Path) -> None:

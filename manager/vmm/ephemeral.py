@@ -97,7 +97,8 @@ def run_ephemeral(
         loop = EventLoop(running, selector, paced=paced)
         if script.patience is not None:
             _end_after(loop, running, script.patience)
-        outcome = loop.run(drain=console)
+        printer = connections.by_id[console] if console is not None else None
+        outcome = loop.run(lambda: printer.backlog if printer is not None else 0)
         if outcome.kind in ("ended", "fault"):
             expectation.look()  # at what the guest printed last
             outcome = _judge(outcome, expectation.verdict)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The event loop of the process that owns a machine: descriptors, timers, signals, slices."""
+"""The event loop of a process that owns a machine or a lab: descriptors, timers, signals."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ import contextlib
 import selectors
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from manager.backends.signals import Signals
 from manager.errors import ExitCode, HostError, VmmgrError
 from manager.vmm.outcome import Outcome
-from manager.vmm.running import RunningMachine
 from manager.vmm.slices import Slices
 from manager.vmm.timers import HostTimers
+
+if TYPE_CHECKING:
+    from manager.vmm.runs import Runs
 
 _LONGEST_SLEEP = 1.0
 """Seconds; backends want to be polled once in that time."""
 
 
 class EventLoop:
-    """Runs one machine until it ends, is suspended or is told to stop.
+    """Runs a machine, or a lab, until it ends, is suspended or is told to stop.
 
-    Each turn waits for the host as long as the machine's pace allows, handles what came, and lets
-    the machine run for a slice. `paced` keeps virtual time from overtaking the host's; `interrupts`
+    Each turn waits for the host as long as the pace allows, handles what came, and lets it run for
+    a slice. `paced` keeps virtual time from overtaking the host's; `interrupts`
     is how many SIGINTs end the machine.
     """
 
     def __init__(
         self,
-        running: RunningMachine,
+        running: Runs,
         selector: selectors.BaseSelector,
         *,
         paced: bool,
@@ -45,21 +48,15 @@ class EventLoop:
         self._hurried = False
         self._signals = Signals(selector, self._signalled)
 
-    def run(self, drain: str | None = None) -> Outcome:
-        """Run the machine to its end.
-
-        With `drain`, that port's backend then gets all the time it needs to pass on its backlog,
-        or until a signal comes.
-        """
+    def run(self, backlog: Callable[[], int] = lambda: 0) -> Outcome:
+        """Run to the end; then until there is no more `backlog`, in bytes, or a signal comes."""
         running = self._running
         with self._signals:
             self._slices.begin()
             while (outcome := running.outcome) is None:
                 self._turn()
             running.wind_up()
-            while drain is not None and running.connections.by_id[drain].backlog:
-                if self._hurried:
-                    break
+            while backlog() and not self._hurried:
                 for key, mask in self._selector.select(_LONGEST_SLEEP):
                     self._dispatch(key, mask)
         return outcome
@@ -72,8 +69,7 @@ class EventLoop:
             self._slices.catch_up()
         for key, mask in events:
             self._dispatch(key, mask)
-        self._running.connections.poll()
-        self._running.networks.poll()
+        self._running.poll()
         self.timers.run_due()
         self._slices.advance()
 
@@ -105,12 +101,12 @@ class EventLoop:
         try:
             self._running.stop_as_told()
         except VmmgrError as error:
-            self._say(f"cannot suspend, so the machine runs on: {error.message}")
+            self._say(f"cannot suspend, so {self._running.called} runs on: {error.message}")
 
     def _interrupted(self) -> None:
         self._hurried = self._running.outcome is not None
         self._interrupts -= 1
         if self._interrupts > 0:
-            self._say("interrupt once more to power the machine off")
+            self._say(f"interrupt once more to power {self._running.called} off")
         else:
             self._running.finish(Outcome("interrupted", ExitCode.INTERRUPTED))

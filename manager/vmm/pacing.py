@@ -45,12 +45,13 @@ class Pace(Protocol):
 
 
 class Virtual:
-    """As fast as it goes; idle time is skipped."""
+    """As fast as it goes; idle time is skipped. Time passes in whole steps of `step` ns."""
 
-    __slots__ = ("_machine",)
+    __slots__ = ("_machine", "_slice")
 
-    def __init__(self, machine: Timed) -> None:
+    def __init__(self, machine: Timed, *, step: int = 1) -> None:
         self._machine = machine
+        self._slice = max(SLICE, step)
 
     def until(self) -> int | None:
         """A slice past now, or past the deadline of an idle machine."""
@@ -58,7 +59,7 @@ class Virtual:
         if deadline == NEVER:
             return None
         now = self._machine.now()
-        return (now if deadline is None else max(now, deadline)) + SLICE
+        return (now if deadline is None else max(now, deadline)) + self._slice
 
     def sleep(self) -> float | None:
         """For ever when nothing but input can wake the guest."""
@@ -73,13 +74,20 @@ class Virtual:
 
 
 class Paced:
-    """Never ahead of the host's monotonic clock; behind it, as fast as it goes."""
+    """Never ahead of the host's monotonic clock; behind it, as fast as it goes.
 
-    __slots__ = ("_host", "_host_start", "_machine", "_start")
+    Time passes in whole steps of `step` ns.
+    """
 
-    def __init__(self, machine: Timed, host: Callable[[], int] = time.monotonic_ns) -> None:
+    __slots__ = ("_grain", "_host", "_host_start", "_machine", "_slice", "_start")
+
+    def __init__(
+        self, machine: Timed, host: Callable[[], int] = time.monotonic_ns, *, step: int = 1
+    ) -> None:
         self._machine = machine
         self._host = host
+        self._slice = max(SLICE, step)
+        self._grain = max(GRAIN, step)
         self.resume()
 
     def resume(self) -> None:
@@ -96,17 +104,17 @@ class Paced:
         now = self._machine.now()
         deadline = self._machine.idle_until()
         if deadline is None:
-            return min(now + SLICE, allowed) if allowed - now >= GRAIN else None
+            return min(now + self._slice, allowed) if allowed - now >= self._grain else None
         if max(deadline, now) > allowed:
             return None
-        return min(max(deadline, now) + SLICE, allowed)
+        return min(max(deadline, now) + self._slice, allowed)
 
     def sleep(self) -> float | None:
         """Until the deadline of an idle machine; a grain for a busy one that is on time."""
         deadline = self._machine.idle_until()
         if deadline == NEVER:
             return None
-        target = self._machine.now() + GRAIN if deadline is None else deadline
+        target = self._machine.now() + self._grain if deadline is None else deadline
         return max(target - self._allowed(), 0) / 1e9
 
     def catch_up(self) -> int | None:

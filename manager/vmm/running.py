@@ -38,6 +38,8 @@ class RunningMachine:
     Without a `directory` it keeps no state, without a `recorder` there is no way back.
     """
 
+    called, step = "the machine", 1
+
     def __init__(  # noqa: PLR0913  the parts of a running machine, each handed in once
         self,
         machine: Machine,
@@ -63,10 +65,10 @@ class RunningMachine:
         self._directory = directory
         self._recorder = recorder
         self._on_term = on_term
-        self.started = time.monotonic()
-        """When this process began with it, in s of the host."""
+        self.started = time.monotonic()  # when this process began with it
         self._outcome: Outcome | None = None
         self._postponed: list[Callable[[], None]] = []
+        self.rewinds = 0
         self.sandbox: tuple[Layer, ...] = ()
         """What this process gave up of the host."""
 
@@ -153,6 +155,7 @@ class RunningMachine:
     def _replace(self, machine: Machine, sent: Mapping[str, int]) -> None:
         """Go on with `machine`, an earlier self, whose ports had sent `sent` bytes by then."""
         before, self._machine = self._machine, machine
+        self.rewinds += 1
         self.waiting.rewound()
         self.connections.rewind(machine.ports, sent)
         self.networks.rewind(machine)
@@ -250,6 +253,10 @@ class RunningMachine:
         """None: busy; else the deadline that the halted CPU waits for, or NEVER."""
         return self._machine.idle_until()
 
+    def is_held(self) -> bool:
+        """Whether time is to stand still."""
+        return self.holds.look()
+
     def hold(self, held: bool) -> None:
         """Let virtual time stand still for a debugger, or go on if nothing else holds it."""
         self.holds.debug(held)
@@ -258,6 +265,11 @@ class RunningMachine:
         """Call `action` soon, between two slices; for what cannot be done inside the run."""
         self._postponed.append(action)
         self._machine.stop()
+
+    def poll(self) -> None:
+        """Let backends and peers do what is due by the host's time; once a second is enough."""
+        self.connections.poll()
+        self.networks.poll()
 
     def run_to(self, until: int) -> None:
         """Run until then, or until the event loop is due."""

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How the virtual time of a running machine passes: in slices, as far as pace and holds allow."""
+"""How virtual time passes: in slices, as far as pace and holds allow."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from manager.vmm.pacing import Paced, Virtual
-from manager.vmm.running import RunningMachine
+
+if TYPE_CHECKING:
+    from manager.vmm.runs import Runs
 
 
 class Slices:
-    """The event loop asks it how long to sleep, and then lets it run."""
+    """The event loop asks it how long to sleep, and then lets the machine, or the lab, run."""
 
-    def __init__(self, running: RunningMachine, *, paced: bool) -> None:
+    def __init__(self, running: Runs, *, paced: bool) -> None:
         self._running = running
-        self._pace = Paced(running) if paced else Virtual(running)
-        self._machine = running.machine
+        pace = Paced if paced else Virtual
+        self._pace = pace(running, step=running.step)
+        self._rewinds = running.rewinds
         self._held = False
 
     def begin(self) -> None:
@@ -40,10 +45,9 @@ class Slices:
         self._running.rest()
 
     def _is_held(self) -> bool:
-        held = self._running.holds.look()
-        rewound = self._running.machine is not self._machine
-        if rewound or (self._held and not held):
-            self._machine = self._running.machine
+        held = self._running.is_held()
+        if self._running.rewinds != self._rewinds or (self._held and not held):
+            self._rewinds = self._running.rewinds
             self._pace.resume()
         self._held = held
         return held
