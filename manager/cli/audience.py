@@ -47,7 +47,7 @@ class Foreground:
 
     def say(self, text: str) -> None:
         """One line."""
-        _tell(f"vmmgr: {text}")
+        tell(f"vmmgr: {text}")
 
 
 class Background:
@@ -79,7 +79,7 @@ class Background:
 
     def say(self, text: str) -> None:
         """Keep it in the owner's log."""
-        _tell(text)
+        tell(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def in_foreground(launch: Launch) -> int:
     outcome = own(launch, Foreground(name))
     text = outcome.closing(farewell(name, outcome.kind, outcome.detail))
     for line in (text, *outcome.story):
-        _tell(f"vmmgr: {line}", is_error=bool(outcome.status))
+        tell(f"vmmgr: {line}", is_error=bool(outcome.status))
     return outcome.status
 
 
@@ -203,7 +203,7 @@ class _Watch:
                 self._output.write(event["output"].encode("latin-1"))
         elif (ready := event.get("ready")) is not None:
             self._settled = True
-            _tell(f"{name} {self._start.verb} and is ready: {ready['detail']}")
+            tell(f"{name} {self._start.verb} and is ready: {ready['detail']}")
         elif (unready := event.get("unready")) is not None:
             self._settled = True
             self.status = int(unready["status"])
@@ -213,7 +213,7 @@ class _Watch:
             self._settled = self.is_overtaken = True
         elif "error" in event:
             self._settled = True
-            error = _error_of(event)
+            error = error_of(event)
             self.status = error.exit_code
             if not self._shows_output:
                 _tell_error(HostError(f"{name}: {error.message}", help=error.help))
@@ -229,7 +229,7 @@ class _Watch:
         """The command ends; the machine goes on."""
         if not self._settled:
             name = self._start.name
-            _tell(f"vmmgr: {name} goes on in the background; `vmmgr down {name}` ends it")
+            tell(f"vmmgr: {name} goes on in the background; `vmmgr down {name}` ends it")
 
     def end(self) -> None:
         """There will be no more reports."""
@@ -238,7 +238,7 @@ class _Watch:
             return
         name = self._start.name
         if self._up and not self._start.waited_for:
-            _tell(f"{name} {self._start.verb}")
+            tell(f"{name} {self._start.verb}")
             return
         from manager.cli.clients import ended_early
 
@@ -246,10 +246,11 @@ class _Watch:
         self.status = error.exit_code
         _tell_error(error)
         for line in story:
-            _tell(f"{name}: {line}", is_error=True)
+            tell(f"{name}: {line}", is_error=True)
 
 
-def _error_of(event: dict[str, Any]) -> VmmgrError:
+def error_of(event: dict[str, Any]) -> VmmgrError:
+    """The error that a report tells of."""
     from manager.client.protocol import error_from
 
     error = event["error"]
@@ -266,7 +267,7 @@ def _was_overtaken(start: Start, event: dict[str, Any]) -> bool:
 
 def _raise_error(event: dict[str, Any]) -> None:
     if "error" in event:
-        raise _error_of(event)
+        raise error_of(event)
 
 
 def _died(start: Start) -> HostError:
@@ -279,7 +280,8 @@ def _print_json(name: str, event: dict[str, Any]) -> None:
         print_json({"event": kind, "name": name, **content})
 
 
-def _tell(text: str, *, is_error: bool = False) -> None:
+def tell(text: str, *, is_error: bool = False) -> None:
+    """A line on standard error, if there is one that takes it."""
     stream = loud(sys.stderr) if is_error else sys.stderr
     with contextlib.suppress(OSError):  # the terminal may be gone, or the log's disk full
         print(shown_lines(text), file=stream, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from manager.cli.loudness import detail
 from manager.client.client import Client
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _STARTING = 10.0
 """Seconds that a machine gets to open its socket once it holds its lock."""
+_PATIENCE = 5.0
+"""Seconds that it gets to say what it is doing."""
 _ENDING = 30.0
 """Seconds that it gets to end once it said that it will."""
 
@@ -48,6 +50,20 @@ def connect(situation: Situation, timeout: float | None = 60.0) -> Client:
             raise WrongStateError(f"{situation.name} is {situation.state} by now")
 
 
+def ask(situation: Situation) -> dict[str, Any] | None:
+    """The status that a running one answers with.
+
+    None when it is starting, ending or busy saving: the rest of what is known still helps.
+    """
+    try:
+        with connect(situation, timeout=_PATIENCE) as client:
+            return client.execute("query-status")
+    except UntrustedError:
+        raise
+    except VmmgrError:
+        return None
+
+
 def await_end(paths: MachinePaths) -> None:
     """Wait until the owner, which said that it ends, is gone. Raises HostError when it stays."""
     from manager.state.lock import is_locked
@@ -75,6 +91,8 @@ def ended_early(name: str) -> tuple[VmmgrError, list[str]]:
 
 
 def _remedy(situation: Situation) -> str:
+    if (lab := situation.paths.lab) is not None:
+        return f"it is part of the lab {lab.name}: `vmmgr status {lab.name}` shows that"
     if situation.saved is not None:
         return f"go on with it by `vmmgr resume {situation.name}`"
     return "boot it with `vmmgr up FILE`"

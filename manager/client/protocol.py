@@ -77,6 +77,8 @@ EVENTS: Mapping[str, str] = {
     "break": "A break was sent to a port: port",
     "damaged": "What the machine was restored from is not what was saved; it stands still: message",
     "disk-trouble": "The host fails a disk: disk, message",
+    "machine-ended": "A machine of the lab is over, the others go on: name, kind, status (an exit "
+    "code), detail",
     "reset": "The guest was reset: resets, how often since power-on",
     "snapshot-saved": "A snapshot was taken, the machine runs on: snapshot, tag",
     "rewound": "The machine went back in virtual time: from, virtual-time, replayed (ns), seconds",

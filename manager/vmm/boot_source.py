@@ -109,7 +109,8 @@ def open_source(launch: Launch, directory: MachineDirectory) -> BootSource:
         situation.require_saved()
         return _suspended(graph, open_saved(directory.paths), disks)
     ready = graph.ready
-    shelf = _shelf(graph, ready, disks) if ready is not None and ready.cache else None
+    kept = ready is not None and ready.cache and directory.paths.lab is None
+    shelf = _shelf(graph, ready, disks) if ready is not None and kept else None
     source = _warm(graph, shelf, disks) if shelf is not None and launch.cache else None
     if source is None:
         source = _powered_on(graph, shelf, disks)

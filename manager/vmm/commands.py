@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, UnknownCommandError
 from manager.errors import UsageError
@@ -34,7 +34,7 @@ class Call:
     arguments: Mapping[str, Any]
 
 
-Handler = Callable[[Call], dict[str, Any]]
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Generic[C]):
     """A command: what it does, what it takes, how it is carried out."""
 
     summary: str
-    handler: Handler
+    handler: Callable[[C], dict[str, Any]]
     arguments: Mapping[str, Argument]
 
     def check(self, name: str, given: Mapping[str, Any]) -> None:
@@ -71,11 +71,16 @@ def execute(
     running: RunningMachine, attachments: Attachments, session: ClientSession, request: Request
 ) -> dict[str, Any]:
     """Carry out a request. Raises VmmgrError, UnknownCommandError."""
-    command = COMMANDS.get(request.execute)
+    return carry_out(COMMANDS, request, Call(running, attachments, session, request.arguments))
+
+
+def carry_out(commands: Mapping[str, Command[C]], request: Request, call: C) -> dict[str, Any]:
+    """Have the right one of these commands answer. Raises VmmgrError, UnknownCommandError."""
+    command = commands.get(request.execute)
     if command is None:
         raise UnknownCommandError
     command.check(request.execute, request.arguments)
-    return command.handler(Call(running, attachments, session, request.arguments))
+    return command.handler(call)
 
 
 def _query_status(call: Call) -> dict[str, Any]:
@@ -87,6 +92,11 @@ def _query_status(call: Call) -> dict[str, Any]:
 
 
 def _query_schema(_call: Call) -> dict[str, Any]:
+    return schema_of(COMMANDS)
+
+
+def schema_of(commands: Mapping[str, Command[Any]]) -> dict[str, Any]:
+    """The answer to `query-schema`."""
     return {
         "protocol": PROTOCOL_VERSION,
         "version": __version__,
@@ -102,7 +112,7 @@ def _query_schema(_call: Call) -> dict[str, Any]:
                     for key, argument in command.arguments.items()
                 },
             }
-            for name, command in COMMANDS.items()
+            for name, command in commands.items()
         },
         "events": {**EVENTS, **ATTACHED_EVENTS},
     }
@@ -216,7 +226,7 @@ def _write(call: Call) -> dict[str, Any]:
 
 _PORT = Argument(str, "com1..com4 or a device id; default: the console")
 
-COMMANDS: Mapping[str, Command] = {
+COMMANDS: Mapping[str, Command[Call]] = {
     "query-status": Command("What the machine is doing", _query_status, {}),
     "query-graph": Command("The device graph that the machine was made of", _query_graph, {}),
     "query-schema": Command("The commands and events of this protocol", _query_schema, {}),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from manager.lazy import dataclass
 
 if TYPE_CHECKING:
-    from manager.graph.nodes import Graph
+    from manager.graph.lab import Lab
+    from manager.graph.nodes import Graph, Ready
     from manager.text.pattern import Pattern
     from manager.vmm.running import OnTerm
 
@@ -23,6 +24,14 @@ class Readiness:
     timeout: float | None = None
     """Seconds of the host's time."""
     port: str | None = None
+
+    @classmethod
+    def declared(cls, ready: Ready) -> Readiness:
+        """What a machine file's `[ready]` says."""
+        from manager.text.pattern import compile_pattern
+
+        fail_on = compile_pattern(ready.fail_on) if ready.fail_on is not None else None
+        return cls(compile_pattern(ready.wait_for), fail_on, ready.timeout_ns / 1e9, ready.port)
 
     def is_declared_by(self, graph: Graph) -> bool:
         """Whether it is what the machine file's `[ready]` says."""
@@ -60,6 +69,21 @@ class Launch:
     """Whether a terminal that is no console gets all that the guest prints."""
     cache: bool = True
     """Whether a machine that was kept when it was ready may be taken instead of booting."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabLaunch:
+    """How a lab is to be brought up; see Launch."""
+
+    lab: Lab
+    settings: Sequence[str] = ()
+    resume: bool = False
+    fresh: bool = False
+    detached: bool = False
+    paused: bool = False
+    on_term: OnTerm = "down"
+    waits: bool = False
+    """Whether the audience hears when all machines are ready that say when they are."""
 
 
 class Audience(Protocol):

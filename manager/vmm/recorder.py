@@ -66,7 +66,8 @@ class RunRecorder:
         settings = machine.graph.record
         if not settings.enabled:
             return
-        self._timeline = Timeline(Store(self._paths.snapshots), settings.rewind_ns)
+        reach = settings.rewind_ns if self._paths.lab is None else 0  # a lab goes back as one
+        self._timeline = Timeline(Store(self._paths.snapshots), reach)
         self._timeline.clear()
         if base is not None:
             self._timeline.base = Checkpoint(machine.now(), "", base, self._sent())

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from manager.vmm.attachments import Attachments
 from manager.vmm.commands import execute
+from manager.vmm.events import Events
+from manager.vmm.outcome import Outcome
 from manager.vmm.running import RunningMachine
 from manager.vmm.server import ControlServer
 
@@ -27,17 +29,21 @@ def serve_clients(
 
     def close() -> None:
         running.connections.pump()
-        outcome = running.outcome
-        if outcome is not None and outcome.kind != "suspended":
-            running.events.publish(
-                "ended",
-                kind=outcome.kind,
-                status=int(outcome.status),
-                detail=outcome.detail,
-                resets=outcome.resets,
-                story=list(outcome.story),
-            )
+        tell_end(running.events, running.outcome)
         server.close()
 
     stack.callback(close)
     return server
+
+
+def tell_end(events: Events, outcome: Outcome | None) -> None:
+    """Tell subscribers how it ended; of a suspend they have heard."""
+    if outcome is not None and outcome.kind != "suspended":
+        events.publish(
+            "ended",
+            kind=outcome.kind,
+            status=int(outcome.status),
+            detail=outcome.detail,
+            resets=outcome.resets,
+            story=list(outcome.story),
+        )

@@ -45,12 +45,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
+    from manager.cli import labs
     from manager.cli.arguments import find, is_file, load
     from manager.cli.audience import in_background, in_foreground, on_terminal
     from manager.cli.starts import start_of
+    from manager.state.paths import require_no_lab
     from manager.vmm.launch import Launch
 
     situation = find(args.name)
+    require_no_lab(situation.paths, "resume")
+    if situation.paths.is_lab:
+        return labs.resume(args, situation)
     situation.require_saved()
     record = situation.last_run
     file = Path(args.name) if is_file(args.name) else Path(record.file) if record else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager import files
 from manager.cli.output import print_json
-from manager.errors import SnapshotCorruptError, VmmgrError
+from manager.errors import SnapshotCorruptError
 from manager.text.columns import columns
 from manager.text.shown import shown
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _LAST_LINES = 8
 """Lines that are shown of a crashed machine's log."""
 _TAIL = 4096
-_PATIENCE = 5.0
-"""Seconds that a running machine gets to answer."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,9 +32,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
+    from manager.cli import labs
     from manager.cli.arguments import find
 
-    status = describe(find(args.name))
+    situation = find(args.name)
+    if situation.paths.is_lab:
+        return labs.show(situation, as_json=args.json)
+    status = describe(situation)
     if args.json:
         print_json(status)
     else:
@@ -46,10 +48,11 @@ def run(args: argparse.Namespace) -> int:
 
 def describe(situation: Situation) -> dict[str, Any]:
     """All that is known of a machine; what does not apply is None."""
+    from manager.cli.clients import ask
     from manager.cli.snapshot.words import cpus
 
     record = situation.last_run
-    live = _ask(situation) if situation.state == "running" else None
+    live = ask(situation) if situation.state == "running" else None
     saved = _saved(situation) if live is None else None
     saved_at = saved.header.virtual_time if saved is not None else None
     saved_cpus = cpus(saved) if saved is not None else []
@@ -103,20 +106,6 @@ def _last_words(situation: Situation) -> list[str]:
     except OSError:
         said = []
     return lines + [f"vmmgr: {line}" for line in said[-_LAST_LINES:] if line]
-
-
-def _ask(situation: Situation) -> dict[str, Any] | None:
-    from manager.cli.clients import connect
-    from manager.client.peer import UntrustedError
-
-    try:
-        with connect(situation, timeout=_PATIENCE) as client:
-            return client.execute("query-status")
-    except UntrustedError:
-        raise
-    except VmmgrError:
-        # It is starting, ending or busy saving; the rest of what is known still helps.
-        return None
 
 
 def _saved(situation: Situation) -> Snapshot | None:

@@ -36,11 +36,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.joining import refuse_fresh, say_running
+    from manager.cli.labs import is_lab
+    from manager.cli.labs import up as up_lab
     from manager.cli.targets import Target, machine_file_here, named
 
     targets = [named(name, args.settings) for name in args.files]
     if not targets:
         targets = [Target(machine_file_here(Path()), args.settings)]
+    if labs := [target for target in targets if is_lab(target.file)]:
+        return up_lab(args, labs[0], alone=len(targets) == 1)
     check(args, len(targets))
     options.check(args, len(targets))
     if args.watch:

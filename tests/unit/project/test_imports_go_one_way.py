@@ -50,7 +50,8 @@ MAY_IMPORT = {
     "lab": {"machine", "snapshot", "network", "graph", "bus", "errors"},
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"boot", "config", "devices", "graph", "errors"},
-    "state": {"cbor", "replay", "machine", "snapshot", "storage", "graph", "errors", "version"},
+    "state": {"cbor", "bus", "replay", "machine", "snapshot", "storage", "graph", "errors"}
+    | {"version"},
     "sandbox": {"devices", "graph"},
     "client": {"backends", "errors"},
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "network", "snapshot"}

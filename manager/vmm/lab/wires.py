@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is between the machines of a running lab, plugged into their network cards and ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from manager.bus.record import NEVER, RecordError, from_plain, to_plain
+from manager.lab.cables import Cable, CableState
+from manager.lab.links import Link, LinkState
+from manager.machine.inputs import DATA, Input
+from manager.machine.network_port import FRAME
+from manager.network.pcap import Capture
+
+if TYPE_CHECKING:
+    from manager.bus.record import Plain
+    from manager.graph.lab import End, Lab
+    from manager.machine.machine import Machine
+
+
+class _Line:
+    """What a port sends into a cable in a quantum: one piece, however often it is handed out."""
+
+    __slots__ = ("_begun_at", "_cable", "_data", "_end", "_machine", "_port")
+
+    def __init__(self, cable: Cable, end: int, machine: Machine) -> None:
+        self._cable = cable
+        self._end = end
+        self._machine = machine
+        self._port = machine.ports[cable.spec.ends[end].device]
+        self._begun_at = 0
+        self._data = bytearray()
+        self._port.listeners.add(self._data.extend, self._begun)
+
+    def _begun(self) -> None:
+        if not self._data:
+            self._begun_at = self._machine.now()
+
+    def send(self) -> None:
+        """The quantum is over."""
+        self._port.take_output()
+        if self._data:
+            self._cable.send(self._begun_at, self._end, bytes(self._data))
+            self._data.clear()
+
+    def state(self) -> list[Plain]:
+        """When the piece began, and what there is of it."""
+        self._port.take_output()
+        return [self._begun_at, bytes(self._data)]
+
+    def load(self, begun_at: int, data: bytes) -> None:
+        """Go on with a piece."""
+        self._begun_at = begun_at
+        self._data[:] = data
+
+
+class Wires:
+    """All links and cables of a lab. What goes out is stamped when it is sent.
+
+    What a machine gets in a quantum it is told when the quantum begins, for no wire is faster. A
+    machine that is not in `machines` is off, and neither sends nor receives.
+    """
+
+    def __init__(self, lab: Lab, machines: Mapping[str, Machine]) -> None:
+        self._machines = dict(machines)
+        links = (Link(spec, tuple(map(str, spec.ends))) for spec in lab.links.values())
+        self._links = {link.spec.name: link for link in links}
+        self._cables = {spec.name: Cable(spec) for spec in lab.cables.values()}
+        self._captures: dict[str, Capture] = {}
+        self._epoch = lab.epoch
+        self._lines: dict[End, _Line] = {}
+        for link in self._links.values():
+            for number, end in enumerate(link.spec.ends):
+                if end.machine in machines:
+                    self._listen(link, number, end)
+        for cable in self._cables.values():
+            for number, end in enumerate(cable.spec.ends):
+                if end.machine in machines:
+                    self._lines[end] = _Line(cable, number, machines[end.machine])
+
+    def _listen(self, link: Link, number: int, end: End) -> None:
+        machine = self._machines[end.machine]
+
+        def heard(frame: bytes) -> None:
+            link.send(machine.now(), number, frame)
+
+        machine.network_ports[end.device].listeners.add(heard)
+
+    def open_captures(self, *, anew: bool) -> None:
+        """Begin to write captures, `anew` or where they were when the lab was saved.
+
+        Raises HostError.
+        """
+        for name, link in self._links.items():
+            if link.spec.capture is None:
+                continue
+            capture = self._captures[name] = Capture(link.spec.capture, self._epoch, anew=anew)
+            if not anew:
+                capture.rewind(link.tapped_until - 1)
+            link.tap = partial(Capture.add, capture)
+
+    @property
+    def next_due(self) -> int:
+        """When something may arrive next: never later than it does; NEVER if nothing is sent."""
+        links = (link.next_due for link in self._links.values())
+        cables = (cable.next_due for cable in self._cables.values())
+        return min((NEVER, *links, *cables))
+
+    def deliver(self, until: int) -> None:
+        """Tell the machines, which have all come to the same time, what arrives before `until`."""
+        found = [
+            (at, link.spec.ends[number], FRAME, frame)
+            for link in self._links.values()
+            for at, number, frame in link.due(until)
+        ] + [
+            (at, cable.spec.ends[number], DATA, data)
+            for cable in self._cables.values()
+            for at, number, data in cable.due(until)
+        ]
+        for at, end, kind, data in sorted(found, key=lambda item: item[0]):
+            machine = self._machines.get(end.machine)
+            if machine is not None:
+                # Input from the host may wait already, and a machine stops between blocks only.
+                earliest = max(machine.now() + 1, machine.inputs.last_at or 0)
+                machine.inputs.schedule(Input(max(at, earliest), kind, end.device, data))
+
+    def collect(self) -> None:
+        """A quantum is over: send what goes in one piece."""
+        for line in self._lines.values():
+            line.send()
+
+    def power_off(self, name: str) -> None:
+        """A machine is over: what is on its way to it is lost."""
+        self._machines.pop(name, None)
+        self._lines = {end: line for end, line in self._lines.items() if end.machine != name}
+
+    def state(self) -> dict[str, Plain]:
+        """Everything on its way, and what of this quantum is not."""
+        links: dict[str, Plain] = {
+            name: to_plain(link.state()) for name, link in self._links.items()
+        }
+        cables: dict[str, Plain] = {
+            name: to_plain(cable.state()) for name, cable in self._cables.items()
+        }
+        lines: dict[str, Plain] = {str(end): line.state() for end, line in self._lines.items()}
+        return {"links": links, "cables": cables, "lines": lines}
+
+    def load(self, plain: Mapping[str, Any]) -> None:
+        """Take over a state. Raises RecordError when it does not fit."""
+        links, cables, lines = (plain.get(key) for key in ("links", "cables", "lines"))
+        ends = {str(end): line for end, line in self._lines.items()}
+        if (
+            not isinstance(links, dict)
+            or not isinstance(cables, dict)
+            or not isinstance(lines, dict)
+            or links.keys() != self._links.keys()
+            or cables.keys() != self._cables.keys()
+            or lines.keys() != ends.keys()
+        ):
+            raise RecordError("it has other wires")
+        for name, link in self._links.items():
+            link.load(from_plain(LinkState, links[name], LinkState.VERSION, name))
+        for name, cable in self._cables.items():
+            cable.load(from_plain(CableState, cables[name], CableState.VERSION, name))
+        for name, line in ends.items():
+            line.load(*lines[name])
+
+    def flush(self) -> None:
+        """Let readers of captures see all of them."""
+        for capture in self._captures.values():
+            capture.flush()
+
+    def describe(self) -> dict[str, Any]:
+        """Each link and cable, for a status."""
+        return {
+            "links": [self._link(link) for link in self._links.values()],
+            "cables": [self._cable(cable) for cable in self._cables.values()],
+        }
+
+    def _link(self, link: Link) -> dict[str, Any]:
+        capture = self._captures.get(link.spec.name)
+        return {
+            "name": link.spec.name,
+            "in-flight": link.in_flight,
+            "capture-fault": capture.fault if capture is not None else "",
+            "cards": [
+                {
+                    "card": card,
+                    "sent": cable.sent,
+                    "received": cable.received,
+                    "lost": cable.lost,
+                    "dropped": cable.dropped,
+                }
+                for card, cable in link.traffic().items()
+            ],
+        }
+
+    @staticmethod
+    def _cable(cable: Cable) -> dict[str, Any]:
+        return {
+            "name": cable.spec.name,
+            "ends": [
+                {
+                    "port": str(end),
+                    "sent": other.sent,
+                    "received": way.received,
+                    "dropped": way.dropped,
+                }
+                for end, way, other in zip(
+                    cable.spec.ends, cable.traffic(), reversed(cable.traffic()), strict=True
+                )
+            ],
+        }
+
+    def close(self) -> None:
+        """Write the rest of the captures."""
+        for capture in self._captures.values():
+            capture.close()

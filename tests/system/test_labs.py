@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Machines of a lab in one process: cables and links between them, one state, one end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from support.assembler import assemble
+from support.vmmgr import Vmmgr
+
+LOAD = 0x7C00
+
+COUNTER = """
+        cli
+        mov dx, 0x3fd
+start:  in al, dx               /* until a byte comes from the console */
+        test al, 1
+        jz start
+        mov dx, 0x3f8
+        in al, dx
+        xor ecx, ecx
+next:   mov al, cl              /* a number to the other machine ... */
+        mov dx, 0x2f8
+        out dx, al
+        mov dx, 0x2fd
+wait:   in al, dx               /* ... and what it answers */
+        test al, 1
+        jz wait
+        mov dx, 0x2f8
+        in al, dx
+        mov ah, cl
+        inc ah
+        cmp al, ah
+        jne wrong
+        test cl, 0x3f           /* a dot for each 64 */
+        jnz more
+        mov dx, 0x3f8
+        mov al, '.'
+        out dx, al
+more:   inc ecx
+        cmp ecx, {COUNT}
+        jne next
+        mov dx, 0x3f8
+        mov al, '!'
+        out dx, al
+        {END}
+wrong:  mov dx, 0x3f8
+        mov al, '?'
+        out dx, al
+rest:   hlt
+        jmp rest
+"""
+ANSWERER = """
+        cli
+        mov dx, 0x2fd
+wait:   in al, dx
+        test al, 1
+        jz wait
+        mov dx, 0x2f8
+        in al, dx
+        inc al
+        out dx, al
+        mov dx, 0x2fd
+        jmp wait
+"""
+ASLEEP = "again: sti\n hlt\n jmp again"
+FAULTY = """
+        cli
+        mov dx, 0x3fd
+start:  in al, dx
+        test al, 1
+        jz start
+        lidt [nothing]
+        ud2
+nothing: .word 0, 0, 0
+"""
+MACHINE = """\
+schema = 1
+[memory]
+size = "1M"
+[clock]
+mode = "{mode}"
+[boot]
+image = "{name}.bin"
+load = 0x7c00
+entry = 0x7c00
+bits = 16
+[slots.0]
+device = "hostbridge"
+[slots.31]
+device = "lpc"
+[lpc.com1]
+[lpc.com2]
+"""
+
+
+def machine(folder: Path, name: str, source: str, mode: str = "virtual") -> None:
+    (folder / f"{name}.bin").write_bytes(assemble(source, LOAD, 16))
+    (folder / f"{name}.toml").write_text(MACHINE.format(name=name, mode=mode))
+
+
+def counter(count: int, end: str = "sti\n jmp rest") -> str:
+    return COUNTER.replace("{COUNT}", str(count)).replace("{END}", end)
+
+
+def lab(folder: Path, **sources: str) -> Path:
+    """A lab of these guests, with a cable between the first two."""
+    text = "schema = 1\n"
+    for name, source in sources.items():
+        machine(folder, name, source)
+        text += f'[machines.{name}]\nfile = "{name}.toml"\n'
+    one, two = list(sources)[:2]
+    text += f'[cables.modem]\nends = ["{one}.com2", "{two}.com2"]\n'
+    (folder / "duo.toml").write_text(text)
+    return folder / "duo.toml"
+
+
+def states(vmmgr: Vmmgr) -> dict[str, str]:
+    machines = json.loads(vmmgr("ls", "--json").stdout)["machines"]
+    return {item["name"]: item["state"] for item in machines}
+
+
+def until(vmmgr: Vmmgr, name: str, wanted: str) -> str:
+    """The console's log, once it has `wanted`."""
+    give_up = time.monotonic() + 30
+    while wanted not in (log := vmmgr("logs", name).stdout):
+        assert time.monotonic() < give_up, log
+        assert "?" not in log, log
+    return log
+
+
+def test_a_lab_comes_up_talks_and_goes_down(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    vmmgr("up", lab(tmp_path, asks=counter(300), answers=ANSWERER), "-d")
+
+    assert states(vmmgr) == {"duo": "running", "duo/asks": "running", "duo/answers": "running"}
+    vmmgr("send", "duo/asks", "x")
+    assert until(vmmgr, "duo/asks", "!") == ".....!"
+    status = json.loads(vmmgr("status", "duo", "--json").stdout)
+    assert status["cables"][0]["ends"][0]["sent"] == 300
+    assert status["cables"][0]["ends"][0]["received"] == 300
+    assert "asks" in vmmgr("status", "duo").stdout
+    assert "duo/asks" in vmmgr("status", "duo/asks").stdout
+
+    vmmgr("down", "duo")
+    assert set(states(vmmgr).values()) == {"stopped"}
+    vmmgr("rm", "duo", "--force")
+    assert states(vmmgr) == {}
+
+
+def test_a_lab_suspended_in_a_transfer_goes_on_in_another_process(
+    vmmgr: Vmmgr, tmp_path: Path
+) -> None:
+    file = lab(tmp_path, asks=counter(1500), answers=ANSWERER)
+    vmmgr("up", file, "-d")
+    vmmgr("send", "duo/asks", "x")
+    until(vmmgr, "duo/asks", ".")
+
+    for _ in range(3):
+        vmmgr("suspend", "duo")
+        assert set(states(vmmgr).values()) == {"suspended"}
+        vmmgr("resume", "duo", "-d")
+
+    log = until(vmmgr, "duo/asks", "!")
+    assert log.count(".") == 1500 // 64 + 1
+
+
+def test_a_member_is_not_saved_or_removed_alone(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    vmmgr("up", lab(tmp_path, asks=counter(300), answers=ANSWERER), "-d")
+
+    for command in (
+        ("suspend", "duo/asks"),
+        ("snapshot", "save", "duo/asks"),
+        ("rewind", "duo/asks", "0s"),
+        ("up", "duo/asks"),
+        ("ctl", "duo/asks", "quit"),
+    ):
+        assert "part of the lab duo" in vmmgr(*command, status=4).stderr
+    vmmgr("suspend", "duo")
+    for verb in ("resume", "discard"):
+        assert "part of the lab duo" in vmmgr(verb, "duo/asks", status=4).stderr
+    assert "part of the lab duo" in vmmgr("rm", "duo/asks", "--force", status=4).stderr
+
+
+def test_a_member_that_powers_off_or_faults_leaves_the_others_running(
+    vmmgr: Vmmgr, tmp_path: Path
+) -> None:
+    vmmgr("up", lab(tmp_path, asks=counter(300), answers=ANSWERER, bad=FAULTY, idle=ASLEEP), "-d")
+
+    vmmgr("send", "duo/bad", "x")
+    vmmgr("wait", "duo/bad", "crashed", "--timeout", "30s")
+    vmmgr("down", "duo/idle")
+    assert states(vmmgr) == {
+        "duo": "running",
+        "duo/answers": "running",
+        "duo/asks": "running",
+        "duo/bad": "crashed",
+        "duo/idle": "stopped",
+    }
+    assert "triple fault" in vmmgr("status", "duo/bad").stdout
+
+    vmmgr("suspend", "duo")
+    vmmgr("resume", "duo", "-d")
+    assert states(vmmgr)["duo/bad"] == "crashed"
+    vmmgr("send", "duo/asks", "x")
+    assert until(vmmgr, "duo/asks", "!") == ".....!"
+    vmmgr("down", "duo/asks")
+    vmmgr("down", "duo/answers")
+    vmmgr("wait", "duo", "crashed", "--timeout", "30s")  # one was at fault
+
+
+def test_the_lab_ends_with_its_last_machine(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    halts = "mov al, '!'\n mov dx, 0x3f8\n out dx, al\n cli\n hlt"
+    vmmgr("up", lab(tmp_path, one=halts, two=halts), timeout=30)
+
+    assert set(states(vmmgr).values()) == {"stopped"}
+    assert vmmgr("logs", "duo/two").stdout == "!"
+
+
+def test_a_killed_lab_is_told_as_crashed_and_goes_on_from_its_last_state(
+    vmmgr: Vmmgr, tmp_path: Path
+) -> None:
+    file = lab(tmp_path, asks=counter(300), answers=ANSWERER)
+    vmmgr("up", file, "-d")
+    vmmgr("suspend", "duo")
+    vmmgr("resume", "duo", "-d")
+    pid = json.loads(vmmgr("status", "duo", "--json").stdout)["pid"]
+
+    os.kill(pid, signal.SIGKILL)
+    vmmgr("wait", "duo", "crashed", "--timeout", "30s")
+
+    assert set(states(vmmgr).values()) == {"crashed"}
+    vmmgr("resume", "duo", "-d")
+    vmmgr("send", "duo/asks", "x")
+    assert until(vmmgr, "duo/asks", "!") == ".....!"
+
+
+def test_sigterm_suspends_where_it_is_told_to(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    file = lab(tmp_path, asks=counter(300), answers=ANSWERER)
+    vmmgr("up", file, "-d", "--on-term", "suspend")
+    pid = json.loads(vmmgr("status", "duo", "--json").stdout)["pid"]
+
+    os.kill(pid, signal.SIGTERM)
+    vmmgr("wait", "duo", "suspended", "--timeout", "30s")
+
+    assert set(states(vmmgr).values()) == {"suspended"}
+    vmmgr("discard", "duo")
+    assert set(states(vmmgr).values()) == {"stopped"}
+
+
+def test_a_paused_member_holds_the_time_of_all(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    vmmgr("up", lab(tmp_path, asks=counter(300), answers=ANSWERER), "-d")
+
+    vmmgr("ctl", "duo/answers", "pause")
+    before = json.loads(vmmgr("status", "duo", "--json").stdout)
+    vmmgr("send", "duo/asks", "x")
+    after = json.loads(vmmgr("status", "duo", "--json").stdout)
+    assert before["activity"] == "paused"
+    assert before["virtual_time_ns"] == after["virtual_time_ns"]
+
+    vmmgr("suspend", "duo")
+    vmmgr("resume", "duo", "-d")
+    assert until(vmmgr, "duo/asks", "!") == ".....!"
+
+
+def test_a_lab_with_other_wires_is_not_resumed(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    file = lab(tmp_path, asks=counter(300), answers=ANSWERER)
+    vmmgr("up", file, "-d")
+    vmmgr("suspend", "duo")
+    file.write_text(file.read_text() + 'latency = "2ms"\n')
+
+    assert "other machines, links or cables" in vmmgr("resume", "duo", "-d", status=5).stderr
+    vmmgr("up", file, "-d", "--fresh", "--yes")
+
+
+@pytest.mark.parametrize("verb", ["--wait-for", "--fail-on"])
+def test_what_is_about_one_console_is_refused(vmmgr: Vmmgr, tmp_path: Path, verb: str) -> None:
+    file = lab(tmp_path, asks=counter(300), answers=ANSWERER)
+
+    assert "a lab has several" in vmmgr("up", file, "-d", verb, "x", status=2).stderr
