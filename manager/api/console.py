@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from manager.api import report
 from manager.api.durations import Duration, nanoseconds
 from manager.api.errors import FailOnError, MachineEndedError, OutOfBudgetError
+from manager.api.transcript import Transcript
 from manager.config.units import format_duration
 from manager.errors import UsageError
 from manager.machine.expectation import Expectation, Until
-from manager.text.console_text import WINDOW, ConsoleText
 from manager.text.pattern import Match, PatternError, any_of, compile_pattern
 from manager.text.search import Search
 
@@ -31,8 +31,6 @@ Pattern = str | re.Pattern[str]
 BUDGET = "8s"
 """Guest time that a wait takes unless told otherwise."""
 ANY_PROMPT = r"^.*[#$>%] ?$"
-RAW_LIMIT = 16 << 20
-"""Bytes of output that are kept as they came; older ones go."""
 
 
 class Console:
@@ -43,10 +41,11 @@ class Console:
         "_expectation",
         "_fail_on",
         "_failures",
+        "_mark",
         "_port",
         "_prompt",
-        "_raw",
         "_runner",
+        "_sent",
         "_text",
         "newline",
     )
@@ -56,16 +55,17 @@ class Console:
         self._runner = runner
         self._port = port
         self._prompt = prompt or ANY_PROMPT
-        self._text = ConsoleText()
-        self._raw = bytearray()
+        self._sent = Transcript()
+        self._text = self._sent.text
         self._cursor = 0
         self._fail_on: list[Compiled] = []
         self._failures: Search | None = None
         self._expectation: Expectation | None = None
-        port.listeners.add(self._heard)
+        port.listeners.add(self._sent.add)
         runner.guards.append(self)
         self.newline = "\n"
         """What `send_line` ends a line with."""
+        self.mark()
 
     @property
     def port(self) -> str:
@@ -87,7 +87,7 @@ class Console:
     def raw(self) -> bytes:
         """What the guest has sent, byte for byte, up to 16 MiB back."""
         self._port.take_output()
-        return bytes(self._raw)
+        return bytes(self._sent.raw)
 
     # -- to the guest ---------------------------------------------------------------------
 
@@ -267,17 +267,21 @@ class Console:
 
     def recall(self, data: bytes) -> None:
         """Begin with what the port had sent before the machine was saved; the cursor is its end."""
-        self._raw += data
-        self._text.add(data)
+        self._sent.add(data)
         self._cursor = self._text.start + len(self._text.text)
 
-    def _heard(self, data: bytes) -> None:
-        self._raw += data
-        if len(self._raw) > RAW_LIMIT:
-            del self._raw[:-RAW_LIMIT]
-        self._text.add(data)
-        if len(self._text.text) > 2 * WINDOW:
-            self._text.forget()
+    def mark(self) -> None:
+        """What was sent until now is what there is after `go_back`; the cursor is where it is."""
+        at = self._failures.position if self._failures is not None else None
+        self._mark = (self._sent.kept(), self._cursor, at)
+
+    def go_back(self) -> None:
+        """As at the mark. `fail_on` holds on: it looks at what is new from here."""
+        kept, self._cursor, at = self._mark
+        self._sent.go_back(kept)
+        if self._failures is not None:
+            begin = at if at is not None else self._text.start + len(self._text.text)
+            self._failures = Search(any_of(self._fail_on), begin)
 
     def __repr__(self) -> str:
         return f"<Console {self.port} of {self._runner.name}>"

@@ -44,6 +44,27 @@ class Inside:
         """Virtual time since power-on in ns."""
         return self._runner.time
 
+    def mark(self) -> None:
+        """Make the present point the one that `reset` comes back to, in place of any before.
+
+        A machine has one mark, so marks do not nest. To the guest it is a suspend and a resume: its
+        TLBs are empty afterwards. Raises UsageError when the machine is over, HostError.
+        """
+        self._runner.mark()
+
+    def reset(self) -> int:
+        """Go back to the mark, as often as you like; returns how many pages of RAM had changed.
+
+        Memory, CPUs, devices, disks, the clock, input on its way and what the consoles have heard,
+        their cursors included, are as they were: what follows is what follows a resume of a
+        snapshot taken there, bit for bit. What the program has set up stays: `fail_on`,
+        `wall_guard`, a debugger's breakpoints; a trace file goes on where it is. It takes about a
+        tenth of a millisecond, and a quarter of a microsecond for each page. Unlike a guest's
+        reset button it does not restart the guest. Raises UsageError without a mark or when the
+        engine has crashed, HostError.
+        """
+        return self._runner.back()
+
     def press_power_button(self) -> None:
         """Press the power button; what follows is up to the guest."""
         self.core.inputs.post("power-button")
@@ -62,11 +83,11 @@ class Inside:
 
     def write_memory(self, address: int, data: bytes) -> None:
         """Change guest-physical RAM, code included. Raises UsageError where there is none."""
+        self.core.engine.invalidate(address, address + len(data))
         try:
             self.core.memory.write(address, data)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        self.core.engine.invalidate(address, address + len(data))
 
     @property
     def devices(self) -> dict[str, dict[str, Any]]:

@@ -38,6 +38,12 @@ class Guard(Protocol):
     def failure(self) -> FailOnError:
         """The error for what has just come."""
 
+    def mark(self) -> None:
+        """Remember where it is."""
+
+    def go_back(self) -> None:
+        """Be there again."""
+
 
 def _never() -> bool:
     return False
@@ -74,6 +80,20 @@ class Runner:
             return
         core, self._core = self._core, None
         core.free()
+
+    def mark(self) -> None:
+        """The present point is the one to go `back` to."""
+        self.core.mark()
+        for guard in self.guards:
+            guard.mark()
+
+    def back(self) -> int:
+        """The machine and what was heard of it are as at the mark; how many pages were not."""
+        pages = self.core.back()
+        self.ended = None
+        for guard in self.guards:
+            guard.go_back()
+        return pages
 
     @property
     def time(self) -> int:

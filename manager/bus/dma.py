@@ -28,7 +28,7 @@ _ZEROS = bytes(1 << 16)
 
 
 class Dma:
-    """One device's way to RAM. `written(start, end)` gets the addresses that have changed.
+    """One device's way to RAM. `writes(start, end)` gets the addresses that are about to change.
 
     While `enabled` is off nothing is transferred: a PCI function turns it on and off with the bus
     master bit of its command register.
@@ -43,11 +43,11 @@ class Dma:
     -1
     """
 
-    __slots__ = ("_spans", "_written", "enabled")
+    __slots__ = ("_spans", "_writes", "enabled")
 
-    def __init__(self, memory: Memory, written: Callable[[int, int], None]) -> None:
+    def __init__(self, memory: Memory, writes: Callable[[int, int], None]) -> None:
         self._spans = tuple((region.base, region.end, region.memory) for region in memory.regions)
-        self._written = written
+        self._writes = writes
         self.enabled = True
 
     def _find(self, address: int, length: int) -> tuple[mmap.mmap, int, int] | None:
@@ -78,8 +78,8 @@ class Dma:
         if found is None or not length:
             return 0
         memory, offset, fits = found
+        self._writes(address, address + fits)
         memory[offset : offset + fits] = data if fits == length else data[:fits]
-        self._written(address, address + fits)
         return fits
 
     def clear(self, address: int, length: int) -> int:
@@ -176,8 +176,8 @@ class Dma:
         found = self._find(address, length)
         if found is None or found[2] < length:
             return False
+        self._writes(address, address + length)
         form.pack_into(found[0], found[1], value)
-        self._written(address, address + length)
         return True
 
 

@@ -9,16 +9,16 @@ then checks every field. Nothing here knows how a snapshot is laid out on disk.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
+from manager.bus.copies import META as _META
+from manager.bus.copies import clone as clone  # noqa: PLC0414  for those who import it here
 from manager.lazy import dataclass
 
 Plain: TypeAlias = "int | bool | bytes | str | list[Plain] | dict[str, Plain] | None"
 
-_META = "vmmgr"
 NEVER = (1 << 63) - 1
 """A virtual time (ns) that is never reached: a disarmed deadline."""
 
@@ -148,11 +148,6 @@ def unfit(kind: type) -> str:
         if inner is not None and (wrong := unfit(inner)):
             return wrong
     return ""
-
-
-def clone(record: R) -> R:
-    """A copy that shares nothing with the original."""
-    return copy.deepcopy(record)
 
 
 def to_plain(record: Record) -> dict[str, Plain]:

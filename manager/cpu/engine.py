@@ -265,7 +265,7 @@ class Engine(Protocol):
         """
 
     def invalidate(self, start: int, end: int) -> None:
-        """The host wrote to RAM in [start, end): forget code translated from it."""
+        """The host is about to write to RAM in [start, end): forget code translated from it."""
 
     @property
     def fault(self) -> str:
@@ -320,6 +320,29 @@ class Exact(Protocol):
 
     time: tuple[int, int]
     """For snapshots: ticks of 1/4 ns since power-on, and how many of them code did not take."""
+
+    def mark(self) -> None:
+        """Come back to this point from now on, in place of any before; only while not running.
+
+        As after a restore the TLBs are empty. Host writes to RAM say so to `invalidate` before.
+        Raises MemoryError.
+        """
+
+    def forget_mark(self) -> None:
+        """Nothing will come back."""
+
+    def back_memory(self) -> int:
+        """All memory as it was at the mark, translations of the rest kept: how many pages were not.
+
+        Then `back_cpus` comes. Raises MemoryError when not all could be kept.
+        """
+
+    def back_cpus(self) -> None:
+        """CPUs, turns and time as they were at the mark. Again once devices have driven lines."""
+
+    @property
+    def crashed(self) -> bool:
+        """It died in the middle of a run: it can neither go on nor back."""
 
     turn: tuple[int, int, int]
     """For snapshots: the CPU whose turn it is, the tick at which the turn ends (2^64 - 1 while no

@@ -55,6 +55,6 @@ def store(
         pieces.append((place, data[done : done + size]))
         done += size
     for place, piece in pieces:
-        machine.memory.write(place, piece)
         machine.engine.invalidate(place, place + len(piece))
+        machine.memory.write(place, piece)
     return True

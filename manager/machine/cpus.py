@@ -56,6 +56,10 @@ class Cpus:
         while self._events:
             self._events.pop(0)()
 
+    def forget(self) -> None:
+        """Whatever was asked for since the last call has not been."""
+        self._events.clear()
+
     def deaf(self) -> bool:
         """No CPU that was started can take an interrupt."""
         return not any(cpu.interrupts_enabled for cpu in self._engine.cpus if not cpu.waiting)

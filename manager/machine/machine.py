@@ -21,7 +21,7 @@ from manager.cpu.engine import Cpu, Hit, PcEngine, Stop
 from manager.cpu.state import CpuState
 from manager.devices import own
 from manager.devices.rom import Rom, RomState
-from manager.errors import ExitCode
+from manager.errors import ExitCode, UsageError
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.machine import bar_memory, engines, state
 from manager.machine.board import Board, Outside
@@ -40,6 +40,7 @@ from manager.snapshot.image import RamRegion as SavedRegion
 from manager.snapshot.read import Snapshot
 
 if TYPE_CHECKING:
+    from manager.machine.mark import Mark
     from manager.screen.screen import Screen
 
 FIRST_BIOS_CALL = 0x10
@@ -93,6 +94,7 @@ class Machine:
         self._bios_call: int | None = None
         self._stop_requested = False
         self._ended: Ended | None = None
+        self._mark: Mark | None = None
         self.on_hit: Callable[[Hit, int], None] | None = None
         """Called with what a debugger asked the engine to stop for, after run() has returned."""
         self._cpus = Cpus(engine)
@@ -355,10 +357,45 @@ class Machine:
         if self.graph.debug.on_reset == "stop":
             self._end("reset", ExitCode.OK, 'the guest asked for a reset, and on-reset is "stop"')
             return
-        self.memory.clear()
         self.engine.invalidate(0, ADDRESS_SPACE)
+        self.memory.clear()
         self._board.reset()
         self._boot()
+
+    # -- a point to go back to ------------------------------------------------------------
+
+    def mark(self) -> None:
+        """Go `back` here from now on, in place of any point before. Only outside run().
+
+        As after a restore its CPUs have empty TLBs, so the guest sees no difference between this
+        run and the ones after `back`. Raises UsageError when it is over or being recorded,
+        HostError.
+        """
+        from manager.machine.mark import Mark, refuse_recorded
+
+        refuse_recorded(self.inputs)
+        self._finish_block()
+        if self._ended is not None:
+            raise UsageError("there is nothing to go back to: the machine is over")
+        if self._mark is not None:
+            self._mark.forget()
+            self._mark = None
+        with own.reported(f"the state of {self.graph.name}"):
+            self._mark = Mark(self.engine, self._board, self.inputs, self.disks)
+
+    def back(self) -> int:
+        """Everything of the guest as it was at the mark, which stays; how many pages were not.
+
+        What the host has plugged in, breakpoints among it, stays as it is. Raises UsageError
+        when there is no mark, the run is being recorded or the engine has crashed; HostError.
+        """
+        if self._mark is None:
+            raise UsageError("there is no mark to go back to")
+        self._ended = self._reset_wanted = self._bios_call = None
+        with own.reported(f"the state of {self.graph.name}"):
+            pages = self._mark.go_back()
+        self._cpus.forget()
+        return pages
 
     def _go_on_after_reset(self) -> bool:
         """Do what the shutdown code asks for, if anything, with RAM as it is."""

@@ -94,6 +94,10 @@ class SerialPort:
             self.listeners.heard(output)
         return output
 
+    def drop_output(self) -> None:
+        """Forget what the guest sent since the last call: it has not been sent."""
+        self._output.clear()
+
     def save(self) -> SerialPortState:
         """A copy of the state."""
         self._compact()

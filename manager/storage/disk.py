@@ -117,7 +117,8 @@ class Disk:
             if last is mark:
                 break
             self._marks.pop()
-        self._log.truncate(mark.end)
+        if self._log.end != mark.end:
+            self._log.truncate(mark.end)
 
     def forget(self, mark: Mark) -> None:
         """Drop this one; the others stay."""

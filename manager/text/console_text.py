@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from typing import NamedTuple
 
 from manager.text.sequences import SEQUENCE, UNFINISHED
 
@@ -17,6 +18,16 @@ WINDOW = 65536
 """Characters that are kept; older ones are forgotten."""
 
 _LINE_END = re.compile(r"(?<!\r)\r+\n")  # from the first: in linear time
+
+
+class TextState(NamedTuple):
+    """See ConsoleText.state."""
+
+    text: str
+    start: int
+    decoder: tuple[bytes, int]
+    sequence: str
+    returned: bool
 
 
 class ConsoleText:
@@ -47,6 +58,17 @@ class ConsoleText:
             plain = "\r" + plain
         self._returned = plain.endswith("\r")
         self.text += _LINE_END.sub("\n", plain.rstrip("\r"))
+
+    @property
+    def state(self) -> TextState:
+        """All that the text is, and that what comes next depends on."""
+        held = self._decoder.getstate()
+        return TextState(self.text, self.start, held, self._sequence, self._returned)
+
+    @state.setter
+    def state(self, state: TextState) -> None:
+        self.text, self.start, held, self._sequence, self._returned = state
+        self._decoder.setstate(held)
 
     def _without_sequences(self, more: str) -> str:
         held = self._sequence + more

@@ -82,6 +82,9 @@ class UnicornEngine:
         self.lend_port = engine.lend_port
         self.watch_bios_calls = engine.watch_bios_calls
         self.invalidate = engine.invalidate
+        self.forget_mark = engine.forget_mark
+        self.back_memory = engine.back_memory
+        self._a20_at_mark = True
         self._debugged: tuple[Collection[int], Collection[Watchpoint]] = ((), ())
 
     def run(self, deadline: int) -> Stop:
@@ -105,6 +108,22 @@ class UnicornEngine:
     @time.setter
     def time(self, time: tuple[int, int]) -> None:
         self._engine.time = time
+
+    def mark(self) -> None:
+        """Come back to this point from now on."""
+        self._engine.mark()
+        self._a20_at_mark = self._gate.open
+
+    def back_cpus(self) -> None:
+        """CPUs, turns and time as they were at the mark."""
+        self._engine.back_cpus()
+        self._gate.open = self._a20_at_mark
+
+    @property
+    def crashed(self) -> bool:
+        """It died in the middle of a run."""
+        crashed: bool = self._engine.crashed
+        return crashed
 
     @property
     def current(self) -> int:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manager.bus.copies import reader
 from manager.bus.record import (
     NEVER,
     Record,
@@ -117,6 +118,19 @@ def test_plain_forms_and_clones_share_nothing_with_the_record() -> None:
 
     assert plain == to_plain(Sample())
     assert copy == Sample()
+
+
+def test_what_is_compared_of_a_record_changes_with_every_field() -> None:
+    read, first = reader(Sample), reader(Sample)(clone(Sample()))
+    changed = [clone(Sample()) for _ in range(4)]
+
+    changed[0].fifo.append(1)
+    changed[1].table[2] = 7
+    changed[2].main.count = 7
+    changed[3].others[1].count = 7
+
+    assert read(Sample()) == first
+    assert all(read(record) != first for record in changed)
 
 
 def test_two_fresh_records_share_nothing() -> None:

@@ -19,6 +19,7 @@ from manager.api import (
     MachineEndedError,
     OutOfBudgetError,
 )
+from manager.api.transcript import RAW_LIMIT
 from manager.errors import HostError, SnapshotMismatchError, UsageError
 
 pytestmark = pytest.mark.guest
@@ -285,3 +286,51 @@ def test_flags_of_each_fail_on_pattern_are_its_own(console: Console) -> None:
     console.send("h")
 
     console.settle()
+
+
+def test_reset_goes_back_to_the_mark_with_what_the_consoles_have_heard(
+    machine: Machine, console: Console
+) -> None:
+    machine.mark()
+    marked = (console.text, console.raw, console.unread, machine.time)
+
+    answers = [console.command("u")]
+    console.fail_on("never seen")
+    for _ in range(3):
+        assert machine.reset() > 0
+        assert (console.text, console.raw, console.unread, machine.time) == marked
+        answers.append(console.command("u"))
+
+    assert answers == answers[:1] * 4
+    console.fail_on("up 0")
+    machine.reset()
+    with pytest.raises(FailOnError):
+        console.command("u")
+
+
+def test_a_machine_that_is_over_goes_back_and_runs_again(machine: Machine) -> None:
+    with pytest.raises(UsageError, match="no mark"):
+        machine.reset()
+    machine.console().expect_prompt()
+    machine.mark()
+
+    for _ in range(2):
+        machine.console().send_line("q")
+        machine.run_until(lambda: machine.ended, timeout="1s")
+        with pytest.raises(UsageError, match="the machine is over"):
+            machine.mark()
+        assert machine.reset() > 0
+        assert machine.ended is None
+
+
+def test_output_beyond_the_limit_is_put_back_as_well(machine: Machine) -> None:
+    console = machine.console()
+    console.recall(b"a" * (RAW_LIMIT - 100))
+    machine.mark()
+    raw = console.raw
+    console._sent.add(b"b" * 200)
+    assert len(console.raw) == RAW_LIMIT
+
+    machine.reset()
+
+    assert console.raw == raw

@@ -23,5 +23,5 @@ def test_examples_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None
     for block in examples:
         exec(compile("\n" * block.line + block.text, "docs/python-api.md", "exec"), names)
 
-    assert len(examples) == 5
+    assert len(examples) == 6
     assert names["machine"].closed

@@ -69,8 +69,13 @@ uint32_t *cpu_halted(const struct cpu *c)
     return c->parked != NULL ? &c->parked->halted : &FIELD(uint32_t, c->engine->cs, CS_HALTED);
 }
 
-/* The guest's own breakpoints are on a list of the engine's as well. */
-static uint64_t take_breakpoints_off(struct engine *e)
+int32_t *cpu_exception(const struct cpu *c)
+{
+    return c->parked != NULL ? &c->parked->exception_index
+                             : &FIELD(int32_t, c->engine->cs, CS_EXCEPTION_INDEX);
+}
+
+uint64_t take_breakpoints_off(struct engine *e)
 {
     uint64_t dr7 = FIELD(uint64_t, e->env, ENV_DR + 7 * 8);
     if (dr7 & DR7_ENABLED)
@@ -78,7 +83,7 @@ static uint64_t take_breakpoints_off(struct engine *e)
     return dr7;
 }
 
-static void put_breakpoints_on(struct engine *e, uint64_t dr7)
+void put_breakpoints_on(struct engine *e, uint64_t dr7)
 {
     if (dr7 & DR7_ENABLED) {
         FIELD(uint64_t, e->env, ENV_DR + 7 * 8) = 0; /* so that each is new */

@@ -254,6 +254,8 @@ struct engine {
     uint64_t code_pages;
     uint64_t stored_page; /* the page of the last watched store */
 
+    struct mark *mark; /* a point to come back to, or NULL: see marks.c */
+
     struct hole *holes;
     struct claim *claims; /* by address, none overlaps another */
     size_t claim_count;
@@ -334,6 +336,11 @@ void bank_switch(struct engine *e, struct cpu *next);
 char *cpu_env(const struct cpu *c);
 uint32_t *cpu_request(const struct cpu *c);
 uint32_t *cpu_halted(const struct cpu *c);
+int32_t *cpu_exception(const struct cpu *c);
+/* The guest's own breakpoints are on a list of Unicorn's as well, which names them in `env`: off
+ * it while that is copied. The first returns DR7, which the second takes. */
+uint64_t take_breakpoints_off(struct engine *e);
+void put_breakpoints_on(struct engine *e, uint64_t dr7);
 /* What Unicorn does to one CPU, done to all. */
 void flush_tlbs(struct engine *e);
 void set_a20(struct engine *e, bool open);
@@ -391,6 +398,16 @@ void code_pages_free(struct engine *e);
 const struct ram *ram_at(const struct engine *e, uint64_t physical);
 /* May stores to this physical address of a region go straight to RAM? */
 bool code_pages_allow_store(const struct engine *e, const struct ram *ram, uint64_t physical);
+
+/* marks.c: RAM in [physical, end) is about to be written, past the TLB. */
+void mark_note_memory(struct engine *e, uint64_t physical, uint64_t end);
+/* What a new TLB entry for that address may let through. */
+int mark_guard(struct engine *e, const struct ram *ram, uint64_t physical, int protection);
+void mark_free(struct engine *e);
+PyObject *engine_mark(PyObject *self, PyObject *unused);
+PyObject *engine_forget_mark(PyObject *self, PyObject *unused);
+PyObject *engine_back_memory(PyObject *self, PyObject *unused);
+PyObject *engine_back_cpus(PyObject *self, PyObject *unused);
 
 static inline bool canonical(uint64_t address)
 {

@@ -164,6 +164,7 @@ static void engine_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     engine_clear(self);
+    mark_free(e);
     code_pages_free(e);
     free_holes(e);
     type->tp_free(self);
@@ -198,6 +199,7 @@ static PyObject *engine_invalidate(PyObject *self, PyObject *args)
     unsigned long long start, end;
     if (e == NULL || !PyArg_ParseTuple(args, "KK", &start, &end))
         return NULL;
+    mark_note_memory(e, start, end);
     code_pages_invalidate(e, start, end);
     Py_RETURN_NONE;
 }
@@ -209,6 +211,12 @@ static PyObject *engine_get_fault(PyObject *self, void *unused)
     if (e->crashed)
         return PyUnicode_FromFormat("the engine crashed: %s", strsignal(e->crashed));
     return PyUnicode_FromString(unicorn.strerror(e->error));
+}
+
+static PyObject *engine_get_crashed(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((struct engine *)self)->crashed);
 }
 
 static PyObject *engine_get_cpus(PyObject *self, void *unused)
@@ -247,7 +255,12 @@ static PyMethodDef engine_methods[] = {
      "lend_port(port, buffer, start, writable, returned): accesses to go there; returned(at) then"},
     {"watch_bios_calls", engine_watch_bios_calls, METH_O,
      "watch_bios_calls(f): f(number) at INT n in real mode without a handler"},
-    {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM was written"},
+    {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM is about to be written"},
+    {"mark", engine_mark, METH_NOARGS, "this is the point to come back to"},
+    {"forget_mark", engine_forget_mark, METH_NOARGS, "nothing will come back"},
+    {"back_memory", engine_back_memory, METH_NOARGS,
+     "memory as it was at the mark: how many pages were not; then back_cpus()"},
+    {"back_cpus", engine_back_cpus, METH_NOARGS, "time and CPUs as they were at the mark"},
     {"close", engine_close, METH_NOARGS, "let go of everything; only time can be asked for then"},
     {"set_breakpoints", engine_set_breakpoints, METH_O, "set_breakpoints(addresses)"},
     {"set_watchpoints", engine_set_watchpoints, METH_O,
@@ -271,6 +284,7 @@ static PyGetSetDef engine_getset[] = {
     {"deliveries", engine_get_deliveries, NULL,
      "what was last on its way into the IDT, each caused by the one before", NULL},
     {"refused_msr", engine_get_refused_msr, NULL, "the last RDMSR or WRMSR that was refused", NULL},
+    {"crashed", engine_get_crashed, NULL, "it died in a run", NULL},
     {"fault", engine_get_fault, NULL, "why Unicorn gave up, in its words", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

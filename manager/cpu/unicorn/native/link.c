@@ -100,6 +100,7 @@ bool link_unicorn(const char *path)
         {"helper_hlt_x86_64", &unicorn.hlt},
         {"helper_ltr_x86_64", &unicorn.ltr},
         {"tb_gen_code_x86_64", &unicorn.tb_gen_code},
+        {"x86_stl_phys_notdirty_x86_64", &unicorn.store_entry},
         {"x86_cpu_tlb_fill_x86_64", &unicorn.tlb_fill},
         {"helper_check_iob_x86_64", &unicorn.check_io[0]},
         {"helper_check_iow_x86_64", &unicorn.check_io[1]},

@@ -234,6 +234,7 @@ bool tear_end(struct engine *e)
         size != wanted || !may_store(e, address) ||
         (memory = ram_of(e, address, size, &physical)) == NULL)
         return false;
+    mark_note_memory(e, physical, physical + size);
     tear->ended = size;
     memcpy(&tear->theirs, memory, size);
     memcpy(memory, &tear->value, size);

@@ -51,6 +51,8 @@ EXPORT void tlb_set_page_with_attrs_x86_64(void *cs, uint64_t virtual, uint64_t 
     /* Unicorn lets no store to a page that may be executed bypass us. */
     if (ram != NULL && ram->touched != NULL && e->fill_access != BY_FETCH)
         protection &= ~PROT_FETCH;
+    if (ram != NULL)
+        protection = mark_guard(e, ram, physical, protection);
     unicorn.tlb_set_page(cs, virtual, home, attributes, protection, mmu_index, size);
     if (ram != NULL && (protection & PROT_STORE) && code_pages_allow_store(e, ram, physical))
         unicorn.tlb_set_dirty(cs, virtual);

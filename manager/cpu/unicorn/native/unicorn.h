@@ -76,6 +76,7 @@ struct unicorn {
     void (*hlt)(void *env, int length);
     void (*ltr)(void *env, int selector);
     void *(*tb_gen_code)(void *cs, uint64_t pc, uint64_t cs_base, uint32_t flags, int cflags);
+    void (*store_entry)(void *cs, uint64_t physical, uint32_t value);
     bool (*tlb_fill)(void *cs, uint64_t address, int size, int access, int mmu_index, bool probe,
                      uintptr_t host_pc);
     void (*generate_call)(void *tcg, void *function, void *result, int count, void **arguments);
