@@ -34,6 +34,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("status", "show what a machine is doing"),
     "logs": ("logs", "print what a serial port sent"),
     "send": ("send", "send text to a serial port"),
+    "screen": ("screen", "print what a screen in a text mode shows"),
+    "screenshot": ("screenshot", "make a picture of a screen"),
     "events": ("events", "tell what happens to a running machine"),
     "ctl": ("ctl", "send one command of the control protocol"),
     "doctor": ("doctor", "check what vmmgr needs of this host"),

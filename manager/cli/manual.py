@@ -17,6 +17,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Running machines": ("up", "run", "suspend", "resume", "down", "restart", "wait"),
     "What is kept of them": ("discard", "rm", "prune", "cache"),
     "Talking to them": ("console", "send", "logs", "status", "ls", "events", "ctl"),
+    "Their screens": ("screen", "screenshot"),
     "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
     "From and to others": ("import", "export"),
     "Snapshots and disks": ("snapshot", "disk"),
@@ -79,6 +80,11 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vmmgr console demo", "be at its console; Ctrl-] leaves"),
         ("vmmgr console demo com2 --read-only", "look at another port"),
         (r"printf 'reboot\n' | vmmgr console demo", "from a script"),
+    ),
+    "screen": (("vmmgr screen demo", "the text on it"),),
+    "screenshot": (
+        ("vmmgr screenshot demo -o demo.png", "what a monitor would show"),
+        ("vmmgr screenshot demo -o - | sha256sum", "equal states are equal pictures"),
     ),
     "send": ((r"vmmgr send demo --port com2 'hello\n'", "type a line"),),
     "logs": (

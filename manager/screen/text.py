@@ -60,6 +60,8 @@ class _Drawing:
     def __init__(self, state: VgaState, fonts: bytes, cells: Cells, shown: Frame, now: int) -> None:
         self.width = 8 if state.sequencer[r.CLOCKING] & r.EIGHT_DOTS else 9
         self._cells = cells
+        self._glyphs: dict[int, tuple[bytes, ...]] = {}
+        self._rows: dict[int, list[tuple[bytes, ...]]] = {}
         self._columns = shown.columns
         self._fonts = fonts
         select = state.sequencer[r.CHARACTER_MAP]
@@ -78,27 +80,37 @@ class _Drawing:
 
     def line(self, address: int, scan: int) -> bytes:
         """The dots of one line of a row of characters."""
-        characters = _wrapped(self._cells.characters, address, self._columns)
-        attributes = _wrapped(self._cells.attributes, address, self._columns)
+        pieces = [glyph[scan] for glyph in self._row(address)]
         column = self._cursor_at - address & PLANE_MASK
-        cursor = column if scan in self._cursor and column < self._columns else -1
-        return b"".join(
-            self._cell(character, attribute, scan, at == cursor)
-            for at, (character, attribute) in enumerate(zip(characters, attributes, strict=True))
-        )
+        if scan in self._cursor and column < self._columns:
+            attribute = self._cells.attributes[self._cursor_at & PLANE_MASK]
+            pieces[column] = bytes((attribute & 0xF,)) * self.width
+        return b"".join(pieces)
 
-    def _cell(self, character: int, attribute: int, scan: int, cursor: bool) -> bytes:
-        font = self._second if attribute & 8 else self._first
-        bits = self._fonts[font + GLYPH * character + scan & PLANE_MASK]
-        foreground, background = attribute & 0xF, attribute >> 4
-        if self._blinks:
-            background &= 7
-            if attribute & 0x80 and self._hidden:
-                foreground = background
-        if cursor:
-            return bytes((foreground,)) * self.width
-        joins = self._joins and character in LINE_DRAWING
-        return _dots(bits, foreground, background, self.width, joins)
+    def _row(self, address: int) -> list[tuple[bytes, ...]]:
+        """The characters of a row, which all of its lines share."""
+        if address not in self._rows:
+            characters = _wrapped(self._cells.characters, address, self._columns)
+            attributes = _wrapped(self._cells.attributes, address, self._columns)
+            self._rows[address] = list(map(self._glyph, characters, attributes))
+        return self._rows[address]
+
+    def _glyph(self, character: int, attribute: int) -> tuple[bytes, ...]:
+        """The dots of each line of a character."""
+        key = character << 8 | attribute
+        if key not in self._glyphs:
+            foreground, background = attribute & 0xF, attribute >> 4
+            if self._blinks:
+                background &= 7
+                if attribute & 0x80 and self._hidden:
+                    foreground = background
+            start = (self._second if attribute & 8 else self._first) + GLYPH * character
+            joins = self._joins and character in LINE_DRAWING
+            self._glyphs[key] = tuple(
+                _dots(bits, foreground, background, self.width, joins)
+                for bits in self._fonts[start : start + GLYPH]
+            )
+        return self._glyphs[key]
 
 
 @lru_cache(maxsize=1 << 14)

@@ -11,6 +11,7 @@ from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, U
 from manager.errors import UsageError
 from manager.lazy import dataclass
 from manager.version import __version__
+from manager.vmm import screens
 from manager.vmm.attachments import MODES
 from manager.vmm.status import status_of
 
@@ -199,6 +200,14 @@ def _break(call: Call) -> dict[str, Any]:
     return {"port": call.running.send_break(port)}
 
 
+def _screen(call: Call) -> dict[str, Any]:
+    return screens.text(call.running.machine)
+
+
+def _screenshot(call: Call) -> dict[str, Any]:
+    return screens.picture(call.running.machine, call.session, call.arguments.get("from", 0))
+
+
 def _attach(call: Call) -> dict[str, Any]:
     mode = call.arguments.get("mode", "write")
     if mode not in MODES:
@@ -262,6 +271,12 @@ COMMANDS: Mapping[str, Command[Call]] = {
         "Send a break to a serial port",
         _break,
         {"port": Argument(str, "com1..com4 or a device id; default: the attached port")},
+    ),
+    "screen": Command("What a screen in a text mode shows", _screen, {}),
+    "screenshot": Command(
+        "A PNG file of the screen, in parts",
+        _screenshot,
+        {"from": Argument(int, "the bytes of it that are there already; without, a new picture")},
     ),
     "attach": Command(
         "Hear what a serial port sends, and be its writer if it has none",

@@ -54,6 +54,8 @@ class ClientSession:
         """Called once, when the connection has ended."""
         self.on_drained: Callable[[], None] | None = None
         """Called when the client has read everything that was queued."""
+        self.picture = b""
+        """The picture of the screen that it asked for last, a PNG file, of which it gets parts."""
         self._received = bytearray()
         self._unsent = bytearray()
         self._closing = False

@@ -69,6 +69,9 @@ class FakeMachine:
         self.images = BootImages({})
         self.disks = Disks({}, {})
 
+    def screen(self) -> None:
+        """It has none."""
+
     @classmethod
     def power_on(cls, graph: Graph, disks: Disks | None = None) -> FakeMachine:
         return cls(graph)
