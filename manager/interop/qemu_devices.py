@@ -13,7 +13,7 @@ from manager.text.quoting import UnquotableError, quoted
 _OWN_SLOTS = (0, 1)
 """Where QEMU's `pc` has its host bridge and its PIIX3, whatever one says."""
 _LPC_SLOT, _IDE_PLACE = 1, (1, 1)
-_CARDS = {"ne2k": "ne2k_pci", "virtio-net": "virtio-net-pci"}
+_CARDS = {"e1000": "e1000", "ne2k": "ne2k_pci", "virtio-net": "virtio-net-pci"}
 """What QEMU calls network cards."""
 _QCOW2 = b"QFI\xfb"
 _IDE_PLACES = {

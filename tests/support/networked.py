@@ -41,6 +41,7 @@ network = {network}
 """
 CARDS: dict[str, tuple[Callable[[], Kernel], tuple[str, ...]]] = {
     "virtio-net": (cloud, ("virtio_pci", "virtio_net")),
+    "e1000": (ordinary, ("e1000",)),
     "ne2k": (ordinary, ("ne2k_pci",)),
 }
 """A kernel that has a driver, and its modules."""

@@ -45,6 +45,8 @@ device = "virtio-rng"
 device = "virtio-net"
 [slots.9]
 device = "ne2k"
+[slots.10]
+device = "e1000"
 [slots."1.1"]
 device = "ide"
 primary-master = "three"

@@ -46,15 +46,29 @@ def ask_over(station: socket.socket, guest: Guest) -> None:
     assert asked == bytes.fromhex(MACS[1].replace(":", "")) + socket.inet_aton("10.9.0.2")
 
 
-def test_another_card_fetches_a_file_as_well(vmmgr: Vmmgr, tmp_path: Path) -> None:
-    content = random.Random(1).randbytes(1 << 20)
+@pytest.mark.parametrize("card", ["e1000", "ne2k"])
+def test_another_card_does_as_well(vmmgr: Vmmgr, tmp_path: Path, card: str) -> None:
+    content = random.Random(1).randbytes(1 << 18)
     (tmp_path / "file").write_bytes(content)
-    guest = Guest(vmmgr, tmp_path, '"user"', card="ne2k")
+    digest = hashlib.sha256(content).hexdigest()
+    entry = free_port()
+    network = f'{{ type = "user", forward = ["127.0.0.1:{entry} -> 80"] }}'
+    guest = Guest(vmmgr, tmp_path, network, card=card)
 
     with web_server(tmp_path) as port:
         guest.up()
-        fetch = f"wget -qO /f http://10.0.2.2:{port}/file; sha256sum /f"
-        guest.tell(fetch, hashlib.sha256(content).hexdigest())
+        get = f"wget -qO /f http://10.0.2.2:{port}/file; sha256sum /f"
+        guest.tell(get, digest)
+        guest.tell("httpd -h /; echo serves $((1+1))", "serves 2")
+        assert fetch(entry, "f") == content
+
+        guest.tell("rm /f; echo gone $((1+1))", "gone 2")
+        vmmgr("send", "outside", rf"({get}) >/dev/null 2>&1 &\n")
+        vmmgr("suspend", "outside")
+        vmmgr("resume", "outside", "-d")
+        guest.listen()
+        guest.tell("kill %1; sleep 2.5; echo back $((1+1))", "back 2")  # the link is back
+        guest.tell(get, digest)
     vmmgr("down", "outside")
 
 

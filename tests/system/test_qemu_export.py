@@ -193,6 +193,12 @@ device = "nvme"
 disk = "four"
 [slots.7]
 device = "virtio-rng"
+[slots.8]
+device = "virtio-net"
+[slots.9]
+device = "e1000"
+[slots.10]
+device = "ne2k"
 [lpc.com2]
 backend = { type = "unix", connect = "nobody.sock" }
 [lpc.com3]
