@@ -4,7 +4,7 @@
     docs/commands.md    every command, its options, an example      from the argparse parsers
     docs/man/vmmgr.1    the same as a manual page
     docs/machine-file.md    every key of a machine file             from the JSON schema
-    docs/machine.schema.json    that schema
+    docs/machine.schema.json, docs/lab.schema.json    that schema, and the one of lab files
     docs/diagnostics.md    every diagnostic code                    from manager/config/codes.py
 
 tests/unit/docs holds that they are current.
@@ -26,7 +26,8 @@ from manager.cli import manual
 from manager.cli.main import VERBS
 from manager.cli.manual import sentence
 from manager.config.codes import TITLES, is_warning
-from manager.config.json_schema import machine_schema
+from manager.config.json_schema import lab_schema, machine_schema
+from manager.config.units import format_rate
 from manager.errors import ExitCode
 
 DOCS = Path(__file__).parent
@@ -45,6 +46,7 @@ def pages() -> dict[str, str]:
         "machine-file.md": machine_file(),
         "diagnostics.md": diagnostics(),
         "machine.schema.json": json.dumps(machine_schema(), indent=2) + "\n",
+        "lab.schema.json": json.dumps(lab_schema(), indent=2) + "\n",
     }
 
 
@@ -209,7 +211,18 @@ def machine_file() -> str:
     lines += ["", "## `[vars]`", properties["vars"]["description"]]
     lines += ["", "## `[x-...]`"]
     lines += ["Tables whose names begin with `x-` are your own; vmmgr does not read them."]
-    return tidy(lines)
+    return tidy([*lines, *lab_file()])
+
+
+def lab_file() -> Iterator[str]:
+    """What lab files have in place of the tables above."""
+    yield from ("", "## Lab files")
+    yield "A file with `[machines]` is a [lab](labs.md). Its top has `schema`, `name`, `allow`, as"
+    yield "in a machine file; then come these tables."
+    for section, tables in lab_schema()["properties"].items():
+        if isinstance(each := tables.get("additionalProperties"), dict) and "properties" in each:
+            yield from ("", f"### `[{section}.NAME]`", each["description"], "")
+            yield from table(each["properties"])
 
 
 def lpc(devices: dict[str, Any]) -> list[str]:
@@ -286,8 +299,10 @@ def written(key: str, value: Any) -> str:
             return f'"{value >> 20}M"'
         case "timeout" | "rewind":
             return f'"{value // 10**9}s"'
-        case "quantum":
+        case "quantum" | "latency":
             return f'"{value // 1000}us"'
+        case "bandwidth":
+            return f'"{format_rate(value)}"'
         case "epoch":
             return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return toml(value)

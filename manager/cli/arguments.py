@@ -18,6 +18,7 @@ from manager.errors import NoSuchMachineError, UsageError
 from manager.settings import Setting
 
 if TYPE_CHECKING:
+    from manager.graph.lab import Lab
     from manager.graph.nodes import Graph
     from manager.state.situation import Situation
     from manager.text.pattern import Pattern
@@ -179,6 +180,17 @@ def load(
     if remember and not checked.diagnostics:
         remembered.keep(file, settings, checked.graph, checked.loaded)
     return checked.graph
+
+
+def load_lab(file: Path, settings: Sequence[str] = (), *, require_files: bool = False) -> Lab:
+    """The lab of a lab file; warnings are printed. Raises UsageError for a wrong file."""
+    from manager.config.diagnostics import Diagnostic, render
+    from manager.graph import labs
+
+    def warn(warning: Diagnostic) -> None:
+        print(render([warning], colour=has_colour(sys.stderr)), file=sys.stderr)
+
+    return labs.load_lab(file, settings, on_warning=warn, require_files=require_files)
 
 
 def is_file(name: str) -> bool:

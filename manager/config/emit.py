@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from manager.config import units
+from manager.config.lab_tables import LabTable
+from manager.config.labs import LoadedLab
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
 from manager.config.schema import MachineTable
@@ -29,17 +31,20 @@ class Line:
     path: KeyPath = ()
 
 
-def to_toml(model: MachineTable) -> str:
+def to_toml(model: MachineTable | LabTable) -> str:
     """TOML that loads as the same model."""
     return "".join(f"{line.text}\n" for line in lines(model))
 
 
-def to_json(model: MachineTable) -> dict[str, Any]:
-    """The model as JSON values: sizes in bytes, times in ns, `epoch` in seconds since 1970."""
+def to_json(model: MachineTable | LabTable) -> dict[str, Any]:
+    """The model as JSON values: sizes in bytes, times in ns, `epoch` in seconds since 1970.
+
+    A loss is in LOSS_UNIT, a bandwidth in bits a second.
+    """
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def with_origins(loaded: LoadedModel) -> str:
+def with_origins(loaded: LoadedModel | LoadedLab) -> str:
     """The same TOML; a comment on each line says where the value came from."""
     text = ""
     for line in lines(loaded.model):
@@ -48,7 +53,7 @@ def with_origins(loaded: LoadedModel) -> str:
     return text
 
 
-def origins_to_json(loaded: LoadedModel) -> dict[str, dict[str, Any]]:
+def origins_to_json(loaded: LoadedModel | LoadedLab) -> dict[str, dict[str, Any]]:
     """Each effective value by its dotted key: what it is, and where it came from."""
     found = {}
     for line in lines(loaded.model):
@@ -59,7 +64,7 @@ def origins_to_json(loaded: LoadedModel) -> dict[str, dict[str, Any]]:
     return found
 
 
-def origin(loaded: LoadedModel, path: KeyPath) -> str:
+def origin(loaded: LoadedModel | LoadedLab, path: KeyPath) -> str:
     """The file and line that `path` came from, the `--set` it came from, or "default"."""
     if path not in loaded.origins.places:
         return DEFAULT
@@ -69,8 +74,31 @@ def origin(loaded: LoadedModel, path: KeyPath) -> str:
     return f"{span.file}:{span.line}"
 
 
-def lines(model: MachineTable) -> Iterator[Line]:
+def lines(model: MachineTable | LabTable) -> Iterator[Line]:
     """The canonical text, line by line."""
+    return _lab(model) if isinstance(model, LabTable) else _machine(model)
+
+
+def _lab(model: LabTable) -> Iterator[Line]:
+    tree = to_json(model)
+    for key in ("schema", "name", "allow"):
+        if tree[key] != []:
+            yield Line(f"{key} = {_value(tree[key])}", (key,))
+    for name, machine in sorted(tree["machines"].items()):
+        yield from _table(("machines", name), {k: i for k, i in machine.items() if i != {}})
+    for name, link in sorted(model.links.items()):
+        shown = {
+            "latency": units.format_duration(link.latency),
+            "bandwidth": units.format_rate(link.bandwidth),
+            "loss": _Literal(units.format_loss(link.loss)),
+        }
+        yield from _table(("links", name), {**tree["links"][name], **shown})
+    for name, cable in sorted(model.cables.items()):
+        latency = units.format_duration(cable.latency)
+        yield from _table(("cables", name), {**tree["cables"][name], "latency": latency})
+
+
+def _machine(model: MachineTable) -> Iterator[Line]:
     tree = to_json(model)
     for key in ("schema", "name", "allow"):
         if tree[key] != []:
@@ -135,7 +163,8 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         if value.keys() == {"type"}:
             return _text(value["type"])
-        return f"{{ {', '.join(f'{key} = {_value(item)}' for key, item in value.items())} }}"
+        pairs = (f"{_key(str(key))} = {_value(item)}" for key, item in value.items())
+        return f"{{ {', '.join(pairs)} }}"
     return str(value)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from manager.config.backends import BACKENDS
+from manager.config.lab_tables import SECTIONS, LabTable
 from manager.config.networks import NETWORKS
 from manager.config.schema import MachineTable, table_of
 from manager.config.sections import FAIR
@@ -58,12 +59,29 @@ def machine_schema() -> Schema:
     tables = [properties["boot"], *properties["lpc"]["properties"].values()]
     for table in tables:
         table["properties"]["replace"] = _REPLACE
-    properties["extends"] = {
-        "description": "Machine files to build on, relative to this one; what stands here wins.",
+    return {"$schema": DRAFT, "title": "vmmgr machine file", **_with_the_rest(schema)}
+
+
+def lab_schema() -> Schema:
+    """The schema of lab files as JSON values."""
+    raw = LabTable.model_json_schema(by_alias=True)
+    definitions: Schema = raw.pop("$defs")
+    schema: Schema = _tidy(raw, definitions)
+    schema["required"] = ["machines"]
+    schema["description"] = "A lab file of vmmgr: machines, and the wires between them."
+    for section, kind in SECTIONS.items():
+        schema["properties"][section]["additionalProperties"]["description"] = kind.__doc__
+    return {"$schema": DRAFT, "title": "vmmgr lab file", **_with_the_rest(schema)}
+
+
+def _with_the_rest(schema: Schema) -> Schema:
+    """The same with what any file may have and no model has."""
+    schema["properties"]["extends"] = {
+        "description": "Files to build on, relative to this one; what stands here wins.",
         "examples": [["base/pc.toml"]],
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
     }
-    properties["vars"] = {
+    schema["properties"]["vars"] = {
         "type": "object",
         "description": "Variables: ${name} in a string, or in another variable, stands for one; "
         "`--set name=value` changes it. ${env:NAME} is one of the environment.",
@@ -71,7 +89,7 @@ def machine_schema() -> Schema:
         "additionalProperties": {"type": "string"},
     }
     schema["patternProperties"] = {_OWN: {"description": "A table of your own, not looked at."}}
-    return {"$schema": DRAFT, "title": "vmmgr machine file", **schema}
+    return schema
 
 
 def _device(name: str, kind: type[DeviceNode]) -> Schema:

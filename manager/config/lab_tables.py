@@ -70,6 +70,26 @@ def _end(text: str) -> str:
     return text
 
 
+def _flat(value: object) -> object:
+    """Tables in tables as dotted keys, and every value as `--set` has it."""
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            inner = _flat(item)
+            assert isinstance(inner, dict)
+            found |= {f"{key}.{name}": text for name, text in inner.items()}
+        elif isinstance(item, bool):
+            found[key] = "true" if item else "false"
+        elif isinstance(item, str | int):
+            found[key] = str(item)
+        else:
+            help = 'write it as `--set` has it: "text"'
+            raise fault("VM011", f"`{key}` is neither text nor a number", help)
+    return found
+
+
 _WIRE_LATENCY: Any = Field(
     default=100_000,
     ge=1_000,
@@ -85,10 +105,12 @@ class MemberTable(Table):
     """A machine of a lab."""
 
     file: FilePath = Field(description="Its machine file.", examples=["client.toml"])
-    settings: dict[str, str] = Field(
+    settings: Annotated[
+        dict[str, str], BeforeValidator(_flat), WithJsonSchema({"type": "object"})
+    ] = Field(
         default={},
         alias="set",
-        description="Variables and keys of that file, as `--set` has them.",
+        description="Variables and keys of that file, as with `--set`.",
         examples=[{"memory.size": "128M"}],
     )
 
@@ -144,6 +166,9 @@ class CableTable(Table):
     ends: Annotated[
         tuple[Annotated[str, AfterValidator(_end)], Annotated[str, AfterValidator(_end)]],
         Field(strict=False),
+        WithJsonSchema(
+            {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+        ),
     ] = Field(
         description="The two ports, each as MACHINE.PORT.",
         examples=[["client.com2", "server.com1"]],

@@ -116,3 +116,13 @@ def format_rate(rate: int) -> str:
         if rate and rate % _RATES[suffix] == 0:
             return f"{rate // _RATES[suffix]}{suffix}"
     return str(rate)
+
+
+def format_loss(loss: int) -> str:
+    """A loss in LOSS_UNIT as a number from 0 to 1.
+
+    >>> format_loss(10_000_000), format_loss(LOSS_UNIT), format_loss(1)
+    ('0.01', '1', '0.000000001')
+    """
+    whole, part = divmod(loss, LOSS_UNIT)
+    return f"{whole}.{part:09}".rstrip("0").rstrip(".")

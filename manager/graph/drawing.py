@@ -110,24 +110,24 @@ def mermaid(graph: Graph) -> str:
     shapes = {"bus": ('{{"', '"}}'), "backend": ('(["', '"])')}
     for parent, item in _edges(outline(graph)):
         opening, closing = shapes.get(item.kind, ('["', '"]'))
-        label = "<br>".join(_html(part) for part in (item.name, item.detail) if part)
-        lines.append(f"    {_mark(item.id)}{opening}{label}{closing}")
+        label = "<br>".join(html(part) for part in (item.name, item.detail) if part)
+        lines.append(f"    {mark(item.id)}{opening}{label}{closing}")
         if parent is not None:
             arrow = "-.-" if item.kind == "backend" else "---"
-            lines.append(f"    {_mark(parent.id)} {arrow} {_mark(item.id)}")
+            lines.append(f"    {mark(parent.id)} {arrow} {mark(item.id)}")
     return "\n".join(lines)
 
 
 def dot(graph: Graph) -> str:
     """A Graphviz graph."""
-    lines = [f"graph {_quoted(graph.name)} {{", "    rankdir=LR;", "    node [shape=box];"]
+    lines = [f"graph {quoted(graph.name)} {{", "    rankdir=LR;", "    node [shape=box];"]
     shapes = {"bus": ", shape=hexagon", "backend": ", shape=ellipse"}
     for parent, item in _edges(outline(graph)):
-        label = _quoted("\n".join(part for part in (item.name, item.detail) if part))
-        lines.append(f"    {_quoted(item.id)} [label={label}{shapes.get(item.kind, '')}];")
+        label = quoted("\n".join(part for part in (item.name, item.detail) if part))
+        lines.append(f"    {quoted(item.id)} [label={label}{shapes.get(item.kind, '')}];")
         if parent is not None:
             style = " [style=dashed]" if item.kind == "backend" else ""
-            lines.append(f"    {_quoted(parent.id)} -- {_quoted(item.id)}{style};")
+            lines.append(f"    {quoted(parent.id)} -- {quoted(item.id)}{style};")
     return "\n".join([*lines, "}"])
 
 
@@ -137,12 +137,12 @@ def _edges(item: Item, parent: Item | None = None) -> Iterator[tuple[Item | None
         yield from _edges(child, item)
 
 
-def _mark(id: str) -> str:
+def mark(id: str) -> str:
     """A node's name in Mermaid."""
     return "n_" + "".join(char if char.isalnum() else "_" for char in id)
 
 
-def _html(text: str) -> str:
+def html(text: str) -> str:
     """Text inside a Mermaid label, which ends with its line."""
     text = shown(text)
     for char, entity in (("&", "&amp;"), ('"', "&quot;"), ("<", "&lt;"), (">", "&gt;")):
@@ -150,6 +150,7 @@ def _html(text: str) -> str:
     return text
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text in Graphviz."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -38,7 +38,6 @@ __all__ = [
     "full_hash",
     "identity",
     "identity_hash",
-    "lab_identity",
     "lab_identity_hash",
     "to_plain",
 ]
@@ -145,7 +144,7 @@ def identity_hash(graph: Graph) -> str:
     return _hash(identity(graph))
 
 
-def lab_identity(lab: Lab) -> str:
+def lab_identity_hash(lab: Lab) -> str:
     """BLAKE3 of what the guests of a lab can see: each of its machines, and the wires."""
     wires: dict[str, Plain] = {
         "links": {
@@ -169,30 +168,6 @@ def lab_identity(lab: Lab) -> str:
     }
     machines: dict[str, Plain] = {name: identity_hash(graph) for name, graph in lab.members.items()}
     return _hash({"architecture": "lab", "machines": machines, **wires})
-
-
-def lab_identity_hash(lab: Lab) -> str:
-    """BLAKE3 of what the guests of a lab can see: their machines, and what is between them."""
-    links: dict[str, Plain] = {
-        name: {
-            "ends": [str(end) for end in link.ends],
-            "latency": link.latency,
-            "bandwidth": link.bandwidth,
-            "loss": link.loss,
-            "seed": link.seed,
-        }
-        for name, link in lab.links.items()
-    }
-    cables: dict[str, Plain] = {
-        name: {
-            "ends": [str(end) for end in cable.ends],
-            "latency": cable.latency,
-            "baud": cable.baud,
-        }
-        for name, cable in lab.cables.items()
-    }
-    machines: dict[str, Plain] = {name: identity(graph) for name, graph in lab.members.items()}
-    return _hash({"machines": machines, "links": links, "cables": cables})
 
 
 def full_hash(graph: Graph) -> str:

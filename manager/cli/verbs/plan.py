@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager import files
-from manager.cli.arguments import add_settings, load
+from manager.cli.arguments import add_settings, load, load_lab
 from manager.cli.output import print_json
-from manager.errors import ExitCode, HostError
+from manager.errors import ExitCode, HostError, UsageError
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `plan` to the command line."""
     parser = subparsers.add_parser("plan")
-    parser.add_argument("file", type=Path, metavar="FILE", help="a machine file")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a machine or lab file")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--lock",
@@ -33,8 +33,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan; raises ConfigError."""
+    from manager.config.labs import is_lab
     from manager.graph import plan
 
+    if is_lab(args.file):
+        return _plan_lab(args)
     graph = load(args.file, args.settings)
     if args.lock:
         _write_lock(graph)
@@ -44,6 +47,19 @@ def run(args: argparse.Namespace) -> int:
         print_json(plan.to_json(graph, protocol), indented=True)
     else:
         print(plan.render(graph, protocol))
+    return ExitCode.OK
+
+
+def _plan_lab(args: argparse.Namespace) -> int:
+    from manager.graph import lab_plan
+
+    if args.lock:
+        raise UsageError("a lab has no lock file", help="lock the files of its machines")
+    lab = load_lab(args.file, args.settings)
+    if args.json:
+        print_json(lab_plan.to_json(lab), indented=True)
+    else:
+        print(lab_plan.render(lab))
     return ExitCode.OK
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from manager.cli.arguments import add_settings
 from manager.cli.colour import has_colour
 from manager.cli.output import print_json
-from manager.errors import ExitCode
+from manager.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from manager.graph.build import Checked
@@ -50,6 +50,11 @@ def run(args: argparse.Namespace) -> int:
     results: list[tuple[Path, Checked | CheckedLab]] = []
     for path in args.files:
         if is_lab(path):
+            if args.locked:
+                raise UsageError(
+                    f"{path} is a lab, which has no lock file",
+                    help="name the files of its machines",
+                )
             results.append((path, check_lab(path, args.settings, judge=_booted)))
             continue
         checked = _booted(check(path, args.settings))

@@ -11,6 +11,7 @@ import tomli
 
 from manager.cli.main import main
 from manager.config.emit import origins_to_json, to_toml, with_origins
+from manager.config.labs import is_lab
 from manager.config.load import LoadedModel, load
 from manager.config.schema import SECTIONS, MachineTable
 from manager.graph.build import assemble
@@ -21,6 +22,7 @@ FILES = sorted(
     path
     for folder in ("machines", "examples", "manager/config/templates")
     for path in (ROOT / folder).rglob("*.toml")
+    if not is_lab(path)
 )
 _NOT_TOGETHER = {
     "initrd", "protocol", "image", "load", "entry", "bits", "firmware", "variables", "boot-order",

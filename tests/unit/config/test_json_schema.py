@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import tomli
 
-from manager.config.json_schema import machine_schema
+from manager.config.json_schema import lab_schema, machine_schema
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = sorted(
@@ -22,6 +22,7 @@ SHIPPED = sorted(
     for path in (ROOT / folder).rglob("*.toml")
 )
 SCHEMA = machine_schema()
+LAB_SCHEMA = lab_schema()
 BOOT = '[boot]\nkernel = "k"\n'
 
 
@@ -35,19 +36,22 @@ def plain(value: Any) -> Any:
 
 
 def faults(text: str) -> list[str]:
-    validator = jsonschema.Draft7Validator(SCHEMA)
+    schema = LAB_SCHEMA if "[machines." in text else SCHEMA
+    validator = jsonschema.Draft7Validator(schema)
     return [error.json_path for error in validator.iter_errors(plain(tomli.loads(text)))]
 
 
 def test_committed_schema_is_current() -> None:
     """To update it: `vmmgr schema > docs/machine.schema.json`."""
     assert json.loads((ROOT / "docs/machine.schema.json").read_text()) == SCHEMA
+    assert json.loads((ROOT / "docs/lab.schema.json").read_text()) == LAB_SCHEMA
 
 
 def test_it_is_valid_draft_07_without_references() -> None:
-    jsonschema.Draft7Validator.check_schema(SCHEMA)
-    assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
-    assert "$ref" not in json.dumps(SCHEMA)
+    for schema in (SCHEMA, LAB_SCHEMA):
+        jsonschema.Draft7Validator.check_schema(schema)
+        assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+        assert "$ref" not in json.dumps(schema)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -58,7 +62,8 @@ def test_shipped_file_is_valid_and_names_the_schema(path: Path) -> None:
     assert first.startswith("#:schema ") or path.parent.name != "machines"
     if first.startswith("#:schema "):
         schema = path.parent / first.removeprefix("#:schema ")
-        assert schema.resolve() == ROOT / "docs/machine.schema.json"
+        kind = "lab" if "[machines." in text else "machine"
+        assert schema.resolve() == ROOT / f"docs/{kind}.schema.json"
 
 
 def properties(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -120,3 +125,18 @@ def test_what_the_format_allows_is_valid(text: str) -> None:
 )
 def test_what_the_format_refuses_is_marked(text: str, place: str) -> None:
     assert set(faults(text)) == {place}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("loss = 2", "$.links.lan.loss"),
+        ('bandwidth = "1 GBit"', "$.links.lan.bandwidth"),
+        ('latency = "5"', "$.links.lan.latency"),
+        ("speed = 1", "$.links.lan"),
+    ],
+)
+def test_what_a_lab_file_may_not_have_is_marked(text: str, place: str) -> None:
+    lab = '[machines.one]\nfile = "one.toml"\nset = { a = "b" }\n[links.lan]\n'
+    assert faults(lab) == faults(f'{lab}bandwidth = "${{fast}}"\nloss = 0.5') == []
+    assert faults(lab + text) == [place]

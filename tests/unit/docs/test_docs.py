@@ -18,7 +18,7 @@ from support.tutorial import Block, blocks, steps
 
 from manager.cli import manual
 from manager.cli.main import VERBS
-from manager.config.json_schema import machine_schema
+from manager.config.json_schema import lab_schema, machine_schema
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted(
@@ -75,7 +75,8 @@ def test_code_blocks_are_of_a_known_language_and_well_formed(page: str) -> None:
             case "toml":
                 tree = tomli.loads(block.text)
                 if "schema" in tree:
-                    jsonschema.validate(tree, machine_schema())
+                    schema = lab_schema() if "machines" in tree else machine_schema()
+                    jsonschema.validate(tree, schema)
             case "json":
                 assert all_json(block), place
             case "python":

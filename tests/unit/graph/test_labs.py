@@ -11,7 +11,7 @@ import pytest
 from manager.config.diagnostics import ConfigError
 from manager.config.labs import is_lab
 from manager.devices.nic import NicNode, address_for
-from manager.graph.identity import identity_hash, lab_identity
+from manager.graph.identity import identity_hash, lab_identity_hash
 from manager.graph.lab import LONGEST_QUANTUM, LOSS_UNIT, CableSpec, End, Lab, LinkSpec, quantum
 from manager.graph.labs import load_lab
 
@@ -106,19 +106,30 @@ def test_settings_go_to_the_machine_that_they_name(folder: Path) -> None:
     assert lab.links["wan"].ends == (End("client", "slots.6"),)
 
 
+def test_what_is_set_may_be_written_as_tables(folder: Path) -> None:
+    table = LAB.replace('{ "memory.size" = "32M" }', '{ memory.size = "32M", cpu.count = 2 }')
+    lab = load(
+        folder, f'{table}[machines.third]\nfile = "node.toml"\n[machines.third.set]\nlink = "lan"'
+    )
+    assert lab.members["client"].memory_size == 32 << 20
+    assert lab.members["client"].cpu_count == 2
+    with pytest.raises(ConfigError, match="`size` is neither text nor a number"):
+        load(folder, LAB.replace('"32M"', "1.5").replace('"memory.size"', "memory.size"))
+
+
 def test_identity_is_of_machines_and_wires_and_not_of_the_host(folder: Path) -> None:
     lab = load(folder)
-    known = lab_identity(lab)
+    known = lab_identity_hash(lab)
     other = "[x-mine]\na = 1\n" + LAB.replace("lan.pcap", "other.pcap")
-    assert lab_identity(load(folder, other)) == known
-    assert lab_identity(load(folder, LAB + "[x-mine]\n", "name=other")) == known
+    assert lab_identity_hash(load(folder, other)) == known
+    assert lab_identity_hash(load(folder, LAB + "[x-mine]\n", "name=other")) == known
     for setting in (
         "links.lan.seed=4",
         "links.lan.loss=0.02",
         "cables.serial.baud=9600",
         "machines.server.memory.size=1G",
     ):
-        assert lab_identity(load(folder, LAB, setting)) != known
+        assert lab_identity_hash(load(folder, LAB, setting)) != known
     alone = replace(lab.members["server"], name="alone")
     assert identity_hash(alone) == identity_hash(lab.members["server"])
 

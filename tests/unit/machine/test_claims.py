@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.whole_board import EVERYTHING, board
 
+from manager.config.labs import is_lab
 from manager.devices.claims import EXPANSION_ROM, MemoryRange, PortRange
 from manager.devices.node import DeviceNode
 from manager.graph.board import tacit_parts
@@ -16,7 +17,10 @@ from manager.graph.nodes import FirmwareBoot, Graph
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = sorted(
-    path for folder in ("machines", "examples") for path in (ROOT / folder).rglob("*.toml")
+    path
+    for folder in ("machines", "examples")
+    for path in (ROOT / folder).rglob("*.toml")
+    if not is_lab(path)
 )
 NO_FUNCTION = 0xFFFFFFFF
 
