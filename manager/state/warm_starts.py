@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Machines as they were when they got ready, so that the next `up` need not boot them.
 
-An entry is a directory named after all that decided how the machine got there: what the guest can
-see, the files it booted from, what it was waited for, and the version of vmmgr and its engine. It
-holds a snapshot and what the ports had sent. An entry appears whole or not at all.
+An entry is a directory named after all that decided how the machine got there (decided.py), with
+what it was waited for. It holds a snapshot and what the ports had sent. An entry appears whole or
+not at all.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from manager import files
 from manager.errors import HostError, VmmgrError
 from manager.lazy import dataclass
 from manager.state.paths import state_home
-from manager.version import of_code
 
 if TYPE_CHECKING:
-    from manager.graph.nodes import Graph
     from manager.snapshot.image import Image
     from manager.snapshot.read import Snapshot
 
@@ -31,7 +29,6 @@ LIMIT = 4 << 30
 """Bytes that all entries may take on disk; $VMMGR_CACHE_SIZE, in MiB, overrides it."""
 MOST_OUTPUT = 256 << 20
 """Bytes of a port's output that are taken from an entry."""
-ENGINE = "unicorn-2.1.4"
 _STATE = "state"
 _ABOUT = "about.json"
 _PORTS = "ports"
@@ -69,32 +66,6 @@ class WarmStart:
     def remove(self) -> None:
         """Take it from the cache. A machine that runs from it keeps its files mapped."""
         shutil.rmtree(self.path, ignore_errors=True)
-
-
-def key_of(graph: Graph, waited_for: tuple[str, str | None, str | None], disks: bytes = b"") -> str:
-    """What an entry for `graph` is called. Raises HostError when a boot file cannot be read.
-
-    `waited_for` is the pattern, the one it fails on, and the port; `disks` stands for what is on
-    the disks when it boots.
-    """
-    from blake3 import blake3
-
-    from manager import cbor
-    from manager.graph.identity import identity_hash
-    from manager.replay.recorder import images_of
-
-    pattern, fail_on, port = waited_for
-    facts = cbor.encode(
-        {
-            "identity": identity_hash(graph),
-            "images": list(images_of(graph).values()),
-            "waited_for": [pattern, fail_on, port],
-            "disks": disks,
-            "vmmgr": of_code(),
-            "engine": ENGINE,
-        }
-    )
-    return blake3(facts).hexdigest(16)
 
 
 def warm_starts_directory() -> Path:

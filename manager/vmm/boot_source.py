@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from manager.errors import HostError, SnapshotMismatchError, WrongStateError
 from manager.lazy import dataclass
 from manager.replay.entries import Start
+from manager.state.decided import key_of
 from manager.state.disks import MachineDisks
 from manager.state.saved import discard_saved, open_saved
-from manager.state.warm_starts import WarmStart, WarmStarts, key_of, warm_starts_directory
+from manager.state.warm_starts import WarmStart, WarmStarts, warm_starts_directory
 from manager.vmm.restored import Origin
 
 if TYPE_CHECKING:
+    from manager.bus.record import Plain
     from manager.graph.nodes import Graph, Ready
     from manager.machine.machine import Machine
     from manager.snapshot.read import Snapshot
@@ -147,8 +149,9 @@ def _booted_with(graph: Graph, disks: MachineDisks) -> Start:
 
 
 def _shelf(graph: Graph, ready: Ready, disks: MachineDisks) -> Shelf:
-    held = disks.held_at_boot(graph)
-    key = key_of(graph, (ready.wait_for, ready.fail_on, ready.port), held)
+    held = disks.held_at_boot(graph)  # what is on them then
+    waited_for: Plain = [ready.wait_for, ready.fail_on, ready.port]
+    key = key_of(graph, {"waited_for": waited_for, "disks": held})
     return Shelf(WarmStarts(warm_starts_directory()), key)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from manager.backends.backend import Backend
     from manager.graph.nodes import Graph
     from manager.machine.expectation import Expectation, Step, Verdict
+    from manager.machine.machine import Machine
     from manager.snapshot.read import Snapshot
     from manager.text.pattern import Pattern
 
@@ -54,6 +55,8 @@ class Script:
     """The port whose output goes to standard output and is searched; the console unless named."""
     raw: bool = False
     """Whether a terminal that takes no input gets all that the guest prints."""
+    alone: bool = False
+    """Whether nothing that is typed goes to the guest, here or at a pty."""
 
 
 def run_ephemeral(
@@ -63,10 +66,11 @@ def run_ephemeral(
     paced: bool,
     start: Snapshot | None = None,
     heard: Callable[[bytes], object] = len,
+    at_end: Callable[[Machine], object] | None = None,
 ) -> Outcome:
     """Power a machine on, or take it from `start`, and run it. Its port prints to standard output.
 
-    `heard` gets what is printed too.
+    `heard` gets what is printed too, `at_end` the machine as it is then.
     Standard input goes to the port only from a terminal, and only without steps. Other ports keep
     the backends of the machine file.
     """
@@ -102,6 +106,8 @@ def run_ephemeral(
         if outcome.kind in ("ended", "fault"):
             expectation.look()  # at what the guest printed last
             outcome = _judge(outcome, expectation.verdict)
+        if at_end is not None:
+            at_end(machine)
     return replace(outcome, lost=tuple(map(str, running.sinks.failures)))
 
 
@@ -109,7 +115,7 @@ def _end_after(loop: EventLoop, running: RunningMachine, patience: int) -> None:
     def give_up() -> None:
         spent, passed = format_duration(patience), running.now() / 1e9
         detail = f"in {spent} of the host's time {passed:.6f} s of the guest's have passed"
-        running.finish(Outcome("verdict", ExitCode.TIME_BUDGET, detail, "budget"))
+        running.finish(Outcome("verdict", ExitCode.TIME_BUDGET, detail, "patience"))
 
     loop.timers.after(patience / 1e9, give_up)
 
@@ -134,12 +140,13 @@ def _connect_backends(
     heard: Callable[[bytes], object],
 ) -> None:
     declared = {node.id: node.backend for node in running.machine.graph.serial_ports()}
+    unplugged = ("stdio", "pty") if script.alone else ("stdio",)
     for id in running.connections.by_id:
         given = declared.get(id)  # the debug port has none
         if id == console:
-            typed = given is not None and not script.steps
+            typed = given is not None and not script.steps and not script.alone
             backend: Backend = _Printer(running, heard, interactive=typed, raw=script.raw)
-        elif given is None or given.type == "stdio":
+        elif given is None or given.type in unplugged:
             backend = NullBackend()
         else:
             backend = factory.make(given)

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_settings, duration
-from manager.cli.guest_output import add_raw
+from manager.cli.guest_output import GuestOutput, add_raw
+from manager.cli.known_runs import Closing, add_cached
 from manager.cli.script import add_junit, add_steps, steps_of
 from manager.errors import ExitCode, VmmgrError
 from manager.text.shown import loud
 
 if TYPE_CHECKING:
+    from manager.machine.machine import Machine
     from manager.vmm.outcome import Outcome
 
 _TELLS_ALREADY = (
@@ -65,6 +67,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--paced", action="store_true", help="do not let virtual time overtake the host's"
     )
     add_raw(parser)
+    add_cached(parser)
     add_junit(parser, "the machine is a case, with the end of its output")
     add_settings(parser)
     parser.set_defaults(run=run)
@@ -93,14 +96,15 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> tuple[int, list[str]]:
-    """The exit code, and what was said about the end."""
+def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> Closing:
     from manager.cli.arguments import load
     from manager.machine.expectation import Until
     from manager.vmm.ephemeral import Script, run_ephemeral
 
     steps = steps_of(args)
-    script = Script(steps, args.fail_on, args.max_time, args.max_wall, args.port, args.raw)
+    script = Script(
+        steps, args.fail_on, args.max_time, args.max_wall, args.port, args.raw, args.cached
+    )
     graph = load(args.file, args.settings, require_files=True)
     start = None
     if args.start is not None:
@@ -108,8 +112,34 @@ def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> tuple[in
         from manager.snapshot.read import open_snapshot
 
         start = open_snapshot(find_snapshot(args.start))
-    outcome = run_ephemeral(graph, script, paced=args.paced, start=start, heard=heard)
-    waited = any(isinstance(step, Until) for step in steps)
+
+    def run(
+        heard: Callable[[bytes], object], at_end: Callable[[Machine], object] | None = None
+    ) -> Outcome:
+        return run_ephemeral(
+            graph, script, paced=args.paced, start=start, heard=heard, at_end=at_end
+        )
+
+    def close(outcome: Outcome) -> Closing:
+        return _close(outcome, waited=any(isinstance(step, Until) for step in steps))
+
+    if not args.cached:
+        return close(run(heard))
+    from manager.cli import known_runs
+
+    key = known_runs.key_of(graph, script, start.id if start is not None else b"")
+    printer = GuestOutput(raw=args.raw)
+
+    def again(known: bytes) -> None:
+        heard(known)
+        printer.write(known)
+        printer.close()
+
+    return known_runs.carry_out(key, args.audit, heard, again, run, close)
+
+
+def _close(outcome: Outcome, *, waited: bool) -> Closing:
+    """Say how it ended."""
     status, message = _judge(outcome, waited)
     lost = [f"output is lost: {place}" for place in outcome.lost]
     closing = [outcome.closing(message), *outcome.story] if message else []
@@ -117,7 +147,7 @@ def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> tuple[in
         print(f"vmmgr: {line}", file=loud(sys.stderr) if status or lost else sys.stderr)
     if lost and status not in _TELLS_ALREADY:
         status = ExitCode.FAILURE
-    return status, closing + lost
+    return Closing(status, closing + lost)
 
 
 def _judge(outcome: Outcome, waited: bool) -> tuple[int, str]:
@@ -126,6 +156,7 @@ def _judge(outcome: Outcome, waited: bool) -> tuple[int, str]:
         return outcome.status, {
             "matched": "",
             "failed": f"--fail-on matched: {outcome.detail}",
+            "patience": f"the time budget is used up; {outcome.detail}",
             "budget": f"the time budget is used up; {outcome.detail}".rstrip("; "),
         }[outcome.reason]
     if outcome.kind == "down":

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from manager import version
+from manager.bus.record import Plain
 from manager.graph.build import load_graph
 from manager.graph.nodes import Graph, ImageBoot
 from manager.machine.machine import Machine
-from manager.state.warm_starts import WarmStarts, key_of
+from manager.state.decided import key_of
+from manager.state.warm_starts import WarmStarts
 
 pytestmark = pytest.mark.guest
 
 ROOT = Path(__file__).parents[3]
-WAITED_FOR = ("> $", None, "com1")
+WAITED_FOR: dict[str, Plain] = {"waited_for": "> $"}
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def test_key_changes_with_all_that_the_guest_can_see_and_with_the_images(
         key(replace(hello, memory_size=hello.memory_size * 2)),
         key(replace(hello, epoch=hello.epoch + 1)),
         key(replace(hello, cpu_model="max")),
-        key_of(hello, ("other", None, "com1")),
-        key_of(hello, ("> $", None, "com2")),
+        key_of(hello, {"waited_for": "other"}),
+        key_of(hello, {}),
     }
     assert len(others | {same}) == 7
 
