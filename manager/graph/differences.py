@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from manager.config.units import show_size
+from manager.config.units import format_duration, format_loss, format_rate, show_size
 from manager.devices.registry import short_name
 from manager.lazy import dataclass
 
+_UNITS = {"latency": format_duration, "bandwidth": format_rate, "loss": format_loss}
+"""How what is about wires is shown."""
 _HEX = {"ports", "memory", "bars", "memory_bars", "load", "entry", "port"}
 
 
@@ -110,8 +112,10 @@ def _show(subject: str, value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if subject == "memory.size" and isinstance(value, int):
+    if subject.rpartition(": ")[2] == "memory.size" and isinstance(value, int):
         return show_size(value)
+    if key in _UNITS and isinstance(value, int):
+        return _UNITS[key](value)
     if isinstance(value, Mapping) and {"base", "length"} <= value.keys():
         return f"{value['base']:#x}-{value['base'] + value['length'] - 1:#x}"
     if isinstance(value, Mapping):

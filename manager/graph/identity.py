@@ -39,6 +39,7 @@ __all__ = [
     "identity",
     "identity_hash",
     "lab_identity_hash",
+    "lab_wires",
     "to_plain",
 ]
 
@@ -144,9 +145,9 @@ def identity_hash(graph: Graph) -> str:
     return _hash(identity(graph))
 
 
-def lab_identity_hash(lab: Lab) -> str:
-    """BLAKE3 of what the guests of a lab can see: each of its machines, and the wires."""
-    wires: dict[str, Plain] = {
+def lab_wires(lab: Lab) -> dict[str, Plain]:
+    """What the guests of a lab can see of the wires between them."""
+    return {
         "links": {
             link.name: {
                 "ends": [str(end) for end in link.ends],
@@ -166,8 +167,12 @@ def lab_identity_hash(lab: Lab) -> str:
             for cable in lab.cables.values()
         },
     }
+
+
+def lab_identity_hash(lab: Lab) -> str:
+    """BLAKE3 of what the guests of a lab can see: each of its machines, and the wires."""
     machines: dict[str, Plain] = {name: identity_hash(graph) for name, graph in lab.members.items()}
-    return _hash({"architecture": "lab", "machines": machines, **wires})
+    return _hash({"architecture": "lab", "machines": machines, **lab_wires(lab)})
 
 
 def full_hash(graph: Graph) -> str:

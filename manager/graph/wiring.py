@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manager.config.units import format_duration
 from manager.graph.differences import Difference, differences
-from manager.graph.identity import identity
+from manager.graph.identity import identity, lab_wires
 from manager.graph.nodes import Boot, FirmwareBoot, Graph, ImageBoot
 from manager.graph.plain import plain_value
 from manager.graph.table import backend
 from manager.lazy import dataclass
+
+if TYPE_CHECKING:
+    from manager.graph.lab import Lab
 
 
 def wiring(graph: Graph) -> dict[str, Any]:
@@ -68,3 +72,24 @@ def compare(one: Graph, two: Graph) -> GraphDifferences:
     return GraphDifferences(
         differences(identity(one), identity(two)), differences(wiring(one), wiring(two))
     )
+
+
+def compare_labs(one: Lab, two: Lab) -> GraphDifferences:
+    """All differences of two labs: wires, then machines, each with its name before what differs."""
+    guest = differences(lab_wires(one), lab_wires(two))
+    captures = [
+        {"links": {link.name: {"capture": _text(link.capture)} for link in lab.links.values()}}
+        for lab in (one, two)
+    ]
+    host = differences({"name": one.name, **captures[0]}, {"name": two.name, **captures[1]})
+    for name in dict.fromkeys([*one.members, *two.members]):
+        if name not in two.members:
+            guest.append(Difference("missing", f"machines.{name}"))
+        elif name not in one.members:
+            guest.append(Difference("extra", f"machines.{name}"))
+        else:
+            named = replace(two.members[name], name=one.members[name].name)  # the lab's was told
+            found = compare(one.members[name], named)
+            guest += [replace(item, subject=f"{name}: {item.subject}") for item in found.guest]
+            host += [replace(item, subject=f"{name}: {item.subject}") for item in found.host]
+    return GraphDifferences(guest, host)

@@ -8,16 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manager.cli.arguments import add_settings, is_file, load
+from manager.cli.arguments import add_settings, is_file, load, load_lab
 from manager.cli.colour import has_colour
 from manager.cli.graphs import as_text, of_running, open_graph
 from manager.cli.output import print_json
-from manager.errors import ExitCode, WrongStateError
+from manager.errors import ExitCode, UsageError, WrongStateError
 from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.graph.differences import Difference
     from manager.graph.nodes import Graph
+    from manager.graph.wiring import GraphDifferences
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +26,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "diff",
         description="Compares any two of: a machine file, the name of a running or suspended "
-        "machine, the directory of a snapshot. Exits with 1 when they differ.",
+        "machine, the directory of a snapshot; or two lab files. Exits with 1 when they differ.",
     )
     for name in ("a", "b"):
         parser.add_argument(name, metavar=name.upper(), help="a file, a name or a snapshot")
@@ -47,19 +48,16 @@ class Side:
 
 def run(args: argparse.Namespace) -> int:
     """Print the differences; 1 when there are any."""
-    from manager.graph.wiring import compare
-
-    one, two = (side(name, args.settings) for name in (args.a, args.b))
-    found = compare(one.graph, two.graph)
+    labels, found = _compared(args)
     host = [] if args.guest else found.host
     if args.json:
         sections = {
             "guest": [_as_json(item) for item in found.guest],
             "host": [_as_json(item) for item in host],
         }
-        print_json({"a": one.label, "b": two.label, **sections}, indented=True)
+        print_json({"a": labels[0], "b": labels[1], **sections}, indented=True)
     elif found.guest or host:
-        print(f"--- {one.label}\n+++ {two.label}")
+        print(f"--- {labels[0]}\n+++ {labels[1]}")
         for title, items in (("what the guest sees", found.guest), ("the host's wiring", host)):
             if items:
                 print(f"{title}:")
@@ -67,6 +65,29 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("no difference" if not args.guest else "no difference that the guest can see")
     return ExitCode.FAILURE if found.guest or host else ExitCode.OK
+
+
+def _compared(args: argparse.Namespace) -> tuple[tuple[str, str], GraphDifferences]:
+    """What the two are called, and in what they differ."""
+    from manager.graph.wiring import compare, compare_labs
+
+    labs = [_is_lab_file(name) for name in (args.a, args.b)]
+    if all(labs):
+        pair = (load_lab(Path(name), args.settings) for name in (args.a, args.b))
+        return (args.a, args.b), compare_labs(*pair)
+    if any(labs):
+        raise UsageError(
+            f"{(args.a, args.b)[labs.index(True)]} is a lab, and the other is none",
+            help="compare two lab files, or two machines",
+        )
+    one, two = (side(name, args.settings) for name in (args.a, args.b))
+    return (one.label, two.label), compare(one.graph, two.graph)
+
+
+def _is_lab_file(name: str) -> bool:
+    from manager.config.labs import is_lab
+
+    return is_file(name) and is_lab(Path(name))
 
 
 def side(name: str, settings: list[str]) -> Side:

@@ -150,3 +150,25 @@ def test_validate_tells_of_a_machine_s_kernel_too(capsys: pytest.CaptureFixture[
     assert main(["validate", "lab.toml", "node.toml", "--json"]) == 2
     files = json.loads(capsys.readouterr().out)["files"]
     assert [[item["code"] for item in file["diagnostics"]] for file in files] == [["VM073"]] * 2
+
+
+def test_diff_of_two_labs_names_wires_and_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    other = LAB.replace("server", "third").replace("lan.pcap", "other.pcap")
+    Path("other.toml").write_text(other.replace("1.5ms", "2ms"))
+    Path("big.toml").write_text('name = "lab"\n' + LAB.replace('"32M"', '"48M"'))
+
+    assert main(["diff", "lab.toml", "lab.toml"]) == 0
+    assert capsys.readouterr().out == "no difference\n"
+    assert main(["diff", "lab.toml", "big.toml"]) == 1
+    assert "  ~ server: memory.size: 32 MiB -> 48 MiB\n" in capsys.readouterr().out
+    assert main(["diff", "lab.toml", "other.toml"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "  ~ links.lan.latency: 1500us -> 2ms" in lines
+    assert "  - machines.server" in lines
+    assert "  + machines.third" in lines
+    assert any("links.lan.capture" in line for line in lines)
+
+
+def test_diff_of_a_lab_and_a_machine_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "node.toml", "lab.toml"]) == 2
+    assert "lab.toml is a lab, and the other is none" in capsys.readouterr().err
