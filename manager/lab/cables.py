@@ -106,6 +106,11 @@ class Cable:
                 found.append((at, end, data))
         return sorted(found)
 
+    def refuse(self, end: int, count: int) -> None:
+        """So many bytes of those that `due` handed out had no room at their end."""
+        self._ends[end].received -= count
+        self._ends[end].dropped += count
+
     @property
     def next_due(self) -> int:
         """When something arrives next; NEVER if nothing is sent."""

@@ -12,6 +12,7 @@ from manager.lab.cables import Cable, CableState
 from manager.lab.links import Link, LinkState
 from manager.machine.inputs import DATA, Input
 from manager.machine.network_port import FRAME
+from manager.machine.serial_port import PENDING_LIMIT
 from manager.network.pcap import Capture
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class Wires:
             (at, cable.spec.ends[number], DATA, data)
             for cable in self._cables.values()
             for at, number, data in cable.due(until)
+            if self._has_room(cable, number, data)
         ]
         for at, end, kind, data in sorted(found, key=lambda item: item[0]):
             machine = self._machines.get(end.machine)
@@ -125,6 +127,15 @@ class Wires:
                 # Input from the host may wait already, and a machine stops between blocks only.
                 earliest = max(machine.now() + 1, machine.inputs.last_at or 0)
                 machine.inputs.schedule(Input(max(at, earliest), kind, end.device, data))
+
+    def _has_room(self, cable: Cable, number: int, data: bytes) -> bool:
+        """Whether a port takes what arrives: one that no guest reads must not grow for ever."""
+        end = cable.spec.ends[number]
+        machine = self._machines.get(end.machine)
+        if machine is None or machine.ports[end.device].pending < PENDING_LIMIT:
+            return True
+        cable.refuse(number, len(data))
+        return False
 
     def collect(self) -> None:
         """A quantum is over: send what goes in one piece."""
