@@ -206,8 +206,19 @@ def is_file(name: str) -> bool:
     return "/" in name or name.endswith(".toml")
 
 
+def find_machine(name: str) -> Situation:
+    """As `find`, for what is not done to a lab. Raises UsageError for one."""
+    situation = find(name)
+    if situation.paths.is_lab:
+        members = ", ".join(paths.name for paths in situation.paths.members())
+        raise UsageError(
+            f"{situation.name} is a lab, and this is done to a machine", help=f"it has {members}"
+        )
+    return situation
+
+
 def find(name: str) -> Situation:
-    """The machine that NAME, or the path of a machine file, means.
+    """The machine or lab that NAME, or the path of its file, means.
 
     Raises NoSuchMachineError when nothing is known of it, be it that another file has its name;
     UsageError when a file has several.
@@ -223,7 +234,9 @@ def find(name: str) -> Situation:
         return of_file[0]
     if not file.exists():
         raise UsageError(f"there is no file {name}")
-    declared = load(file).name
+    from manager.cli import lab_files
+
+    declared = lab_files.load(file).name if lab_files.is_lab(file) else load(file).name
     for item in of_file:
         if item.name == declared:
             return item

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manager import files
 from manager.cli.audience import Background, Foreground, error_of, tell
 from manager.cli.clients import ask
+from manager.cli.lab_files import load
 from manager.cli.loudness import detail
 from manager.cli.output import print_json
 from manager.client.left import farewell
@@ -23,25 +23,11 @@ from manager.vmm.launch import LabLaunch
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from manager.cli.targets import Target
-    from manager.graph.lab import Lab
 
 _ALONE = ("wait_for", "fail_on", "timeout", "watch", "raw")
 """Options of `up` that are about the one console of a machine."""
-
-
-def is_lab(file: Path) -> bool:
-    """Whether a file declares a lab; what cannot be read is left to those that say why."""
-    try:
-        if b"machines" not in files.read(file, files.TEXT):
-            return False
-    except OSError:
-        return False
-    from manager.config import labs  # which loads pydantic
-
-    return labs.is_lab(file)
 
 
 def up(args: argparse.Namespace, target: Target, *, alone: bool) -> int:
@@ -51,7 +37,7 @@ def up(args: argparse.Namespace, target: Target, *, alone: bool) -> int:
     if not alone:
         raise UsageError(f"{target.file} is a lab", help="start each lab by a command of its own")
     _check(args)
-    lab = _load(target.file, target.settings)
+    lab = load(target.file, target.settings)
     situation = look(MachinePaths.of(lab.name))
     if situation.holds_something:
         situation.require_of(lab.source)
@@ -104,7 +90,7 @@ def resume(args: argparse.Namespace, situation: Situation) -> int:
     if args.verify:
         verify_lab(situation.paths)
     launch = LabLaunch(
-        _load(Path(record.file), record.given),
+        load(Path(record.file), record.given),
         settings=record.given,
         resume=True,
         detached=args.detach,
@@ -259,18 +245,4 @@ def _cable(cable: dict[str, Any]) -> str:
         f"{end['port']} {end['sent']} bytes sent, {end['received']} received"
         + (f", {end['dropped']} dropped" if end["dropped"] else "")
         for end in cable["ends"]
-    )
-
-
-def _load(file: Path, settings: Sequence[str]) -> Lab:
-    """The lab of a file; warnings are printed. Raises UsageError for a wrong file."""
-    from manager.cli.colour import has_colour
-    from manager.config.diagnostics import render
-    from manager.graph.labs import load_lab
-
-    colour = has_colour(sys.stderr)
-    return load_lab(
-        file,
-        settings,
-        on_warning=lambda warning: print(render([warning], colour=colour), file=sys.stderr),
     )

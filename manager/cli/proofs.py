@@ -73,9 +73,9 @@ def port_of(graph: Graph, wanted: str | None) -> str:
 
 def situation_of(name: str) -> Situation:
     """A machine that is known."""
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
 
-    return find(name)
+    return find_machine(name)
 
 
 def story_of(name: str) -> Story:

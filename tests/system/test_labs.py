@@ -13,6 +13,9 @@ import pytest
 from support.assembler import assemble
 from support.vmmgr import Vmmgr
 
+from manager.machine.inputs import Input
+from manager.replay.log import read
+
 LOAD = 0x7C00
 
 COUNTER = """
@@ -125,10 +128,10 @@ def states(vmmgr: Vmmgr) -> dict[str, str]:
     return {item["name"]: item["state"] for item in machines}
 
 
-def until(vmmgr: Vmmgr, name: str, wanted: str) -> str:
-    """The console's log, once it has `wanted`."""
-    give_up = time.monotonic() + 30
-    while wanted not in (log := vmmgr("logs", name).stdout):
+def until(vmmgr: Vmmgr, name: str, wanted: str, times: int = 1) -> str:
+    """The console's log, once it has `wanted` so often."""
+    give_up = time.monotonic() + 60
+    while times > (log := vmmgr("logs", name).stdout).count(wanted):
         assert time.monotonic() < give_up, log
         assert "?" not in log, log
     return log
@@ -155,18 +158,18 @@ def test_a_lab_comes_up_talks_and_goes_down(vmmgr: Vmmgr, tmp_path: Path) -> Non
 def test_a_lab_suspended_in_a_transfer_goes_on_in_another_process(
     vmmgr: Vmmgr, tmp_path: Path
 ) -> None:
-    file = lab(tmp_path, asks=counter(1500), answers=ANSWERER)
+    file = lab(tmp_path, asks=counter(700), answers=ANSWERER)
     vmmgr("up", file, "-d")
     vmmgr("send", "duo/asks", "x")
     until(vmmgr, "duo/asks", ".")
 
-    for _ in range(3):
+    for _ in range(2):
         vmmgr("suspend", "duo")
         assert set(states(vmmgr).values()) == {"suspended"}
         vmmgr("resume", "duo", "-d")
 
     log = until(vmmgr, "duo/asks", "!")
-    assert log.count(".") == 1500 // 64 + 1
+    assert log.count(".") == 700 // 64 + 1
 
 
 def test_a_member_is_not_saved_or_removed_alone(vmmgr: Vmmgr, tmp_path: Path) -> None:
@@ -277,8 +280,85 @@ def test_a_lab_with_other_wires_is_not_resumed(vmmgr: Vmmgr, tmp_path: Path) -> 
     vmmgr("up", file, "-d", "--fresh", "--yes")
 
 
+def test_a_lab_goes_back_to_a_snapshot_of_all_of_it(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    vmmgr("up", lab(tmp_path, asks=counter(300), answers=ANSWERER), "-d")
+
+    vmmgr("snapshot", "save", "duo", "before")
+    vmmgr("snapshot", "save", "duo")
+    assert "duo:before" in vmmgr("snapshot", "ls").stdout
+    vmmgr("send", "duo/asks", "x")
+    until(vmmgr, "duo/asks", "!")
+    vmmgr("down", "duo")
+    vmmgr("snapshot", "restore", "duo", "before")
+    assert set(states(vmmgr).values()) == {"suspended"}
+    vmmgr("snapshot", "rm", "duo", "save-1")
+    vmmgr("resume", "duo", "-d", "--verify")
+    vmmgr("send", "duo/asks", "x")
+
+    until(vmmgr, "duo/asks", "!", times=2)
+
+
+def inputs(vmmgr: Vmmgr, name: str) -> list[Input]:
+    """All that a machine of the lab got from outside of it, with its times."""
+    folder = vmmgr.home / "state" / "duo" / "machines" / name / "recordings"
+    logs = map(read, sorted(folder.iterdir()))
+    return [entry for log in logs for entry in log.entries if isinstance(entry, Input)]
+
+
+def test_a_suspend_changes_nothing_of_what_happens(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    begins = counter(300, "cli\n hlt").replace(
+        "jz start\n        mov dx, 0x3f8\n        in al, dx", ""
+    )
+    file = lab(tmp_path, asks=begins, answers=ANSWERER, idle=ASLEEP)
+
+    vmmgr("up", file, "-d")
+    vmmgr("wait", "duo/asks", "stopped", "--timeout", "60s")
+    vmmgr("down", "duo")
+    undisturbed = {name: inputs(vmmgr, name) for name in ("asks", "answers")}
+    vmmgr("rm", "duo", "-f")
+    vmmgr("up", file, "-d")
+    for _ in range(2):
+        vmmgr("suspend", "duo")
+        vmmgr("resume", "duo", "-d")
+    vmmgr("wait", "duo/asks", "stopped", "--timeout", "60s")
+    vmmgr("down", "duo")
+
+    assert len(undisturbed["answers"]) == 300
+    assert {name: inputs(vmmgr, name) for name in undisturbed} == undisturbed
+    assert "the same" in vmmgr("replay", "duo/answers").stderr
+
+
+def test_many_machines_that_are_idle_cost_nothing(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    members = {f"m{number}": ASLEEP for number in range(10)}
+    vmmgr("up", lab(tmp_path, **members), "-d")
+    pid = json.loads(vmmgr("status", "duo", "--json").stdout)["pid"]
+
+    def spent() -> int:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return int(user) + int(system)
+
+    before = spent()
+    vmmgr("ls")
+    time.sleep(1)
+    ticks = spent() - before
+    assert ticks < os.sysconf("SC_CLK_TCK") // 2
+    assert len(states(vmmgr)) == 11
+
+
 @pytest.mark.parametrize("verb", ["--wait-for", "--fail-on"])
 def test_what_is_about_one_console_is_refused(vmmgr: Vmmgr, tmp_path: Path, verb: str) -> None:
     file = lab(tmp_path, asks=counter(300), answers=ANSWERER)
 
     assert "a lab has several" in vmmgr("up", file, "-d", verb, "x", status=2).stderr
+
+
+@pytest.mark.parametrize("verb", ["console", "send", "restart", "replay", "rewind"])
+def test_what_is_done_to_a_machine_names_those_of_the_lab(
+    vmmgr: Vmmgr, tmp_path: Path, verb: str
+) -> None:
+    for paths in (vmmgr.home / "state" / "duo" / "machines" / name for name in ("asks", "answers")):
+        paths.mkdir(parents=True)
+    (vmmgr.home / "state" / "duo" / "snapshots").mkdir()
+    more = {"send": ["x"], "rewind": ["1s"]}.get(verb, [])
+
+    assert "duo/answers, duo/asks" in vmmgr(verb, "duo", *more, status=2).stderr

@@ -32,13 +32,21 @@ def split(reference: str) -> tuple[str, str] | None:
     return name, tag or CURRENT
 
 
-def find_snapshot(reference: str) -> Path:
-    """The directory of a snapshot. Raises UsageError, NoSuchMachineError, WrongStateError."""
+def find_snapshot(reference: str, *, of_labs: bool = False) -> Path:
+    """The directory of a snapshot; of a lab's only where that is wanted.
+
+    Raises UsageError, NoSuchMachineError, WrongStateError.
+    """
     named = split(reference)
     if named is None:
         return Path(reference)
     name, tag = named
     store = store_of(name)
+    if MachinePaths.of(name).is_lab and not of_labs:
+        raise UsageError(
+            f"{name} is a lab, and this is done to a snapshot of a machine",
+            help="`snapshot save`, `ls`, `restore` and `rm` are for labs too",
+        )
     found = store.path(tag)
     if found is not None:
         return found

@@ -63,12 +63,17 @@ def restore(args: argparse.Namespace) -> int:
     from manager.cli.snapshot.refs import find_snapshot, store_of
     from manager.snapshot.read import open_snapshot
     from manager.snapshot.store import CURRENT
+    from manager.state.lab import open_lab
     from manager.state.last_run import read_last_run, write_last_run
-    from manager.state.paths import MachinePaths
+    from manager.state.paths import MachinePaths, require_no_lab
 
-    path = find_snapshot(f"{args.name}:{args.tag}")
-    open_snapshot(path)
+    path = find_snapshot(f"{args.name}:{args.tag}", of_labs=True)
     paths = MachinePaths.of(args.name)
+    require_no_lab(paths, "snapshot restore")
+    if paths.is_lab:
+        open_lab(paths, args.tag)
+    else:
+        open_snapshot(path)
     with _owned(paths):
         store_of(args.name).tag(CURRENT, path)
         record = read_last_run(paths.last_run)
@@ -83,6 +88,8 @@ def remove(args: argparse.Namespace) -> int:
     """Carry out `snapshot rm`. Raises VmmgrError."""
     from manager.cli.snapshot.refs import find_snapshot, store_of
     from manager.snapshot.store import CURRENT
+    from manager.state.paths import MachinePaths
+    from manager.state.saved import drop_orphans
 
     if args.tag == CURRENT:
         raise UsageError(
@@ -90,8 +97,9 @@ def remove(args: argparse.Namespace) -> int:
         )
     store = store_of(args.name)
     if args.tag not in store.tags():
-        find_snapshot(f"{args.name}:{args.tag}")
+        find_snapshot(f"{args.name}:{args.tag}", of_labs=True)
     store.discard(args.tag)
+    drop_orphans(MachinePaths.of(args.name))
     return _report(args, f"{args.name}:{args.tag} removed", {"name": args.name, "tag": args.tag})
 
 

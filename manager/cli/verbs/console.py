@@ -65,11 +65,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.client.options import Options
     from manager.state.situation import look
 
-    situation = find(args.name)
+    situation = find_machine(args.name)
     mode: Mode = "read" if args.read_only else "take" if args.take else "write"
     settle = None if args.follow or args.read_only else args.settle / 1e9
     options = Options(args.port, mode, args.escape, args.replay, settle=settle, raw=args.raw)

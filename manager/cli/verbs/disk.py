@@ -80,11 +80,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ls(args: argparse.Namespace) -> int:
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.state.kept_disks import kept_disks
     from manager.state.paths import MachinePaths, machine_names
 
-    paths = [find(args.name).paths] if args.name else [MachinePaths.of(n) for n in machine_names()]
+    paths = (
+        [find_machine(args.name).paths]
+        if args.name
+        else [MachinePaths.of(n) for n in machine_names()]
+    )
     found = [(item.name, disk) for item in paths for disk in kept_disks(item)]
     if args.json:
         print_json({"disks": [_as_json(*item) for item in found]})
@@ -133,11 +137,11 @@ def _as_json(machine: str, disk: KeptDisk) -> dict[str, Any]:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.state.kept_disks import kept_disks
     from manager.storage.base import BLOCK
 
-    situation = find(args.name)
+    situation = find_machine(args.name)
     kept = kept_disks(situation.paths)
     if args.disk is not None:
         kept = [disk for disk in kept if disk.source.name == args.disk]
@@ -197,11 +201,11 @@ def _is_running(machine: str, disk: str) -> WrongStateError:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.storage.export import export, refuse_existing
 
     refuse_existing(args.output)
-    situation = find(args.name)
+    situation = find_machine(args.name)
     with (
         _stopped(situation, args.disk) as (graph, kept, _),
         closing(kept.open(graph)) as disks,
@@ -212,12 +216,12 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _commit(args: argparse.Namespace) -> int:
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.storage.locked import ImageLock
 
     if args.output is not None:
         return _export(args)
-    situation = find(args.name)
+    situation = find_machine(args.name)
     name = situation.name
     with _stopped(situation, args.disk) as (graph, kept, source):
         if source.image is None:
@@ -247,10 +251,10 @@ def _commit(args: argparse.Namespace) -> int:
 
 
 def _reset(args: argparse.Namespace) -> int:
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.state.kept_disks import kept_disks
 
-    situation = find(args.name)
+    situation = find_machine(args.name)
     name = situation.name
     if situation.state == "suspended":
         raise WrongStateError(

@@ -73,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.arguments import find
 
-    situations = {situation.name: situation for situation in map(find, args.names)}
+    named = [find(name) for name in args.names]
+    alone = [one for found in named for one in _machines(found)]
+    situations = {situation.name: situation for situation in alone}
     follow = args.follow and not args.previous
     with ExitStack() as stack:
         sources = []
@@ -85,6 +87,13 @@ def run(args: argparse.Namespace) -> int:
         else:
             _interleave(sources, args.lines, follow=follow, times=args.times, raw=args.raw)
     return 0
+
+
+def _machines(found: Situation) -> list[Situation]:
+    """A machine, or those of a lab."""
+    from manager.state.situation import look
+
+    return [look(paths) for paths in found.paths.members()] if found.paths.is_lab else [found]
 
 
 def _source(situation: Situation, port: str | None, previous: bool) -> _Source:

@@ -29,14 +29,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.cli.targets import of_known
     from manager.cli.together import each
     from manager.cli.verbs.down import power_off
     from manager.state.situation import look
 
     check(args, len(args.names))
-    situations = [find(name) for name in args.names]
+    situations = [find_machine(name) for name in args.names]
     for situation in situations:
         _refuse_suspended(situation)
     wishes = [Wish.of(of_known(situation, args.settings)) for situation in situations]

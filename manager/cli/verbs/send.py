@@ -23,12 +23,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.cli.clients import connect
 
     arguments = {"text": args.text.decode("utf-8", "surrogateescape")}
     if args.port is not None:
         arguments["port"] = args.port
-    with connect(find(args.name)) as client:
+    with connect(find_machine(args.name)) as client:
         client.execute("send", **arguments)
     return 0

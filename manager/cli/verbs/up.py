@@ -36,7 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.joining import refuse_fresh, say_running
-    from manager.cli.labs import is_lab
+    from manager.cli.lab_files import is_lab
     from manager.cli.labs import up as up_lab
     from manager.cli.targets import Target, machine_file_here, named
 

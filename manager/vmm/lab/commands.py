@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from manager.lazy import dataclass
-from manager.vmm.commands import Command, carry_out, schema_of
+from manager.vmm.commands import Argument, Command, carry_out, schema_of
 from manager.vmm.lab.status import status_of
 from manager.vmm.server import ControlServer
 from manager.vmm.serving import tell_end
@@ -29,6 +29,7 @@ class LabCall:
 
     running: RunningLab
     session: ClientSession
+    arguments: Mapping[str, Any]
 
 
 def serve_lab(
@@ -48,7 +49,7 @@ def serve_lab(
 
 
 def _execute(running: RunningLab, session: ClientSession, request: Request) -> dict[str, Any]:
-    return carry_out(COMMANDS, request, LabCall(running, session))
+    return carry_out(COMMANDS, request, LabCall(running, session, request.arguments))
 
 
 def _query_status(call: LabCall) -> dict[str, Any]:
@@ -82,6 +83,11 @@ COMMANDS: Mapping[str, Command[LabCall]] = {
     "unsubscribe": Command("Hear no more events", _unsubscribe, {}),
     "suspend": Command(
         "Save the lab as one and end its process", lambda call: call.running.suspend(), {}
+    ),
+    "snapshot-save": Command(
+        "Take a snapshot of the lab as one; it runs on",
+        lambda call: call.running.save_snapshot(call.arguments.get("tag")),
+        {"tag": Argument(str, "a name for the snapshot")},
     ),
     "down": Command(
         "Power all machines off; a suspended state is dropped",

@@ -42,6 +42,11 @@ class MemberMachine(RunningMachine):
         self.finish(Outcome("suspended", detail=str(path)))
         self.events.publish("suspended", snapshot=str(path), size=0, seconds=round(seconds, 6))
 
+    def kept(self, path: Path, tag: str) -> None:
+        """The lab was saved with this machine's state at `path`, and goes on."""
+        if self._recorder is not None:
+            self._recorder.saved(path, tag)
+
     def _refuse(self, verb: str) -> NoReturn:
         assert self._directory is not None
         require_no_lab(self._directory.paths, verb)

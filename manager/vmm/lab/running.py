@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from manager.bus.record import NEVER
 from manager.errors import VmmgrError, WrongStateError
 from manager.graph.lab import quantum
+from manager.snapshot.store import Store
 from manager.state.lab import LabRecord, Over, commit
 from manager.vmm.events import Events
 from manager.vmm.outcome import Kind, Outcome
@@ -175,7 +176,19 @@ class RunningLab:
         self.events.publish("suspended", **result)
         return result
 
-    def _save(self, tag: str) -> tuple[Path, dict[str, Path]]:
+    def save_snapshot(self, tag: str | None) -> dict[str, Any]:
+        """Take a snapshot of all of it as one, and run on. Raises VmmgrError."""
+        self.refuse_if_ending()
+        began = time.monotonic()
+        tag = tag or Store(self._directory.paths.snapshots).free_tag()
+        path, saved = self._save(tag, goes_on=True)
+        for name, part in saved.items():
+            self.members[name].running.kept(part, tag)
+        self.events.publish("snapshot-saved", snapshot=str(path), tag=tag)
+        seconds = round(time.monotonic() - began, 6)
+        return {"snapshot": str(path), "tag": tag, "seconds": seconds}
+
+    def _save(self, tag: str, *, goes_on: bool = False) -> tuple[Path, dict[str, Path]]:
         if self._end is not None:
             for member in self.members.values():
                 member.finish_quantum(self._end)
@@ -189,7 +202,7 @@ class RunningLab:
         }
         record = LabRecord(self._now, self._identity, self.wires.state(), self.over)
         self.wires.flush()
-        return commit(self._directory.paths, record, images, tag)
+        return commit(self._directory.paths, record, images, tag, goes_on=goes_on)
 
     # -- its end ------------------------------------------------------------------------------
 
