@@ -14,6 +14,7 @@ from manager.config.values import MAX_MEMORY, PAGE
 from manager.errors import UsageError
 from manager.interop import vmrun
 from manager.interop.bhyve_argv import KEXEC, parse_argv
+from manager.interop.bhyve_cards import CARDS, keys
 from manager.interop.bhyve_config import Settings, expand, parse
 from manager.interop.translation import Translation, comments
 from manager.names import NAME
@@ -154,7 +155,7 @@ class _Importer:
             if kind in kinds and kind in ("hostbridge", "lpc"):
                 self.lost.append(f"{where}={kind}: there is one already")
                 continue
-            if kind not in ("hostbridge", "lpc", "uart"):
+            if kind not in ("hostbridge", "lpc", "uart", *CARDS):
                 words = ",".join([kind, *(f"{k}={v}" for k, v in options.items())])
                 self.lost.append(f"{where}={words}: there is no such device here")
                 continue
@@ -170,6 +171,8 @@ class _Importer:
                 lines.append(f"backend = {self._backend(where, options.pop('path', ''))}")
                 if options.pop("legacy", None) is not None:
                     lines += self._legacy(where, legacy)
+            elif kind in CARDS:
+                lines += keys(where, options, self.lost)
             for key, value in options.items():
                 self.lost.append(f"{where}.{key}={value}: there is nothing like it here")
             self._table(table, *lines)

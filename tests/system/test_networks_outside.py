@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Debian's drivers of network cards and passt: out, in, over a suspend, and again without it.
 
-`VMMGR_THOROUGH=1` makes 100 connections instead of 10.
+`VMMGR_THOROUGH=1` makes 100 connections instead of 10, and has iPXE try each card, a minute long.
 """
 
 from __future__ import annotations
@@ -14,13 +14,33 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from support.debian import package
 from support.needs import needs
-from support.networked import MACS, PROMPT, Guest, answer_arp, free_port, web_server
+from support.networked import CARDS, MACS, PROMPT, Guest, answer_arp, free_port, web_server
 from support.vmmgr import Vmmgr
 
 pytestmark = [pytest.mark.guest, needs("passt")]
 
-CONNECTIONS = 100 if os.environ.get("VMMGR_THOROUGH") == "1" else 10
+THOROUGH = os.environ.get("VMMGR_THOROUGH") == "1"
+CONNECTIONS = 100 if THOROUGH else 10
+FIRMWARE = """
+schema = 1
+name = "ipxe"
+[memory]
+size = "64M"
+[boot]
+firmware = "{firmware}"
+kernel = "{kernel}"
+[slots.0]
+device = "hostbridge"
+[slots.1]
+device = "lpc"
+[slots.6]
+device = "{card}"
+network = "user"
+[lpc.com1]
+backend = "stdio"
+"""
 
 
 def fetch(port: int, path: str) -> bytes:
@@ -138,3 +158,26 @@ def test_a_suspend_cuts_what_is_open_and_a_new_start_is_made(vmmgr: Vmmgr, tmp_p
         guest.tell(f"wget -qO - http://10.0.2.2:{port}/outside.toml | grep -c schema", "1")
         ask_over(station, guest)
     vmmgr("down", "outside")
+
+
+if THOROUGH:
+
+    @pytest.mark.parametrize("card", CARDS)
+    def test_ipxe_gets_its_address_by_dhcp(vmmgr: Vmmgr, tmp_path: Path, card: str) -> None:
+        file = tmp_path / "ipxe.toml"
+        firmware = package("seabios") / "usr/share/seabios/bios-256k.bin"
+        kernel = package("ipxe", only="boot") / "boot" / "ipxe.lkrn"
+        file.write_text(FIRMWARE.format(firmware=firmware, kernel=kernel, card=card))
+        script = ["Press Ctrl-B", r"\x02"]
+        for line in (r"ifconf -c dhcp\r", r"show ip\r"):  # a BIOS keeps 15 keys
+            script += ["iPXE> $", line]
+        script += ["iPXE> $"]
+        words = [
+            word
+            for number, step in enumerate(script)
+            for word in ("--send" if number % 2 else "--until", step)
+        ]
+
+        said = vmmgr("run", file, *words, "--max-time", "60s", timeout=300).stdout
+
+        assert "net0.dhcp/ip:ipv4 = 10.0.2.15" in said

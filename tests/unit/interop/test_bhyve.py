@@ -168,6 +168,23 @@ def test_wrong_command_line_is_a_usage_error(text: str, message: str) -> None:
         import_argv(text)
 
 
+@pytest.mark.parametrize("kind", ["e1000", "virtio-net"])
+def test_network_cards_keep_their_address(kind: str, tmp_path: Path) -> None:
+    words = f"-s 0,hostbridge -s 5,{kind},tap0,mac=58:9C:FC:00:00:01,mtu=9000 x"
+    settings = f"pci.0.5.0.device={kind}\npci.0.5.0.backend=tap0\npci.0.5.0.mac=58:9c:fc:00:00:01\n"
+    for found in (import_argv(words), import_config(settings, "x.conf")):
+        card = machine(found, tmp_path).device("slots.5")
+        assert card is not None
+        assert card.type == kind
+        assert card.properties["mac"] == "58:9c:fc:00:00:01"
+        assert lost(found, "tap0")
+    assert lost(import_argv(words), "mtu=9000")
+    for wrong in ("01:00:00:00:00:01", "00:00:00:00:00:00", "here"):
+        found = import_argv(f"-s 0,hostbridge -s 5,{kind},tap0,mac={wrong} x")
+        assert lost(found, wrong)
+        machine(found, tmp_path)
+
+
 def test_vmrun_command_line(tmp_path: Path) -> None:
     text = (
         "sh /usr/share/examples/bhyve/vmrun.sh -c 1 -m 1G -t tap0 -d disk.img -u -C /dev/nmdm7A vm"
@@ -178,7 +195,8 @@ def test_vmrun_command_line(tmp_path: Path) -> None:
     com1 = graph.device("lpc.com1")
     assert com1 is not None
     assert com1.backend == host.Pty(tmp_path / "nmdm7B")
-    assert lost(found, "pci.0.2.0=virtio-net", "tap0")
+    assert lost(found, "pci.0.2.0", "tap0", 'network = "user"')
+    assert graph.device("slots.2") is not None
     assert lost(found, "pci.0.3.0=virtio-blk", "disk.img")
 
 
