@@ -17,6 +17,7 @@ from manager.api.errors import (
 )
 from manager.api.loading import load
 from manager.api.machine import Definition, Machine, Snapshot
+from manager.api.screen import Screen
 from manager.text.pattern import Match
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "MachineEndedError",
     "Match",
     "OutOfBudgetError",
+    "Screen",
     "Snapshot",
     "load",
 ]

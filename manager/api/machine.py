@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from manager.api.console import BUDGET, Console
 from manager.api.durations import Duration
 from manager.api.inside import Inside
+from manager.api.screen import Goldens, Screen
 from manager.errors import SnapshotCorruptError, UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class Machine(Inside):
         """The machine file that it was made of."""
         super().__init__(core)
         self._consoles: dict[str, Console] = {}
+        self.goldens = Goldens(Path())
+        """Where `screen.assert_matches` looks: the present folder, or what the plugin says."""
 
     @property
     def name(self) -> str:
@@ -149,6 +152,11 @@ class Machine(Inside):
             if ready is not None and id in (ready.port, f"lpc.{ready.port}")
             else None
         )
+
+    @property
+    def screen(self) -> Screen:
+        """The screen. What is asked of it raises UsageError when the machine has none."""
+        return Screen(self._runner, self.goldens)
 
     # -- time -----------------------------------------------------------------------------
 

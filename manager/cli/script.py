@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.arguments import escaped_text, pattern
+from manager.errors import UsageError
 
 if TYPE_CHECKING:
+    from manager.graph.nodes import Graph
     from manager.machine.expectation import Step
 
 
@@ -30,7 +32,7 @@ class AddStep(argparse.Action):
 
 
 def add_steps(parser: argparse.ArgumentParser) -> None:
-    """Add `--until`, `--send` and `--fail-on`."""
+    """Add `--until`, `--screen-until`, `--send` and `--fail-on`."""
     parser.add_argument(
         "--until",
         dest="steps",
@@ -40,6 +42,16 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
         metavar="RE",
         help="wait until the output matches; `^` and `$` match at lines, and `$` at the end of "
         "what was printed so far",
+    )
+    parser.add_argument(
+        "--screen-until",
+        dest="steps",
+        action=AddStep,
+        type=pattern,
+        default=(),
+        metavar="RE",
+        help="wait until the text on the screen matches; it is looked at every 10 ms of virtual "
+        "time, without blanks at the ends of its lines",
     )
     parser.add_argument(
         "--send",
@@ -68,8 +80,21 @@ def add_junit(parser: argparse.ArgumentParser, cases: str) -> None:
     )
 
 
+def check_screen(steps: Sequence[Step], graph: Graph) -> None:
+    """Raise UsageError for steps that wait for a screen that the machine does not have."""
+    from manager.machine.expectation import UntilScreen
+
+    looks = any(isinstance(step, UntilScreen) for step in steps)
+    if looks and not any(node.type == "vga" for node in graph.devices):
+        raise UsageError(
+            f"--screen-until: {graph.name} has no screen",
+            help='a slot with `device = "vga"` gives it one',
+        )
+
+
 def steps_of(args: argparse.Namespace) -> list[Step]:
     """The steps that were given, in order."""
-    from manager.machine.expectation import Send, Until
+    from manager.machine.expectation import Send, Until, UntilScreen
 
-    return [Until(value) if option == "--until" else Send(value) for option, value in args.steps]
+    kinds = {"--until": Until, "--screen-until": UntilScreen, "--send": Send}
+    return [kinds[option](value) for option, value in args.steps]

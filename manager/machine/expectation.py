@@ -25,6 +25,8 @@ SETTLE = 1_000_000
 """Virtual ns from the first byte of a burst until its text is searched."""
 AFAR = 16_000_000
 """Virtual ns from such a search until one for long matches."""
+GLANCE = 10_000_000
+"""Virtual ns from one look at the screen to the next."""
 _LONGEST_DETAIL = 200
 """Characters of a line that are told of a match."""
 
@@ -51,13 +53,20 @@ class Until:
 
 
 @dataclass(frozen=True, slots=True)
+class UntilScreen:
+    """Wait until the text on the screen matches."""
+
+    pattern: Pattern
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """Give bytes to the guest."""
 
     data: bytes
 
 
-Step = Until | Send
+Step = Until | UntilScreen | Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +98,11 @@ class Expectation:
         "_deadline",
         "_fail_on",
         "_finished",
+        "_glance",
         "_keeps_text",
         "_next",
         "_port",
+        "_screen",
         "_search",
         "_settled",
         "_steps",
@@ -113,6 +124,7 @@ class Expectation:
         budget: int | None = None,
         console: ConsoleText | None = None,
         position: int = 0,
+        screen: Callable[[], str] | None = None,
     ) -> None:
         self._clock = clock
         self._port = port
@@ -123,6 +135,9 @@ class Expectation:
         self._settled = clock.timer(self._look)
         self._afar = clock.timer(lambda: self._look(afar=True))
         self._deadline = clock.timer(self._out_of_budget)
+        self._glance = clock.timer(self._look_at_screen)
+        self._screen = screen
+        """What is on the screen, for those that wait for it."""
         self._next = 0
         self._search: Search | None = None
         """For the step that is waited for, from the first look on."""
@@ -161,8 +176,8 @@ class Expectation:
 
     def waiting_for(self) -> str | None:
         """The pattern that is waited for now."""
-        awaited = self._awaited()
-        return None if awaited is None else awaited.source
+        step = self._steps[self._next] if self._next < len(self._steps) else None
+        return None if step is None or isinstance(step, Send) else step.pattern.source
 
     def cancel(self) -> None:
         """Stop waiting; no verdict comes any more."""
@@ -171,6 +186,7 @@ class Expectation:
         self._clock.remove(self._settled)
         self._clock.remove(self._afar)
         self._clock.remove(self._deadline)
+        self._clock.remove(self._glance)
 
     def _awaited(self) -> Pattern | None:
         step = self._steps[self._next] if self._next < len(self._steps) else None
@@ -222,8 +238,28 @@ class Expectation:
             step = self._steps[self._next]
             if isinstance(step, Until):
                 return
+            if isinstance(step, UntilScreen):
+                self._glance.arm(self._clock.now() + GLANCE)
+                return
             self._port.feed(step.data)
             self._next += 1
+
+    def _look_at_screen(self) -> None:
+        """Go on behind the step if the screen is as it waits for."""
+        step = self._steps[self._next]
+        assert isinstance(step, UntilScreen)
+        assert self._screen is not None, "who waits for a screen says where it is"
+        match = step.pattern.search(self._screen())
+        if match is None:
+            self._glance.arm(self._clock.now() + GLANCE)
+            return
+        self.match = match
+        self._next += 1
+        self._send_due()
+        if self._next == len(self._steps):
+            self._finish(Verdict("matched", line_of(match)))
+        else:
+            self.search_soon()
 
     def _out_of_budget(self) -> None:
         self._look(afar=True)

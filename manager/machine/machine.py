@@ -227,6 +227,11 @@ class Machine:
         vga = self._board.vga
         return Screen(vga.state, vga.planes.memory, self.now()) if vga is not None else None
 
+    def screen_text(self) -> str:
+        """The rows of its screen; nothing without one, and in a graphics mode."""
+        screen = self.screen()
+        return "\n".join(screen.lines() or ()) if screen is not None else ""
+
     def places(self) -> list[CpuPlace]:
         """Where each CPU is."""
         return of_engine(self.engine)

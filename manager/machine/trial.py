@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from manager.errors import ExitCode
 from manager.lazy import dataclass
-from manager.machine.expectation import Expectation, Send, Step, Until
+from manager.machine.expectation import Expectation, Send, Step, Until, UntilScreen
 from manager.machine.serial_port import SerialPort
 from manager.text.pattern import Pattern, compile_pattern
 from manager.text.search import Search
@@ -41,7 +41,9 @@ class Trial:
     def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""
         steps = [
-            ["until", item.pattern.source] if isinstance(item, Until) else ["send", item.data.hex()]
+            ["send", item.data.hex()]
+            if isinstance(item, Send)
+            else ["until" if isinstance(item, Until) else "screen", item.pattern.source]
             for item in self.steps
         ]
         fail_on = self.fail_on.source if self.fail_on is not None else None
@@ -50,8 +52,9 @@ class Trial:
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Trial:
         """What `to_plain` gave."""
+        waits: dict[str, type[Until | UntilScreen]] = {"until": Until, "screen": UntilScreen}
         steps: list[Step] = [
-            Until(compile_pattern(text)) if kind == "until" else Send(bytes.fromhex(text))
+            Send(bytes.fromhex(text)) if kind == "send" else waits[kind](compile_pattern(text))
             for kind, text in plain["steps"]
         ]
         fail_on = plain["fail_on"]
@@ -96,6 +99,7 @@ class Attempt:
             finished=lambda _: machine.stop(),
             fail_on=Search(fail_on) if fail_on is not None else None,
             budget=trial.budget,
+            screen=machine.screen_text,
         )
 
     def run(self, settled: Callable[[], None] = lambda: None) -> Tried:

@@ -105,12 +105,20 @@ def machine_factory(
 ) -> Iterator[MachineFactory]:
     """Makes machines: `machine_factory("machines/x.toml", state="booted")`."""
     from manager.api import load
+    from manager.api.screen import Goldens
 
     machines = request.node.stash.setdefault(_machines, [])
     wall_guard = request.config.getoption("--vmmgr-wall")
 
+    goldens = Goldens(
+        request.path.parent / "golden",
+        request.config.getoption("--vmmgr-update"),
+        _artifacts(request.node),
+    )
+
     def keep(machine: Machine) -> None:
         machine.wall_guard = wall_guard
+        machine.goldens = goldens
         machines.append(machine)
 
     def make(
@@ -173,6 +181,14 @@ def _find(request: pytest.FixtureRequest, file: str | Path) -> Path:
     return next((place for place in places if place.exists()), places[-1])
 
 
+def _artifacts(item: pytest.Item) -> Path:
+    """Where a test leaves what tells of its failure."""
+    from manager.testing import failures
+
+    chosen: str = item.config.getoption("--vmmgr-artifacts")
+    return item.config.invocation_params.dir / chosen / failures.folder_name(item.nodeid)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -183,8 +199,7 @@ def pytest_runtest_makereport(
     if report.failed and report.when != "teardown" and machines:
         from manager.testing import failures
 
-        root = item.config.invocation_params.dir / item.config.getoption("--vmmgr-artifacts")
-        folder = root / failures.folder_name(item.nodeid)
+        folder = _artifacts(item)
         for number, machine in enumerate(machines):
             name = machine.name if number == 0 else f"{machine.name}-{number + 1}"
             text = failures.keep(machine, folder / name)

@@ -126,7 +126,10 @@ def _say(text: str) -> None:
 
 def _console(script: Script, connections: SerialConnections) -> str | None:
     """The id of the port that prints to standard output. Raises UsageError."""
-    needed = script.port is not None or script.steps or script.fail_on is not None
+    from manager.machine.expectation import UntilScreen
+
+    on_port = any(not isinstance(step, UntilScreen) for step in script.steps)
+    needed = script.port is not None or on_port or script.fail_on is not None
     if needed or connections.console is not None:
         return connections.find(script.port).port.id
     return None

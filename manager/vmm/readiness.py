@@ -48,6 +48,7 @@ def expect(
         finished=finished,
         fail_on=Search(fail_on) if fail_on is not None else None,
         budget=budget,
+        screen=lambda: running.machine.screen_text(),
     )
     running.waiting.begin(expectation)
     return expectation

@@ -106,3 +106,20 @@ def test_a_graphics_mode_has_a_picture_and_no_text(
     assert "graphics, 320x200" in result.stderr
     picture = read_png((tmp_path / "g.png").read_bytes())
     assert (picture.width, picture.height) == (320, 200)
+
+
+def test_run_waits_for_text_on_the_screen(vmmgr: Vmmgr, file: Path) -> None:
+    script = ("--screen-until", "^No bootable device", "--max-time", "10s")
+    vmmgr("run", file, *script)
+    result = vmmgr("run", file, "--screen-until", "never", "--max-time", "100ms", status=124)
+
+    assert "still waiting for 'never'" in result.stderr
+
+
+def test_run_says_that_there_is_no_screen(vmmgr: Vmmgr, file: Path) -> None:
+    text = file.read_text()
+    file.write_text(text[: text.index("[slots.2]")])
+
+    result = vmmgr("run", file, "--screen-until", "x", status=2)
+
+    assert "has no screen" in result.stderr

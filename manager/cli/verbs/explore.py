@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from manager import scratch
 from manager.cli.arguments import add_jobs, add_settings, duration
-from manager.cli.script import add_junit, add_steps, steps_of
+from manager.cli.script import add_junit, add_steps, check_screen, steps_of
 from manager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -173,10 +173,13 @@ def _with_a_seed(args: argparse.Namespace) -> Graph:
 
 def _trial(args: argparse.Namespace, graph: Graph) -> Trial:
     from manager.cli.proofs import port_of
+    from manager.machine.expectation import UntilScreen
     from manager.machine.trial import Trial
 
     steps = steps_of(args)
-    needs_port = bool(steps) or args.fail_on is not None or args.port is not None
+    check_screen(steps, graph)
+    on_port = any(not isinstance(step, UntilScreen) for step in steps)
+    needs_port = on_port or args.fail_on is not None or args.port is not None
     port = port_of(graph, args.port) if needs_port else ""
     return Trial(steps, args.fail_on, args.max_time, port)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from manager.cli.arguments import add_settings, duration
 from manager.cli.guest_output import GuestOutput, add_raw
 from manager.cli.known_runs import Closing, add_cached
-from manager.cli.script import add_junit, add_steps, steps_of
+from manager.cli.script import add_junit, add_steps, check_screen, steps_of
 from manager.errors import ExitCode, VmmgrError
 from manager.text.shown import loud
 
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> Closing:
     from manager.cli.arguments import load
-    from manager.machine.expectation import Until
+    from manager.machine.expectation import Send
     from manager.vmm.ephemeral import Script, run_ephemeral
 
     steps = steps_of(args)
@@ -106,6 +106,7 @@ def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> Closing:
         steps, args.fail_on, args.max_time, args.max_wall, args.port, args.raw, args.cached
     )
     graph = load(args.file, args.settings, require_files=True)
+    check_screen(steps, graph)
     start = None
     if args.start is not None:
         from manager.cli.snapshot.refs import find_snapshot
@@ -121,7 +122,7 @@ def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> Closing:
         )
 
     def close(outcome: Outcome) -> Closing:
-        return _close(outcome, waited=any(isinstance(step, Until) for step in steps))
+        return _close(outcome, waited=any(not isinstance(step, Send) for step in steps))
 
     if not args.cached:
         return close(run(heard))
