@@ -10,6 +10,7 @@ from manager.version import of_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from manager.bus.record import Plain
     from manager.graph.nodes import Graph
@@ -26,15 +27,21 @@ def key_of(graph: Graph, others: Mapping[str, Plain]) -> str:
     from blake3 import blake3
 
     from manager.graph.identity import identity_hash
+    from manager.machine.boot_images import of_file
     from manager.replay.recorder import images_of
 
     facts = cbor.encode(
         {
             "identity": identity_hash(graph),
-            "images": list(images_of(graph).values()),
+            "images": [*images_of(graph).values(), *map(of_file, _parts(graph))],
             "vmmgr": of_code(),
             "engine": ENGINE,
             **others,
         }
     )
     return blake3(facts).hexdigest(16)
+
+
+def _parts(graph: Graph) -> list[Path]:
+    """The files that devices are built from."""
+    return [path for node in graph.devices for path in node.reads]
