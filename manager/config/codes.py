@@ -69,6 +69,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "VM065": "a boot order that names nothing to boot from",
         "VM066": "an image of two disks, one of which writes it",
         "VM067": "two network cards with one address",
+        "VM068": "a share that is not there",
         "VM070": "a file to boot from is missing",
         "VM071": "a file to boot from cannot be read",
         "VM072": "what a disk is made of cannot be used",

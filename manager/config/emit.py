@@ -112,6 +112,8 @@ def _machine(model: MachineTable) -> Iterator[Line]:
         size = model.disks[name].size
         shown = {"size": units.format_size(size)} if size is not None else {}
         yield from _table(("disks", name), {**disk, **shown})
+    for name, share in sorted(tree["shares"].items()):
+        yield from _table(("shares", name), share)
     for slot in sorted(tree["slots"], key=lambda name: [int(part) for part in name.split(".")]):
         yield from _table(("slots", slot), tree["slots"][slot])
     for name, table in tree["lpc"].items():

@@ -58,7 +58,7 @@ def missing_files(loaded: LoadedModel) -> list[Diagnostic]:
 
 
 def _missing_disks(loaded: LoadedModel) -> Iterator[Diagnostic]:
-    """What is wrong with the files of disks, as far as can be told without reading them."""
+    """What is wrong with files of disks and shares, as far as can be told without reading them."""
     for name, disk in loaded.model.disks.items():
         for key in ("image", "folder"):
             given = getattr(disk, key)
@@ -69,6 +69,10 @@ def _missing_disks(loaded: LoadedModel) -> Iterator[Diagnostic]:
                 span = loaded.origins.value_span(("disks", name, key))
                 help = loaded.model.boot.help or ""
                 yield Diagnostic("VM072", f"{show_path(Path(given))}: {reason}", span, help=help)
+    for name, share in loaded.model.shares.items():
+        if (reason := _unfit_folder(Path(share.folder))) is not None:
+            span = loaded.origins.value_span(("shares", name, "folder"))
+            yield Diagnostic("VM072", f"{show_path(Path(share.folder))}: {reason}", span)
 
 
 def _unfit_image(path: Path) -> str | None:

@@ -22,6 +22,7 @@ from manager.config.modules import join_module, split_module
 from manager.config.scan import KeyPath
 from manager.config.schema import BY_TYPE, MachineTable, device_table, table_at
 from manager.config.sections import DebugTable
+from manager.config.shares import ShareTable
 from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
 from manager.config.variables import apply_overrides
@@ -164,10 +165,11 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
     if isinstance(sandbox, dict):
         for key in ("read", "write"):
             _resolve_list(sandbox, key, ("sandbox", key), origins)
-    disks = tree.get("disks")
-    for name, table in disks.items() if isinstance(disks, dict) else ():
-        if isinstance(table, dict):
-            _resolve_keys(table, DiskTable, ("disks", name), origins)
+    for section, model in (("disks", DiskTable), ("shares", ShareTable)):
+        tables = tree.get(section)
+        for name, table in tables.items() if isinstance(tables, dict) else ():
+            if isinstance(table, dict):
+                _resolve_keys(table, model, (section, name), origins)
     for section in ("slots", "lpc"):
         tables = tree.get(section)
         for name, table in tables.items() if isinstance(tables, dict) else ():

@@ -28,6 +28,7 @@ from manager.config.sections import (
     RecordTable,
     SandboxTable,
 )
+from manager.config.shares import ShareName, ShareTable
 from manager.config.table import DeviceTable, SlotTable, Table
 from manager.config.values import LintCode, Name, exactly
 from manager.devices import own, registry
@@ -190,6 +191,12 @@ class MachineTable(Table):
         description="Disks by name; devices in slots name the one that they are for.",
         examples=[{"root": {"image": "debian.img"}}],
     )
+    shares: dict[ShareName, ShareTable] = Field(
+        default={},
+        description="Folders of the host by name, for the guest to see as files; devices in slots "
+        "name the one that they are for.",
+        examples=[{"src": {"folder": "src"}}],
+    )
     slots: dict[str, Slot] = Field(
         default={},
         description='The devices on PCI bus 0, by slot number; "4.1" is slot 4, function 1.',
@@ -236,6 +243,8 @@ def table_at(tree: Any, path: tuple[str | int, ...]) -> type[BaseModel] | None:
             return device_table(section, name, tree)
         case ("disks", _):
             return DiskTable
+        case ("shares", _):
+            return ShareTable
         case (*_, "backend" | "network" as key) if isinstance(tree, dict):
             return BY_TYPE[key].get(str(tree.get("type")))
     return None

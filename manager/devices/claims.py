@@ -109,6 +109,10 @@ FLASH_LIMIT = 1 << 20
 """Bytes of that disk, and at most of the chip."""
 
 
+SHARES = "shares."
+"""Begins the names of the disks that shares are on: [shares.src] is on "shares.src"."""
+
+
 @dataclass(frozen=True, slots=True)
 class DiskUse:
     """A disk that a device is for."""
@@ -116,7 +120,7 @@ class DiskUse:
     key: str
     """The key of the device's table that names it."""
     name: str
-    """The disk's, in [disks]."""
+    """The disk's, in [disks], or that of a share, with SHARES before it."""
 
 
 @dataclass(frozen=True, slots=True)

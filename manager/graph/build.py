@@ -14,7 +14,7 @@ from manager.config.files import missing_files
 from manager.config.load import LoadedModel, Reading, inspect
 from manager.config.schema import MachineTable
 from manager.devices import own
-from manager.devices.claims import FLASH_LIMIT, VARIABLES_DISK
+from manager.devices.claims import FLASH_LIMIT, SHARES, VARIABLES_DISK
 from manager.devices.node import LPC_BUS, DeviceNode, Place
 from manager.graph import pci, read_files, rules
 from manager.graph.board import BOARD, other_cpus, parts
@@ -22,6 +22,7 @@ from manager.graph.claimed import claimed
 from manager.graph.firmware import with_firmware_parts
 from manager.graph.lints import lint
 from manager.graph.nodes import (
+    SHARE,
     Boot,
     Debug,
     DiskSource,
@@ -174,12 +175,18 @@ def _lpc_devices(loaded: LoadedModel, functions: Sequence[DeviceNode]) -> list[D
 
 
 def _disks(model: MachineTable, boot: Boot) -> Iterator[DiskSource]:
-    """By name; that of the firmware's variables is there by itself."""
+    """By name; those of the firmware's variables and of shares are there by themselves."""
     tables: dict[str, DiskTable | None] = dict(model.disks)
     if isinstance(boot, FirmwareBoot) and boot.variables is not None:
         tables.setdefault(VARIABLES_DISK, None)
-    for name, table in sorted(tables.items()):
-        yield _disk(name, table) if table else DiskSource(name, size=FLASH_LIMIT)
+    found = [
+        _disk(name, table) if table else DiskSource(name, size=FLASH_LIMIT)
+        for name, table in tables.items()
+    ]
+    for name, share in model.shares.items():
+        folder = Path(share.folder)
+        found.append(DiskSource(SHARES + name, folder=folder, format=SHARE, mode=share.mode))
+    yield from sorted(found, key=lambda disk: disk.name)
 
 
 def _disk(name: str, table: DiskTable) -> DiskSource:

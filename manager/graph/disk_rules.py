@@ -10,6 +10,7 @@ from pathlib import Path
 from manager.config.diagnostics import Diagnostic
 from manager.config.load import LoadedModel
 from manager.config.suggest import did_you_mean
+from manager.devices.claims import SHARES, DiskUse
 from manager.devices.node import DeviceNode
 from manager.graph.nodes import FirmwareBoot, Graph
 from manager.graph.places import Places
@@ -37,22 +38,31 @@ class _Judge(Places):
             for use in node.disks:
                 users.setdefault(use.name, []).append((node, use.key))
                 if use.name not in names:
-                    yield Diagnostic(
-                        "VM063",
-                        f'the machine has no disk "{use.name}"',
-                        self.key(node, use.key),
-                        help=did_you_mean(use.name, names) or f"add `[disks.{use.name}]`",
-                    )
+                    yield self._missing(node, use, names)
         for name, uses in users.items():
             if len(uses) > 1:
                 first, *others = uses
+                what, same = _what(name), "folder" if name.startswith(SHARES) else "image"
                 yield Diagnostic(
                     "VM064",
-                    f'disk "{name}" is in {len(uses)} places',
+                    f"{what} is in {len(uses)} places",
                     self.key(*first, "here ..."),
                     tuple(self.key(*other, "... and here") for other in others),
-                    help="give each a disk of its own; two may have the same `image`",
+                    help=f"give each a {what.split()[0]} of its own; two may have the same "
+                    f"`{same}`",
                 )
+
+    def _missing(self, node: DeviceNode, use: DiskUse, names: list[str]) -> Diagnostic:
+        is_share = use.name.startswith(SHARES)
+        start = SHARES if is_share else ""
+        alike = [n.removeprefix(start) for n in names if n.startswith(SHARES) == is_share]
+        return Diagnostic(
+            "VM068" if is_share else "VM063",
+            f"the machine has no {_what(use.name)}",
+            self.key(node, use.key),
+            help=did_you_mean(use.name.removeprefix(start), alike)
+            or f"add `[{use.name if is_share else f'disks.{use.name}'}]`",
+        )
 
     def images(self) -> Iterator[Diagnostic]:
         """An image that is written directly is that disk's alone."""
@@ -94,3 +104,9 @@ class _Judge(Places):
                 help = did_you_mean(name, list(known)) or every
             span = self.origins.value_span(("boot", "boot-order", index))
             yield Diagnostic("VM065", message, span, help=help)
+
+
+def _what(name: str) -> str:
+    """A disk by the name of a graph, as messages call it."""
+    is_share = name.startswith(SHARES)
+    return f'share "{name.removeprefix(SHARES)}"' if is_share else f'disk "{name}"'

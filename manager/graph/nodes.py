@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from manager.devices.claims import SHARES
 from manager.devices.node import DeviceNode
 from manager.lazy import dataclass
 
@@ -64,6 +65,10 @@ Boot = FirmwareBoot | KernelBoot | ImageBoot
 """A stored one is the first of these whose first field it has."""
 
 
+SHARE = "share"
+"""The format of a share's disk: manager.storage.share."""
+
+
 @dataclass(frozen=True, slots=True)
 class DiskSource:
     """What a disk begins with, on the host: an image, a folder, or, with a size alone, nothing."""
@@ -72,12 +77,23 @@ class DiskSource:
     image: Path | None = None
     folder: Path | None = None
     format: str | None = None
-    """Of the file system that is made of the folder: ext4, fat or iso."""
+    """Of the file system that is made of the folder: ext4, fat or iso; or SHARE."""
     size: int | None = None
     """Bytes."""
     mode: Literal["overlay", "read-only", "direct"] = "overlay"
     on_full: Literal["pause", "error"] = "pause"
     """What happens when the host has no room."""
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it has the files of [shares], for a device that serves files."""
+        return self.format == SHARE
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        kind = "share" if self.is_share else "disk"
+        return f'{kind} "{self.name.removeprefix(SHARES) if self.is_share else self.name}"'
 
 
 @dataclass(frozen=True, slots=True)

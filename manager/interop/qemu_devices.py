@@ -62,6 +62,8 @@ def device(node: DeviceNode, graph: Graph, lost: list[str]) -> list[str]:
         return _uart(node, lost)
     if node.type == "ide":
         return _ide(node, graph, lost)
+    if node.type == "virtio-9p":
+        return _share(node, graph, lost)
     if node.type in ("virtio-blk", "nvme", "virtio-rng"):
         return _pci_device(node, lost, _model(node, graph, lost))
     if isinstance(node, NicNode):
@@ -78,6 +80,23 @@ def device(node: DeviceNode, graph: Graph, lost: list[str]) -> list[str]:
     elif not node.id.startswith("board."):
         lost.append(f"{node.id}: QEMU has no {node.type}")
     return []
+
+
+def _share(node: DeviceNode, graph: Graph, lost: list[str]) -> list[str]:
+    """A folder of the host, which QEMU serves as it is at any time."""
+    (use,) = node.disks
+    source = next(source for source in graph.disks if source.name == use.name)
+    said = f"local,path={comma(str(source.folder))},security_model=none,readonly=on"
+    name = use.name.replace(".", "-")
+    if source.mode == "overlay":
+        lost.append(f"{use.name}.mode: QEMU would write to the folder itself")
+    try:
+        quoted(said, "shell")
+    except UnquotableError as error:
+        lost.append(f"{use.name}: {error}")
+        return []
+    model = f"virtio-9p-pci,fsdev={name},mount_tag={comma(str(node.properties['tag']))}"
+    return ["-fsdev", f"{said},id={name}", *_pci_device(node, lost, model)]
 
 
 def _model(node: DeviceNode, graph: Graph, lost: list[str]) -> str:

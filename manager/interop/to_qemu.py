@@ -45,7 +45,8 @@ def export(graph: Graph) -> Translation:
     words = ["qemu-system-x86_64", "-name", graph.name]
     words += [*_machine(graph, lost), *_boot(graph, lost)]
     for source in graph.disks:
-        if source.name != VARIABLES_DISK:  # what it begins with is told with the firmware
+        # Those are told with the firmware and with the devices.
+        if source.name != VARIABLES_DISK and not source.is_share:
             words += drive(source, lost)
     for node in graph.devices:
         words += device(node, graph, lost)

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from manager.devices.claims import SHARES
 from manager.errors import HostError, SnapshotMismatchError, UsageError
 from manager.graph.nodes import DiskSource, Graph
 from manager.storage.base import BLOCK, Base, Zeros
@@ -18,6 +19,8 @@ from manager.storage.layer import Layer
 from manager.storage.write_log import WriteLog
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from manager.snapshot.disk_entry import DiskEntry
     from manager.snapshot.read import Snapshot
 
@@ -95,13 +98,15 @@ def open_disks(
     recover: bool = False,
     partial: bool = False,
     anew: Collection[str] = (),
+    look: bool = False,
 ) -> Disks:
     """The disks of a machine, as `snapshot` holds them, or else as they begin.
 
     With `recover` what the logs hold is on top; with `partial` a disk that the snapshot does not
     have begins anew. Those in `anew` begin anew whatever there is, and their logs are emptied once
-    they are part of a snapshot. Raises HostError and UsageError when an image
-    cannot be a disk, SnapshotMismatchError when it is not what it was.
+    they are part of a snapshot. With `look` the folder of a share has to be what it was; else the
+    share is as it was frozen, while that is in the cache. Raises HostError and UsageError when an
+    image cannot be a disk, SnapshotMismatchError when it is not what it was.
     """
     entries = {entry.head.id: entry for entry in snapshot.manifest.disks} if snapshot else {}
     with ExitStack() as undo:
@@ -114,7 +119,7 @@ def open_disks(
                     f'{snapshot.file}: it has no disk "{source.name}"',
                     help="boot afresh with `vmmgr up FILE --fresh`",
                 )
-            base = _base(source)
+            base = _base(source, None if look else entry)
             undo.callback(base.close)
             disk = _disk(source, base, entry, snapshot, open_log, recover and not is_new)
             if not recover:
@@ -135,10 +140,13 @@ def _disk(
 ) -> Disk:
     layers: tuple[Layer, ...] = ()
     backing: object | None = None
+    # Where nothing was written to a share, a boot takes the folder as it is now.
+    may_change = source.is_share and recover and entry is not None and not entry.layers
     if entry is not None and snapshot is not None:
         from manager.snapshot.save_disks import layers_of
 
-        check_base(source, base, entry)
+        if not may_change:
+            check_base(source, base, entry)
         layers, backing = layers_of(snapshot.directory, snapshot.manifest, entry)
     try:
         log = open_log(source.name)
@@ -146,6 +154,12 @@ def _disk(
         disk = Disk(base, log, layers, read_only=read_only, recover=recover)
     except OSError as error:
         raise HostError(f'disk "{source.name}": {error.strerror}', help="free some room") from error
+    if may_change and entry is not None and disk.unsaved:
+        try:
+            check_base(source, base, entry)
+        except SnapshotMismatchError:
+            disk.close()
+            raise
     disk.backing = backing
     return disk
 
@@ -168,7 +182,7 @@ def disk_of(graph: Graph, snapshot: Snapshot, name: str) -> Disk:
     base: Base = Zeros(entry.head.size)
     source = next((source for source in graph.disks if source.name == name), None)
     if entry.head.base and source is not None:
-        base = _base(source)
+        base = _base(source, entry)
     with ExitStack() as undo:
         undo.callback(base.close)
         if source is not None:
@@ -184,10 +198,10 @@ def check_base(source: DiskSource, base: Base, entry: DiskEntry) -> None:
         return
     what = source.image or source.folder or f"[disks.{source.name}]"
     changed = f"{entry.head.size} bytes then, {base.size} now"
-    if base.size == entry.head.size:
-        changed = "its content is another"
+    if base.size == entry.head.size or source.is_share:
+        changed = _changes(base, entry) or "its content is another"
     raise SnapshotMismatchError(
-        f'disk "{source.name}": {what} has changed since the machine was saved: '
+        f"{source.title}: {what} has changed since the machine was saved: "
         f"{changed}{_written_at(source)}",
         help="put back what it was, or begin anew: `vmmgr discard NAME`, then "
         f"`vmmgr disk reset NAME {source.name}`",
@@ -207,6 +221,19 @@ def beginnings(graph: Graph) -> dict[str, str]:
     return found
 
 
+def _changes(base: Base, entry: DiskEntry) -> str:
+    """What differs in the folder of a share, if what it was is still in the cache."""
+    from manager.storage.share.freeze import ShareImage, differences, open_frozen
+
+    if not isinstance(base, ShareImage):
+        return ""
+    before = open_frozen(bytes(entry.head.base), image_cache(), read_only=True)
+    if before is None:
+        return ""
+    with closing(before):
+        return differences(before, base)
+
+
 def _written_at(source: DiskSource) -> str:
     """When the image was last written, for people."""
     if source.image is None:
@@ -218,10 +245,13 @@ def _written_at(source: DiskSource) -> str:
     return f"; it was written at {datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _base(source: DiskSource) -> Base:
+def _base(source: DiskSource, entry: DiskEntry | None = None) -> Base:
+    """What a disk begins with; a share as it was for `entry`, while that is in the cache."""
     from manager.storage import images
 
     cache = image_cache()
+    if source.is_share:
+        return _share(source, cache, entry)
     if source.image is not None:
         direct = source.mode == "direct"
         return (images.open_to_write if direct else images.open_image)(source.image, cache)
@@ -230,3 +260,16 @@ def _base(source: DiskSource) -> Base:
         return images.open_folder(source.folder, source.format, source.size, cache)
     assert source.size is not None
     return Zeros(source.size)
+
+
+def _share(source: DiskSource, cache: Path, entry: DiskEntry | None) -> Base:
+    from manager.storage.share.freeze import open_frozen, open_share
+
+    assert source.folder is not None
+    read_only = source.mode == "read-only"
+    if entry is not None:
+        frozen = open_frozen(bytes(entry.head.base), cache, read_only=read_only)
+        if frozen is not None:
+            return frozen
+    name = source.name.removeprefix(SHARES)
+    return open_share(name, source.folder, cache, read_only=read_only)

@@ -93,7 +93,7 @@ def of_machine(graph: Graph) -> Reach:
     for disk in graph.disks:
         if disk.image is not None:
             reach.allow(disk.image, READ_FILE | (WRITE if disk.mode == "direct" else 0))
-        if disk.folder is not None:
+        if disk.folder is not None and not disk.is_share:  # that one is frozen
             reach.allow(disk.folder, READ)
     for node in graph.devices:
         for path in node.reads:

@@ -56,7 +56,9 @@ class MachineDisks:
             return None
         written = self._complete()
         head = self.head()
-        disks = open_disks(graph, head, self._open_log, recover=True, partial=True, anew=written)
+        disks = open_disks(
+            graph, head, self._open_log, recover=True, partial=True, anew=written, look=True
+        )
         self._make_head(graph, disks)
         for name in written:
             self.intent(name).unlink()
@@ -90,7 +92,7 @@ class MachineDisks:
             return None
         if names := self._complete():
             self._settle(graph, names)
-        disks = open_disks(graph, snapshot, self._open_log)
+        disks = open_disks(graph, snapshot, self._open_log, look=True)
         self._make_head(graph, disks)
         return disks
 

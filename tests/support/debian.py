@@ -25,6 +25,7 @@ INSTALLER = "usr/lib/debian-installer/images"
 CACHE = ROOT / ".cache" / "debian"
 META_PACKAGES = (
     "linux-image-cloud-amd64",
+    "linux-image-amd64",
     "linux-image-686",
     "linux-image-686-pae",
     "xen-system-amd64",

@@ -35,7 +35,17 @@ class Kernel:
 @cache
 def cloud() -> Kernel:
     """Debian's cloud kernel. A loud skip when it cannot be had."""
-    folder = package("linux-image-cloud-amd64")
+    return _packaged("linux-image-cloud-amd64")
+
+
+@cache
+def complete() -> Kernel:
+    """Debian's ordinary kernel with all its modules, 9p among them."""
+    return _packaged("linux-image-amd64")
+
+
+def _packaged(name: str) -> Kernel:
+    folder = package(name)
     (image,) = (folder / "boot").glob("vmlinuz-*")
     files = (folder / "lib" / "modules").rglob("*.ko")
     return Kernel(image, {_module(file.stem): file.read_bytes for file in files})

@@ -33,6 +33,9 @@ size = "1G"
 size = "1G"
 [disks.four]
 size = "1G"
+[shares.src]
+folder = "src"
+mode = "overlay"
 [slots.5]
 device = "virtio-blk"
 disk = "one"
@@ -47,6 +50,9 @@ device = "virtio-net"
 device = "ne2k"
 [slots.10]
 device = "e1000"
+[slots.11]
+device = "virtio-9p"
+share = "src"
 [slots."1.1"]
 device = "ide"
 primary-master = "three"

@@ -58,7 +58,10 @@ def _lines(graph: Graph) -> Iterator[str]:
     if debug:
         yield from _table("debug", debug)
     for disk in graph.disks:
-        if disk.name != VARIABLES_DISK or disk.size is None:  # that one is there by itself
+        if disk.is_share:
+            share = {"folder": disk.folder, "mode": disk.mode}
+            yield from _table(_key_path(disk.name), share)
+        elif disk.name != VARIABLES_DISK or disk.size is None:  # that one is there by itself
             yield from _table(f"disks.{_key(disk.name)}", _disk(disk))
     for node in graph.devices:
         if not node.id.startswith("board."):
@@ -94,7 +97,11 @@ def _boot(boot: KernelBoot | ImageBoot | FirmwareBoot) -> dict[str, Any]:
 
 
 def _path(node: DeviceNode) -> str:
-    head, _, rest = node.id.partition(".")
+    return _key_path(node.id)
+
+
+def _key_path(id: str) -> str:
+    head, _, rest = id.partition(".")
     return f"{_key(head)}.{_key(rest)}" if rest else _key(head)
 
 

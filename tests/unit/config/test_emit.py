@@ -57,6 +57,9 @@ mode = "read-only"
 on-full = "error"
 [disks.cd]
 image = "a.iso"
+[shares.src]
+folder = "tree"
+mode = "overlay"
 [slots.0]
 device = "hostbridge"
 [slots.1]
@@ -70,6 +73,10 @@ backend = { type = "pipe", path = "link" }
 [slots.4.1]
 device = "uart"
 legacy = "com2"
+[slots.7]
+device = "virtio-9p"
+share = "src"
+tag = "sources"
 [slots.31]
 device = "lpc"
 [lpc.com1]
