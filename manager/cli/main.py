@@ -64,6 +64,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "new": ("new", "write a machine file to start from"),
     "import": ("import_", "turn a bhyve command line into a machine file"),
     "export": ("export", "turn a machine file into a bhyve or QEMU command line"),
+    "cp": ("cp", "copy files from and to a share of a machine"),
     "disk": ("disk", "show what disks hold, and make images of them"),
     "snapshot": ("snapshot", "save, list, inspect, compare and move snapshots"),
 }

@@ -20,7 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Their screens": ("screen", "screenshot"),
     "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
     "From and to others": ("import", "export"),
-    "Snapshots and disks": ("snapshot", "disk"),
+    "Snapshots and disks": ("snapshot", "disk", "cp"),
     "Time": ("replay", "rewind", "step-back", "verify", "bisect", "explore"),
     "This host": ("doctor", "completion"),
 }
@@ -75,6 +75,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vmmgr disk commit demo root -o new.img", "a copy of the image, with what was written"),
         ("vmmgr disk new data.img 1G", "an empty image"),
         ("vmmgr disk new root.img --folder rootfs --format ext4", "an image of a folder"),
+    ),
+    "cp": (
+        ("vmmgr cp demo:/result.txt .", "what the guest wrote to its share"),
+        ("vmmgr cp src/. demo:src/", "all that is in a folder, to the share of that name"),
     ),
     "console": (
         ("vmmgr console demo", "be at its console; Ctrl-] leaves"),

@@ -217,3 +217,45 @@ def test_a_resume_refuses_another_folder_and_a_boot_takes_it(vmmgr: Vmmgr, sourc
     vmmgr("rewind", "shared", "1ms")
     vmmgr("down", "shared")
     assert "shares.src" in vmmgr("disk", "ls").stdout
+
+
+def test_cp_reads_and_writes_what_does_not_run(vmmgr: Vmmgr, source: Path) -> None:
+    (source / "inner").mkdir()
+    (source / "inner" / "a").write_text("a\n")
+    (source / "run.sh").write_text("old, and longer\n")
+    (source / "link").symlink_to("run.sh")
+    file = source.parent / "shared.toml"
+    file.write_text(HELLO)
+    new = source.parent / "new"
+    new.mkdir()
+    (new / "run.sh").write_text("new\n")
+    (new / "run.sh").chmod(0o750)
+    (new / "inner").mkdir()
+    (new / "inner" / "b").write_text("b\n")
+    out = source.parent / "out"
+    out.mkdir()
+    vmmgr("up", "-d", file)
+    assert vmmgr.any("cp", "shared:/run.sh", out).returncode == 4
+    vmmgr("suspend", "shared")
+    vmmgr("cp", "shared:/inner/a", out / "copy")
+    assert (out / "copy").read_text() == "a\n"
+    assert vmmgr.any("cp", f"{new}/run.sh", "shared:/").returncode == 4
+    vmmgr("discard", "shared")
+
+    vmmgr("cp", f"{new}/.", "shared:/")
+    vmmgr("cp", new / "inner", "shared:src/other")
+    vmmgr("up", "-d", file)
+    vmmgr("down", "shared")
+    result = vmmgr("cp", "--json", "shared:/", out / "all")
+
+    assert '"files": 5' in result.stdout
+    found = {str(path.relative_to(out / "all")) for path in (out / "all").rglob("*")}
+    assert found == {"inner", "inner/a", "inner/b", "run.sh", "link", "other", "other/b"}
+    assert (out / "all" / "run.sh").read_text() == "new\n"
+    assert (out / "all" / "run.sh").stat().st_mode & 0o777 == 0o750
+    assert (out / "all" / "link").readlink() == Path("run.sh")
+    assert (source / "run.sh").read_text() == "old, and longer\n"
+    assert vmmgr.any("cp", "shared:/../x", out).returncode == 1
+    assert "No such file" in vmmgr.any("cp", "shared:/nothing", out).stderr
+    assert vmmgr.any("cp", "shared:none/x", out).returncode == 2
+    assert vmmgr.any("cp", out, out).returncode == 2

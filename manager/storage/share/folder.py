@@ -103,7 +103,7 @@ class Folder:
     def _below(self, directory: int, prefix: bytes, depth: int) -> Iterator[Item]:
         if depth > MAX_DEPTH:
             raise self._too_much(f"folders nest more than {MAX_DEPTH} deep")
-        for name in sorted(os.fsencode(name) for name in os.listdir(directory)):
+        for name in names_in(directory):
             path = prefix + name
             with self._failures(path):
                 status = os.lstat(name, dir_fd=directory)
@@ -172,6 +172,11 @@ class Folder:
             raise HostError(
                 f'share "{self.name}": {where} cannot be read: {error.strerror}'
             ) from error
+
+
+def names_in(directory: int) -> list[bytes]:
+    """The names in an open directory, in the order of their bytes. Raises OSError."""
+    return sorted(os.fsencode(name) for name in os.listdir(directory))
 
 
 def _mode(status: os.stat_result) -> int:
