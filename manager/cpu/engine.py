@@ -321,6 +321,9 @@ class Exact(Protocol):
     time: tuple[int, int]
     """For snapshots: ticks of 1/4 ns since power-on, and how many of them code did not take."""
 
+    def follow_seed(self, seeded: Seeded) -> None:
+        """Turns and interrupts are as this seed draws them, from its first number on."""
+
     def mark(self) -> None:
         """Come back to this point from now on, in place of any before; only while not running.
 

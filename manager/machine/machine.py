@@ -402,6 +402,13 @@ class Machine:
         self._cpus.forget()
         return pages
 
+    def reseed(self, graph: Graph) -> None:
+        """Have its turns drawn as `graph` says, which differs in the seed alone, from here on."""
+        seeded = engines.seeded(graph)
+        assert seeded is not None
+        self.graph = graph
+        self.engine.follow_seed(seeded)
+
     def _go_on_after_reset(self) -> bool:
         """Do what the shutdown code asks for, if anything, with RAM as it is."""
         code = self._board.rtc.shutdown_code

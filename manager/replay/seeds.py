@@ -64,6 +64,8 @@ class Laboratory:
     graph: Graph
     trial: Trial
     start: Snapshot | None = None
+    kept: Machine | None = None
+    """At the start, before its first seed: its engine has translated what the last one ran."""
 
     @classmethod
     def of(cls, task: Task) -> Laboratory:
@@ -79,21 +81,51 @@ class Laboratory:
         """A machine that begins with this seed. Raises VmmgrError."""
         from manager.machine.machine import Machine
 
-        assert self.graph.cpu_seed is not None
-        graph = replace(self.graph, cpu_seed=replace(self.graph.cpu_seed, seed=seed))
+        graph = self._graph(seed)
         if self.start is None:
             return Machine.power_on(graph)
         return Machine.restore(graph, self.start, reschedule=True)
 
+    def _graph(self, seed: int) -> Graph:
+        assert self.graph.cpu_seed is not None
+        return replace(self.graph, cpu_seed=replace(self.graph.cpu_seed, seed=seed))
+
     def attempt(self, seed: int) -> Result:
         """Try one. Raises VmmgrError."""
         began = time.monotonic()
-        machine = self.machine(seed)
+        machine = self._at_start(seed)
         try:
-            tried = Attempt(machine, self.trial).run()
+            attempt = Attempt(machine, self.trial)
+            tried = attempt.run()
+            attempt.expectation.cancel()
+            if self._may_go_back(machine):
+                self.kept = machine
         finally:
-            machine.free()
+            if self.kept is None:
+                machine.free()
         return Result(seed, tried, round(time.monotonic() - began, 6))
+
+    def _at_start(self, seed: int) -> Machine:
+        """A machine that begins with this seed: the one that has been there, if it is good."""
+        if self.kept is None:
+            machine = self.machine(seed)
+            if self._may_go_back(machine):
+                machine.mark()
+            return machine
+        machine, self.kept = self.kept, None
+        machine.back()
+        machine.reseed(self._graph(seed))
+        return machine
+
+    def _may_go_back(self, machine: Machine) -> bool:
+        """Whether the start can be reached again and is the same for all seeds.
+
+        At power-on, and where a snapshot does not say whose turn it is, a seed has drawn already.
+        """
+        from manager.machine.state import TURN_ID
+
+        start = self.start
+        return start is not None and TURN_ID in start.states and not machine.engine.crashed
 
     def explain(self, seed: int) -> Story:
         """Try it again and look closely. Raises VmmgrError."""

@@ -48,9 +48,9 @@ class UnicornEngine:
             engine: NativeEngine = native.Engine(
                 CPU_MODELS.index(model), count, quantum, code_buffer, keep_tlbs
             )
-        if seeded is not None:
-            engine.follow_seed(seeded.seed, seeded.jitter, seeded.tear)
         self._engine = engine
+        if seeded is not None:
+            self.follow_seed(seeded)
         self._gate = A20Gate(engine)
         self.cpus = tuple(UnicornCpu(cpu, native, self._gate) for cpu in engine.cpus)
         self._stops = {
@@ -108,6 +108,10 @@ class UnicornEngine:
     @time.setter
     def time(self, time: tuple[int, int]) -> None:
         self._engine.time = time
+
+    def follow_seed(self, seeded: Seeded) -> None:
+        """Turns and interrupts are as this seed draws them, from its first number on."""
+        self._engine.follow_seed(seeded.seed, seeded.jitter, seeded.tear)
 
     def mark(self) -> None:
         """Come back to this point from now on."""

@@ -14,10 +14,16 @@ from support import races
 
 from manager.files import UnfitFileError
 from manager.graph.build import load_graph
+from manager.machine.expectation import Until
+from manager.machine.machine import Machine
 from manager.machine.trial import Trial, Tried
+from manager.replay import digests
 from manager.replay.explore import WORKER, Exploration, Journal
-from manager.replay.seeds import Result, Task
+from manager.replay.seeds import Laboratory, Result, Task
 from manager.replay.worker import write_machine
+from manager.snapshot.read import open_snapshot
+from manager.snapshot.write import write_snapshot
+from manager.text.pattern import compile_pattern
 
 GOOD = Result(3, Tried("matched", 0, "ok", 1000), 0.5)
 
@@ -107,3 +113,43 @@ def test_no_process_begins_without_a_seed_for_it(tmp_path: Path) -> None:
 
     assert sorted(result.seed for result in found) == [4, 6]
     assert (tmp_path / "begun").stat().st_size == 2
+
+
+@pytest.mark.guest
+def test_a_seed_after_others_is_as_with_a_machine_of_its_own(tmp_path: Path) -> None:
+    graph = load_graph(
+        races.machine_file(tmp_path, "missing-lock", schedule="schedule = { seed = 0 }")
+    )
+    trial = Trial([Until(compile_pattern("^ok"))], compile_pattern("^FAIL"), 3_000_000, "lpc.com1")
+    begun = Machine.power_on(graph)
+    begun.run(5_000)
+    write_snapshot(tmp_path / "start", begun.run_to_image())
+    start = open_snapshot(tmp_path / "start")
+    laboratory = Laboratory(graph, trial, start)
+
+    kept = set()
+    for seed in (3, 0, 7, 1, 3, 2**64 - 1):
+        tried = laboratory.attempt(seed).tried
+        alone = Laboratory(graph, trial, start)
+        assert tried == alone.attempt(seed).tried
+        machine, other = laboratory.kept, alone.kept
+        assert machine is not None
+        assert other is not None
+        assert machine.records() == other.records()
+        assert digests.of_ram(machine.memory) == digests.of_ram(other.memory)
+        assert machine.engine.breaks == other.engine.breaks
+        assert machine.graph == other.graph
+        kept.add(machine)
+    assert len(kept) == 1
+
+
+@pytest.mark.guest
+def test_a_seed_from_power_on_has_a_machine_of_its_own(tmp_path: Path) -> None:
+    graph = load_graph(
+        races.machine_file(tmp_path, "interrupt", schedule="schedule = { seed = 0 }")
+    )
+    laboratory = Laboratory(graph, Trial([], None, 1_000_000, ""))
+
+    laboratory.attempt(1)
+
+    assert laboratory.kept is None
