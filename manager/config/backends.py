@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -114,3 +114,10 @@ BACKENDS: dict[str, type[BackendTable]] = {
     "unix": UnixTable,
     "pipe": PipeTable,
 }
+
+BACKEND: Any = Field(
+    default_factory=lambda: NullTable(type="null"),
+    description="The host's side of the port.",
+    examples=["stdio", {"type": "tcp", "listen": "127.0.0.1:4555"}],
+)
+"""A port's key `backend`."""

@@ -27,6 +27,7 @@ from manager.config.source import Origins, Source, Tree
 from manager.config.values import path_keys
 from manager.config.variables import apply_overrides
 from manager.devices import own
+from manager.devices.claims import PORTS
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -183,13 +184,17 @@ def _resolve_paths(tree: Tree, origins: Origins) -> None:
 def _resolve_keys(
     table: Tree, model: type[BaseModel] | None, path: KeyPath, origins: Origins
 ) -> None:
-    """Make the paths of a table absolute, its backend's too."""
+    """Make the paths of a table absolute, its backend's too, and those of its ports."""
     for key in path_keys(model) if model is not None else ():
         _resolve(table, key, origins.source((*path, key)))
     for key, kinds in BY_TYPE.items():
         given = table.get(key)
         if isinstance(given, dict):
             _resolve_keys(given, kinds.get(str(given.get("type"))), (*path, key), origins)
+    named = table.get(PORTS)
+    for name, port in named.items() if isinstance(named, dict) else ():
+        if isinstance(port, dict):
+            _resolve_keys(port, None, (*path, PORTS, name), origins)
 
 
 def _resolve_list(table: Tree, key: str, path: KeyPath, origins: Origins) -> None:

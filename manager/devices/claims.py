@@ -102,6 +102,19 @@ class MemoryBar:
     buffer. Whole pages then."""
 
 
+PORTS = "ports"
+"""The key of a device's table below which its ports with names are."""
+
+
+def end_id(device: str, name: str) -> str:
+    """The id of a device's port.
+
+    >>> end_id("slots.8", "agent")
+    'slots.8.ports.agent'
+    """
+    return f"{device}.{PORTS}.{name}" if name else device
+
+
 VARIABLES_DISK = "firmware-variables"
 """The disk with what is in the firmware's flash chip: so that is in snapshots, and outlives a
 power-off."""

@@ -46,6 +46,17 @@ class Backend(HostResource):
         """A file or an address."""
         return self.options.get("path") or self.options.get("listen") or ""
 
+    def as_key(self) -> str | dict[str, str]:
+        """The value of a key `backend` that stands for it."""
+        return {"type": self.type, **self.options} if self.options else self.type
+
+
+@dataclass(frozen=True, slots=True)
+class Backends(HostResource):
+    """The backends of a device's further ports, in their order."""
+
+    backends: tuple[Backend, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Stdio(Backend):

@@ -13,8 +13,9 @@ from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from manager.devices.claims import Claims, PciAddress
-from manager.devices.host import HostResource
+from manager.devices.claims import PORTS, Claims, PciAddress, end_id
+from manager.devices.host import Backend, HostResource
+from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.devices.device import Device
@@ -55,6 +56,41 @@ def on_host(default: Any = None) -> Any:
     number, and never part of the machine's identity.
     """
     return field(default=default, kw_only=True, metadata={_ON_HOST: True})
+
+
+@dataclass(frozen=True, slots=True)
+class SerialEnd:
+    """A serial port of a device, and what it has on the host."""
+
+    node: DeviceNode
+    backend: Backend
+    name: str = ""
+    """The port's own, of a device that has several."""
+
+    @property
+    def id(self) -> str:
+        """Its path in the machine file: the device's, or that of its own table."""
+        return end_id(self.node.id, self.name)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Where `backend` stands below the device's table."""
+        return (PORTS, self.name, "backend") if self.name else ("backend",)
+
+    @property
+    def port_name(self) -> str:
+        """What users call it: com1..com4, or its id."""
+        return self.id.removeprefix("lpc.")
+
+    @property
+    def com_port(self) -> str | None:
+        """The COM port (com1..com4) that a guest finds there, if it is one."""
+        return self.node.com_port
+
+    @property
+    def address(self) -> PciAddress | None:
+        """The device's place on PCI bus 0, if it has one."""
+        return self.node.address
 
 
 class DeviceNode(Claims):
@@ -143,9 +179,9 @@ class DeviceNode(Claims):
         return {}
 
     @property
-    def port_name(self) -> str:
-        """What users call it when it is a serial port: com1..com4, or the id of a PCI uart."""
-        return self.id.removeprefix("lpc.")
+    def serial_ends(self) -> tuple[SerialEnd, ...]:
+        """Its serial ports: the one that `backend` is for, unless the kind has several."""
+        return () if self.backend is None else (SerialEnd(self, self.backend),)
 
     @property
     def properties(self) -> dict[str, int | str | bool]:

@@ -25,7 +25,7 @@ from manager.bus.mmio import MemoryBus, MmioDevice
 from manager.bus.pci import BarMemory, PciBus, PciFunction, PciHeader, PciSlot
 from manager.bus.pci.registers import COMMAND_IO, COMMAND_MEMORY
 from manager.bus.ports import BytePorts, PortBus, PortLender, WidePorts
-from manager.devices.claims import Claims, MemoryRange, PortRange
+from manager.devices.claims import Claims, MemoryRange, PortRange, end_id
 from manager.lazy import dataclass
 
 NO_INTERRUPT = 0xFF
@@ -34,6 +34,16 @@ NO_INTERRUPT = 0xFF
 
 class SerialChannel(Channel, Protocol):
     """A channel to the host. Input waits in it until the device takes it."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes of input that wait."""
+
+    def transmit_all(self, data: bytes) -> None:
+        """Take bytes from the guest, as transmit() does."""
+
+    def receive_some(self, most: int) -> bytes:
+        """The next bytes for the guest, `most` or fewer."""
 
     def connect(self, input_ready: Callable[[], None]) -> None:
         """Tell the device of input through `input_ready`."""
@@ -245,9 +255,9 @@ class Services:
                 return self._backplane.open_blocks(use.name)
         raise ValueError(f"{self._node.id} has no disk in {key}")
 
-    def channel(self) -> SerialChannel:
-        """The device's serial port."""
-        return self._backplane.open_channel(self._node.id)
+    def channel(self, name: str = "") -> SerialChannel:
+        """The device's serial port; of one that has several, the port of that name."""
+        return self._backplane.open_channel(end_id(self._node.id, name))
 
     def cable(self) -> Cable:
         """What the device is plugged into, if it is a network card."""

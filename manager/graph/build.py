@@ -36,6 +36,7 @@ from manager.graph.nodes import (
     Sandbox,
     Seeded,
 )
+from manager.graph.port_names import known_as
 
 
 @dataclass(frozen=True)
@@ -224,8 +225,12 @@ def _ready(model: MachineTable, devices: Sequence[DeviceNode]) -> Ready | None:
     ready = model.ready
     if ready is None:
         return None
-    names = [node.port_name for node in devices if node.backend is not None]
+    names = [end.port_name for node in devices for end in node.serial_ends]
     wanted = ready.port or next(iter(sorted(names)), "")
     return Ready(
-        wanted.removeprefix("lpc."), ready.wait_for, ready.fail_on, ready.timeout, ready.cache
+        known_as(names, wanted.removeprefix("lpc.")),
+        ready.wait_for,
+        ready.fail_on,
+        ready.timeout,
+        ready.cache,
     )

@@ -80,8 +80,9 @@ def _device(node: DeviceNode) -> Item:
         if key in node.properties
     ]
     item = Item(node.id, "device", name, ", ".join(facts))
-    if node.backend is not None:
-        item.children.append(Item(f"{node.id}.backend", "backend", backend(node)))
+    for end in node.serial_ends:
+        text = f"{end.name}: {backend(end)}" if end.name else backend(end)
+        item.children.append(Item(f"{end.id}.backend", "backend", text))
     if isinstance(node, NicNode) and node.network is not None:
         item.children.append(Item(f"{node.id}.network", "backend", f"network {node.network}"))
     return item

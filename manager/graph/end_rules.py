@@ -14,6 +14,7 @@ from manager.config.files import show_path
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
 from manager.devices import host
+from manager.devices.node import DeviceNode
 from manager.graph.boot_files import boot_files
 from manager.graph.nodes import Graph
 from manager.graph.places import Places, model_path
@@ -97,8 +98,8 @@ def _uses(graph: Graph, places: Places, machine: str = "") -> Iterator[_Use]:
         return _Use(kind, end, at, by, places, machine, **more)
 
     for node in graph.devices:
-        for key, resource in node.host_resources.items():
-            at = (*model_path(node), key)
+        for below, resource in _resources(node):
+            at = (*model_path(node), *below)
             match resource:
                 case host.Tcp(listen=str() as listen):
                     yield use("tcp", listen, at, "port", sockets=tuple(where(listen)))
@@ -122,6 +123,14 @@ def _uses(graph: Graph, places: Places, machine: str = "") -> Iterator[_Use]:
     if (trace := graph.debug.trace_file) is not None:
         at = ("debug", "trace-file")
         yield use("path", str(trace), at, "trace", real=os.path.realpath(trace))
+
+
+def _resources(node: DeviceNode) -> Iterator[tuple[KeyPath, host.HostResource]]:
+    """All that a device has on the host, and where below its table that is written."""
+    yield from ((end.key, end.backend) for end in node.serial_ends)
+    for key, resource in node.host_resources.items():
+        if key != "backend":
+            yield (key,), resource
 
 
 def _of_a_card(network: host.Network, at: KeyPath, use: Callable[..., _Use]) -> Iterator[_Use]:

@@ -14,7 +14,7 @@ from manager.config.scan import KeyPath
 from manager.config.suggest import did_you_mean
 from manager.devices import host
 from manager.devices.nic import NicNode
-from manager.devices.node import DeviceNode
+from manager.devices.node import DeviceNode, SerialEnd
 from manager.graph import end_rules
 from manager.graph.lab import MOST_CARDS
 from manager.graph.network_rules import network_cards
@@ -48,7 +48,7 @@ def lint(loaded: LoadedLab, machines: Machines) -> Iterator[Diagnostic]:
     yield from judge.pipes()
 
 
-def serial_port(graph: Graph, name: str) -> DeviceNode | None:
+def serial_port(graph: Graph, name: str) -> SerialEnd | None:
     """The serial port that a cable names: com1 to com4, or the id of a PCI uart."""
     ports = graph.serial_ports()
     return next((node for node in ports if name in (node.port_name, node.id)), None)
@@ -69,6 +69,9 @@ class _Judge:
 
     def at(self, machine: str, node: DeviceNode, key: str, label: str = "") -> Span:
         return Places(self.machines[machine][0]).key(node, key, label)
+
+    def backend(self, machine: str, end: SerialEnd, label: str) -> Span:
+        return Places(self.machines[machine][0]).backend(end, label)
 
     def links(self) -> Iterator[Diagnostic]:
         on: dict[str, list[tuple[str, NicNode]]] = {name: [] for name in self.lab.model.links}
@@ -135,7 +138,7 @@ class _Judge:
                             "VM038",
                             f"{port} of {machine} has a backend, and a cable to it",
                             self.origins.value_span(at, "the cable"),
-                            (self.at(machine, node, "backend", "the backend"),),
+                            (self.backend(machine, node, "the backend"),),
                             help="leave out `backend`",
                         )
         for (machine, _), places in uses.items():
@@ -222,15 +225,15 @@ class _Judge:
             yield Diagnostic(
                 "VM094",
                 f"{one} and {two} are joined by a pipe of the host, whose time is the host's",
-                self.at(one, node, "backend", "one end ..."),
-                (self.at(two, other, "backend", "... and the other"),),
+                self.backend(one, node, "one end ..."),
+                (self.backend(two, other, "... and the other"),),
                 help=f"leave out `backend`, and add a cable to the lab: ends = "
                 f'["{one}.{node.port_name}", "{two}.{other.port_name}"]',
             )
 
-    def _pipes(self) -> list[list[tuple[str, DeviceNode]]]:
+    def _pipes(self) -> list[list[tuple[str, SerialEnd]]]:
         """The two ends of each pipe that has them in two machines."""
-        pipes: dict[str, list[tuple[str, DeviceNode]]] = {}
+        pipes: dict[str, list[tuple[str, SerialEnd]]] = {}
         for name, (_, graph) in self.machines.items():
             for node in graph.serial_ports():
                 if isinstance(node.backend, host.Pipe):

@@ -47,8 +47,9 @@ class _Adviser:
         self.origins = loaded.origins
         self.graph = graph
         serial = graph.serial_ports()
-        self.com = [node for node in serial if node.com_port and node.address is None]
-        self.pci = [node for node in serial if node.address is not None]
+        nodes = list(dict.fromkeys(end.node for end in serial))
+        self.com = [node for node in nodes if node.com_port and node.address is None]
+        self.pci = [node for node in nodes if node.address is not None]
 
     def heading(self, node: DeviceNode, label: str = "") -> Span:
         return self.origins.key_span(model_path(node), label)
@@ -68,7 +69,7 @@ class _Adviser:
         if self.pci and not self.com and not any(node.com_port for node in self.pci):
             yield Diagnostic(
                 "VM100",
-                "the only serial ports are PCI uarts; firmware, OpenBSD and Linux's early "
+                "the only serial ports are in PCI slots; firmware, OpenBSD and Linux's early "
                 "console look for COM1",
                 self.heading(self.pci[0]),
                 help='add `[lpc.com1]`, with `device = "lpc"` in a slot',
@@ -97,7 +98,7 @@ class _Adviser:
                 "VM102",
                 f"`ready` watches {ready.port}, but you cannot: its backend is null",
                 self.origins.value_span(place),
-                (self.heading(node, "this port"),),
+                (self.heading(node.node, "this port"),),
                 help='give it a backend such as "stdio" or "pty"',
             )
 
@@ -109,7 +110,7 @@ class _Adviser:
         consoles = _CONSOLE.findall(self.graph.boot.cmdline)
         matches = [match for name in consoles if (match := _SERIAL.fullmatch(name))]
         wanted = [f"com{int(match[1]) + 1}" for match in matches]
-        present = [node.port_name for node in self.com]
+        present = [str(node.com_port) for node in self.com]
         present += [node.com_port for node in self.pci if node.com_port is not None]
         for match, com in zip(matches, wanted, strict=True):
             if com not in present and int(match[1]) < 4:
@@ -159,7 +160,7 @@ class _Adviser:
                 if node.irq == other.irq:
                     yield Diagnostic(
                         "VM107",
-                        f"{node.port_name} and {other.port_name} share IRQ {node.irq}, as on any "
+                        f"{node.com_port} and {other.com_port} share IRQ {node.irq}, as on any "
                         "PC; a guest that opens both may miss interrupts",
                         self.heading(other, f"IRQ {node.irq} ..."),
                         (self.heading(node, "... and here"),),
@@ -176,7 +177,7 @@ class _Adviser:
                     "VM108",
                     f"{node.port_name} is open to the network: any client of {listen} "
                     "gets the console",
-                    self.origins.value_span((*model_path(node), "backend", "listen")),
+                    self.origins.value_span((*model_path(node.node), *node.key, "listen")),
                     help="listen on 127.0.0.1, or use a unix socket",
                 )
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from manager.devices.claims import SHARES
-from manager.devices.node import DeviceNode
+from manager.devices.node import DeviceNode, SerialEnd
 from manager.lazy import dataclass
 
 NEWER: Mapping[str, bool] = MappingProxyType({"vmmgr.newer": True})
@@ -209,6 +209,6 @@ class Graph:
         """The device that is the bridge to a bus: the first, if there are several."""
         return next((node for node in self.devices if bus == node.BUS), None)
 
-    def serial_ports(self) -> tuple[DeviceNode, ...]:
-        """The devices that have a backend, in graph order."""
-        return tuple(node for node in self.devices if node.backend is not None)
+    def serial_ports(self) -> tuple[SerialEnd, ...]:
+        """The serial ports of all devices, in graph order."""
+        return tuple(end for node in self.devices for end in node.serial_ends)

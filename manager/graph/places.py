@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from manager.config.diagnostics import Span
 from manager.config.load import LoadedModel
 from manager.config.scan import KeyPath
-from manager.devices.node import DeviceNode
+from manager.devices.node import DeviceNode, SerialEnd
 
 if TYPE_CHECKING:
     from manager.config.labs import LoadedLab
@@ -35,3 +35,9 @@ class Places:
         path = (*model_path(node), key)
         known = path in self.origins.places
         return self.origins.value_span(path, label) if known else self.table(node, label)
+
+    def backend(self, end: SerialEnd, label: str = "") -> Span:
+        """The backend of a serial port, or else the heading of the device's table."""
+        path = (*model_path(end.node), *end.key)
+        known = path in self.origins.places
+        return self.origins.value_span(path, label) if known else self.table(end.node, label)

@@ -9,7 +9,7 @@ from typing import Any
 
 from manager.config.files import show_path
 from manager.config.units import format_duration, show_size
-from manager.devices.node import LPC_BUS, DeviceNode
+from manager.devices.node import LPC_BUS, SerialEnd
 from manager.graph.identity import full_hash, identity_hash, to_plain
 from manager.graph.memory_map import memory_map
 from manager.graph.network_rules import network_cards
@@ -164,7 +164,7 @@ def _networks(graph: Graph) -> Iterator[str]:
         yield from columns([["network card", "address", "network"], *rows])
 
 
-def _roles(graph: Graph, node: DeviceNode) -> list[str]:
+def _roles(graph: Graph, node: SerialEnd) -> list[str]:
     """What a port is for, as far as the machine file says."""
     roles = []
     cmdline = "" if isinstance(graph.boot, ImageBoot) else graph.boot.cmdline

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from manager.devices.claims import UNPLACED, MemoryRange, PortRange
-from manager.devices.node import DeviceNode
+from manager.devices.node import DeviceNode, SerialEnd
 
 NOTHING = "-"
 PIN_NAMES = "ABCD"
@@ -50,9 +50,7 @@ def interrupt(node: DeviceNode) -> str:
     return " -> ".join(steps) or NOTHING
 
 
-def backend(node: DeviceNode) -> str:
+def backend(end: SerialEnd) -> str:
     """The backend of a port for reading, such as "tcp listen 127.0.0.1:4555"."""
-    if node.backend is None:
-        return NOTHING
-    options = (f"{key} {item}" for key, item in node.backend.options.items())
-    return " ".join([node.backend.type, *options])
+    options = (f"{key} {item}" for key, item in end.backend.options.items())
+    return " ".join([end.backend.type, *options])

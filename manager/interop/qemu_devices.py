@@ -6,7 +6,7 @@ from __future__ import annotations
 from manager import files
 from manager.devices import host
 from manager.devices.nic import NicNode
-from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode
+from manager.devices.node import LPC_BUS, PCI_BUS, DeviceNode, SerialEnd
 from manager.graph.nodes import DiskSource, Graph
 from manager.text.quoting import UnquotableError, quoted
 
@@ -60,6 +60,8 @@ def device(node: DeviceNode, graph: Graph, lost: list[str]) -> list[str]:
         return ["-device", f"isa-debug-exit,iobase={node.ports[0].base:#x},iosize=1"]
     if node.type in ("isa-uart", "pci-uart"):
         return _uart(node, lost)
+    if node.type == "virtio-console":
+        return _console(node, lost)
     if node.type == "ide":
         return _ide(node, graph, lost)
     if node.type == "virtio-9p":
@@ -162,8 +164,9 @@ def _ide(node: DeviceNode, graph: Graph, lost: list[str]) -> list[str]:
 
 
 def _uart(node: DeviceNode, lost: list[str]) -> list[str]:
-    name = node.port_name.replace(".", "-")
-    words = ["-chardev", _chardev(node, name, lost)]
+    (end,) = node.serial_ends
+    name = end.port_name.replace(".", "-")
+    words = ["-chardev", _chardev(end, name, lost)]
     properties = node.properties
     if "legacy" in properties:
         lost.append(f"{node.id}: legacy {properties['legacy']}: an ISA port takes its place")
@@ -188,26 +191,37 @@ def _pci_device(node: DeviceNode, lost: list[str], model: str) -> list[str]:
     return ["-device", f"{model},addr={slot:#x}.{function}{more}"]
 
 
-def _chardev(node: DeviceNode, name: str, lost: list[str]) -> str:
+def _console(node: DeviceNode, lost: list[str]) -> list[str]:
+    """The bus of a virtio-console, and each port on it."""
+    bus = node.id.replace(".", "-")
+    words = _pci_device(node, lost, f"virtio-serial-pci,id={bus}")
+    for number, end in enumerate(node.serial_ends):
+        port = f"{bus}-{number}"
+        kind = f"virtserialport,name={end.name}" if end.name else "virtconsole"
+        words += ["-chardev", _chardev(end, port, lost)]
+        words += ["-device", f"{kind},bus={bus}.0,chardev={port},nr={number}"]
+    return words
+
+
+def _chardev(end: SerialEnd, name: str, lost: list[str]) -> str:
     """The host's side of a serial port; nothing where QEMU cannot be told of it."""
-    assert node.backend is not None
-    kind, options = node.backend.type, node.backend.options
+    kind, options = end.backend.type, end.backend.options
     path = comma(options.get("path", ""))
     said = kind
     match kind:
         case "file":
             said = f"file,path={path},append=on"
         case "pty" if path:
-            lost.append(f"{node.id}: QEMU puts no link to its pseudo-terminal at {path}")
+            lost.append(f"{end.id}: QEMU puts no link to its pseudo-terminal at {path}")
         case "pipe":
             said = f"socket,path={path},server=on,wait=off"
-            lost.append(f"{node.id}: the cable {path}: QEMU waits there for the other end")
+            lost.append(f"{end.id}: the cable {path}: QEMU waits there for the other end")
         case "unix" | "tcp":
             said = f"socket,{_address(kind, options)}"
     try:
         quoted(said, "shell")
     except UnquotableError as error:
-        lost.append(f"{node.id}: the backend {said}: {error}")
+        lost.append(f"{end.id}: the backend {said}: {error}")
         said = "null"
     first, _, rest = said.partition(",")
     return f"{first},id={name}" + (f",{rest}" if rest else "")

@@ -217,7 +217,8 @@ class Machine:
 
     def advice(self) -> dict[str, str]:
         """What the user may want to know of a serial port, by its id; one line each."""
-        found = ((id, self._board.devices[id].advice()) for id in self.ports)
+        devices = self._board.devices
+        found = ((id, devices[id].advice()) for id in self.ports if id in devices)
         return {id: text for id, text in found if text}
 
     def screen(self) -> Screen | None:

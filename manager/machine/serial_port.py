@@ -55,6 +55,23 @@ class SerialPort:
         if len(self._output) == 1:
             self.listeners.begun()
 
+    def transmit_all(self, data: bytes) -> None:
+        """Take bytes from the guest."""
+        was_empty = not self._output
+        self._output += data
+        if was_empty and data:
+            self.listeners.begun()
+
+    def receive_some(self, most: int) -> bytes:
+        """The next bytes for the guest, `most` or fewer."""
+        start = self._taken
+        data = bytes(self.state.pending[start : start + most])
+        self._taken += len(data)
+        if self._taken == len(self.state.pending):
+            self.state.pending.clear()
+            self._taken = 0
+        return data
+
     def receive(self) -> int:
         """The next byte for the guest, or -1."""
         pending = self.state.pending

@@ -100,8 +100,8 @@ def of_machine(graph: Graph) -> Reach:
             reach.allow(path, READ_FILE)
         if node.CODE:
             reach.allow(_package_of(node), READ)
-        if node.backend is not None:
-            _allow_backend(reach, node.backend)
+        for end in node.serial_ends:
+            _allow_backend(reach, end.backend)
         if isinstance(node, NicNode) and node.network is not None:
             _allow_network(reach, node.network)
     if graph.gdb is not None and graph.gdb.is_path:

@@ -48,13 +48,12 @@ def connect_backends(
 
     Raises HostError when the host refuses one; those that are in are closed with the connections.
     """
-    for node in graph.serial_ports():
-        assert node.backend is not None
-        if node.backend.type == "stdio":
+    for end in graph.serial_ports():
+        if end.backend.type == "stdio":
             backend: Backend = stdio if stdio is not None else Detached()
         else:
-            backend = factory.make(node.backend, pty_link(node.id))
-        connections.connect(node.id, backend, selector)
+            backend = factory.make(end.backend, pty_link(end.id))
+        connections.connect(end.id, backend, selector)
 
 
 def let_gdb_in(

@@ -53,6 +53,10 @@ device = "e1000"
 [slots.11]
 device = "virtio-9p"
 share = "src"
+[slots.12]
+device = "virtio-console"
+[slots.12.ports.agent]
+backend = "null"
 [slots."1.1"]
 device = "ide"
 primary-master = "three"

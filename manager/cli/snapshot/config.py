@@ -112,8 +112,7 @@ def _device(node: DeviceNode) -> dict[str, Any]:
     elif node.id.startswith("slots.") or node.CODE:
         keys["device"] = short_name(node.type)
     if node.backend is not None:
-        options = {"type": node.backend.type, **node.backend.options}
-        keys["backend"] = options if node.backend.options else node.backend.type
+        keys["backend"] = node.backend.as_key()
     return keys | node.keys()
 
 

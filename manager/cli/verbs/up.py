@@ -75,6 +75,5 @@ def _announce(wish: Wish, fresh: bool) -> None:
     if saved is not None:
         print(f"would drop the suspended state {saved.path}")
     print(f"would boot {graph.name} with {graph.memory_size >> 20} MiB of RAM")
-    for node in graph.serial_ports():
-        assert node.backend is not None
-        print(f"  {node.id}: {node.backend.type}")
+    for end in graph.serial_ports():
+        print(f"  {end.id}: {end.backend.type}")

@@ -85,7 +85,7 @@ class IsaUartNode(DeviceNode):
     @property
     def com_port(self) -> str:
         """Its name."""
-        return self.port_name
+        return self.id.removeprefix("lpc.")
 
     @staticmethod
     def about(state: Mapping[str, Any]) -> str:

@@ -7,14 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from manager.config.backends import Backend, NullTable
+from manager.config.backends import BACKEND, Backend
 from manager.config.table import SlotTable, Table
 
-_BACKEND: Any = Field(
-    default_factory=lambda: NullTable(type="null"),
-    description="The host's side of the port.",
-    examples=["stdio", {"type": "tcp", "listen": "127.0.0.1:4555"}],
-)
 _PACE: Any = Field(
     default="host",
     description='"host": bytes go as fast as the host takes them. "baud": each takes as much '
@@ -26,7 +21,7 @@ _PACE: Any = Field(
 class ComPort(Table):
     """A serial port at the place where PCs have it."""
 
-    backend: Backend = _BACKEND
+    backend: Backend = BACKEND
     pace: Literal["host", "baud"] = _PACE
     out2: Literal["gates", "ignore"] = Field(
         default="gates",
@@ -39,7 +34,7 @@ class ComPort(Table):
 class UartSlot(SlotTable):
     """A PCI serial port."""
 
-    backend: Backend = _BACKEND
+    backend: Backend = BACKEND
     pace: Literal["host", "baud"] = _PACE
     legacy: Literal["com1", "com2"] | None = Field(
         default=None,
