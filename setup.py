@@ -20,7 +20,7 @@ setup(
             depends=sorted(str(path) for path in NATIVE.glob("*.h")),
             include_dirs=[str(NATIVE)],
             extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror=implicit"],
-            libraries=["dl"],
+            libraries=["dl", "m"],
             optional=True,
         ),
         Extension(

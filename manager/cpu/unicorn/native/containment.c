@@ -8,6 +8,7 @@
  * inside uc_emu_start and outside of Python is caught; the rest goes the way it went before us.
  */
 #define _DEFAULT_SOURCE
+#include <fenv.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
@@ -50,15 +51,21 @@ void contain_crashes(void)
         sigaction(deadly[i], &action, &before[i]);
 }
 
-/* uc_emu_start; the number of the signal that ended it, or 0. */
+/* uc_emu_start; the number of the signal that ended it, or 0. SSE arithmetic is the host's own where
+ * its result is that of the guest's MXCSR: so it must round as a process begins, whatever the process
+ * has done to that since. */
 int contained_run(struct engine *e)
 {
+    static fenv_t hosts;
+    fegetenv(&hosts);
+    fesetenv(FE_DFL_ENV);
     int signal = sigsetjmp(out_of_run, 0);
     if (signal == 0) {
         running = 1;
         e->error = unicorn.emu_start(e->uc, FIELD(uint64_t, e->env, ENV_EIP), 0, 0, 0);
     }
     running = 0;
+    fesetenv(&hosts);
     return signal;
 }
 
