@@ -35,6 +35,8 @@ GUESTS = [
     ("halts", 64, "qemu64", 6),
     ("fpu", 32, "qemu64", 10),
     ("fpu", 64, "qemu64", 10),
+    ("blocks", 32, "qemu64", 2),
+    ("blocks", 64, "qemu64", 2),
     ("x87", 32, "qemu64", 19),
     ("x87", 64, "qemu64", 19),
     ("operands", 32, "qemu64", 150),

@@ -48,4 +48,8 @@ bool needs_alignment(const struct instruction *i);
 /* Is it a form that no CPU has, though Unicorn executes it? */
 bool is_undefined(const struct instruction *i);
 
+/* translation.c: what it adds to the weight of its block, and the weight at which a block ends. */
+enum { HEAVIEST_BLOCK = 256 };
+int weight_of(const struct instruction *i);
+
 #endif

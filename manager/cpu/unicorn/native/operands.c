@@ -32,6 +32,7 @@ static struct {
     void *tcg;              /* the code generator's context */
     uint32_t flags;         /* of its block */
     uint64_t undefined_at;  /* where Unicorn is to see an invalid opcode, or NEVER */
+    int weight;             /* of the block so far */
     bool align_first;       /* its first eight bytes in memory must lie at a multiple of 16 */
     bool align_all;         /* alignment is checked for everything: #AC */
     const struct translator_ops *original;
@@ -248,6 +249,13 @@ static void behind(void *db)
         FIELD(int32_t, db, DB_IS_JMP) = DISAS_TOO_MANY; /* the next block may have other flags */
 }
 
+static void end_block_in_time(void *db)
+{
+    now.weight += weight_of(&now.is);
+    if (now.weight >= HEAVIEST_BLOCK && FIELD(int32_t, db, DB_IS_JMP) == DISAS_NEXT)
+        FIELD(int32_t, db, DB_IS_JMP) = DISAS_TOO_MANY;
+}
+
 static void translate(void *db, void *cs)
 {
     struct engine *e = running_engine;
@@ -263,6 +271,7 @@ static void translate(void *db, void *cs)
     now.original->translate_insn(db, cs);
     if (now.undefined_at == NEVER)
         behind(db);
+    end_block_in_time(db);
     now.undefined_at = NEVER;
     now.align_first = false;
     if (e->translation_watch != NULL)
@@ -275,6 +284,7 @@ EXPORT void translator_loop_x86_64(const struct translator_ops *ops, void *db, v
     struct translator_ops ours = *ops;
     now.original = ops;
     now.undefined_at = NEVER;
+    now.weight = 0;
     ours.translate_insn = translate;
     unicorn.translator_loop(&ours, db, cs, tb, count);
 }
