@@ -13,6 +13,8 @@ import pytest
 
 from manager import scratch
 
+OBEYED = "signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+"""A session without a terminal may have it ignored."""
 WAITS = """
 import signal, sys
 from pathlib import Path
@@ -29,7 +31,7 @@ print("over", flush=True)
 
 
 def started(
-    tmp_path: Path, before: str = "", wait: str = "signal.pause()"
+    tmp_path: Path, before: str = OBEYED, wait: str = "signal.pause()"
 ) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", WAITS.format(before=before, wait=wait)],
