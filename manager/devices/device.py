@@ -21,6 +21,9 @@ class Device(Generic[S]):
     """
 
     STATE: ClassVar[type[Record]]
+    CACHES: ClassVar[bool] = False
+    """Whether it keeps what it has worked out from outside `state`, such as from a disk: what is
+    outside may change under it while the record does not, and `load` drops it then."""
     state: S
 
     def __init_subclass__(cls) -> None:

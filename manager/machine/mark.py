@@ -33,10 +33,10 @@ class MarkedBoard:
         self._board = board
         self._devices: list[tuple[Device[Any], Any, Callable[[Any], Values], Values]] = []
         self._closed: list[tuple[Device[Any], Any]] = []
-        """Devices whose state is more than `state`: what has changed cannot be seen."""
+        """Devices with more than `state` says: whether that has changed cannot be seen."""
         for device in board.devices.values():
             record = device.save()
-            if type(device).save is Device.save:
+            if type(device).save is Device.save and not device.CACHES:
                 read = reader(device.STATE)
                 self._devices.append((device, record, read, read(record)))
             else:

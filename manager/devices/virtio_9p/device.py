@@ -30,6 +30,7 @@ class Virtio9p(VirtioDevice[Virtio9pState, FilesCore]):
     """The core behind its function."""
 
     STATE = Virtio9pState
+    CACHES = True
 
     def adopt(self, record: Virtio9pState) -> None:
         """The server's part, and the client's."""

@@ -13,6 +13,8 @@ from support.disk_writer import OFF, writer
 from support.machines import build
 
 from manager.debug.memory import store
+from manager.devices.virtio_9p import messages as m
+from manager.devices.virtio_9p.device import Virtio9p
 from manager.errors import UsageError
 from manager.graph.build import load_graph
 from manager.machine.inputs import Input
@@ -153,6 +155,33 @@ def test_many_ways_back_take_no_more_memory_than_one(tmp_path: Path) -> None:
         assert machine.back() == 1
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < 512  # KiB
+
+
+def test_a_share_goes_back_though_its_record_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    shared = (
+        '[shares.src]\nfolder = "src"\nmode = "overlay"\n'
+        '[slots.7]\ndevice = "virtio-9p"\nshare = "src"\ntag = "src"\n'
+    )
+    machine = build(tmp_path, LOOP, extra=shared)
+    device = machine._board.devices["slots.7"]
+    assert isinstance(device, Virtio9p)
+
+    def ask(kind: int, *parts: bytes) -> bytes:
+        return device.core.files.answer(kind, b"".join(parts), 8192)
+
+    def walk(name: bytes) -> bytes:
+        return ask(m.WALK, m.u32(0, 0), (1).to_bytes(2, "little"), m.string(name))
+
+    ask(m.VERSION_OF, m.u32(8192), m.string(m.VERSION))
+    ask(m.ATTACH, m.u32(0, m.NO_FID), m.string(b"root"), m.string(b""), m.u32(0))
+    machine.mark()
+    ask(m.MKDIR, m.u32(0), m.string(b"new"), m.u32(0o755, 0))
+
+    machine.back()
+
+    with pytest.raises(FileNotFoundError):
+        walk(b"new")
 
 
 def test_refusals_name_the_reason(tmp_path: Path) -> None:
