@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -13,6 +14,7 @@ from manager.config.values import FilePath, fault, size_in_bytes
 
 _SECTOR = 512
 _MIB = 1 << 20
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_SIZE = 1 << 44
 """16 TiB."""
 
@@ -26,6 +28,14 @@ def _size(size: int) -> int:
     return size
 
 
+def _disk_name(text: str) -> str:
+    if _NAME.fullmatch(text) is None:  # it becomes the name of a file
+        help = "a name is at most 64 of a-z, A-Z, 0-9, _ and -, which TOML takes without quotes"
+        raise fault("VM014", f'"{text}" is not a name for a disk', help)
+    return text
+
+
+DiskName = Annotated[str, AfterValidator(_disk_name)]
 DiskSize = Annotated[int, BeforeValidator(size_in_bytes), AfterValidator(_size)]
 
 

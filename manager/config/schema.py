@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from manager.config.backends import BACKENDS
 from manager.config.boot import BootTable
 from manager.config.debugger import GdbTable
-from manager.config.disks import DiskTable
+from manager.config.disks import DiskName, DiskTable
 from manager.config.networks import NETWORKS
 from manager.config.sections import (
     ClockTable,
@@ -186,7 +186,7 @@ class MachineTable(Table):
     memory: MemoryTable = Field(default_factory=MemoryTable, description="RAM.")
     clock: ClockTable = Field(default_factory=ClockTable, description="Virtual time.")
     boot: BootTable = Field(description="What the machine starts with.")
-    disks: dict[str, DiskTable] = Field(
+    disks: dict[DiskName, DiskTable] = Field(
         default={},
         description="Disks by name; devices in slots name the one that they are for.",
         examples=[{"root": {"image": "debian.img"}}],
