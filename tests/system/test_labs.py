@@ -352,13 +352,36 @@ def test_what_is_about_one_console_is_refused(vmmgr: Vmmgr, tmp_path: Path, verb
     assert "a lab has several" in vmmgr("up", file, "-d", verb, "x", status=2).stderr
 
 
-@pytest.mark.parametrize("verb", ["console", "send", "restart", "replay", "rewind"])
-def test_what_is_done_to_a_machine_names_those_of_the_lab(
-    vmmgr: Vmmgr, tmp_path: Path, verb: str
-) -> None:
-    for paths in (vmmgr.home / "state" / "duo" / "machines" / name for name in ("asks", "answers")):
-        paths.mkdir(parents=True)
+@pytest.fixture
+def stopped(vmmgr: Vmmgr) -> Vmmgr:
+    """What is left of the lab duo, with the machines asks and answers."""
+    for name in ("asks", "answers"):
+        (vmmgr.home / "state" / "duo" / "machines" / name).mkdir(parents=True)
     (vmmgr.home / "state" / "duo" / "snapshots").mkdir()
-    more = {"send": ["x"], "rewind": ["1s"]}.get(verb, [])
+    return vmmgr
 
-    assert "duo/answers, duo/asks" in vmmgr(verb, "duo", *more, status=2).stderr
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["console", "duo"],
+        ["send", "duo", "x"],
+        ["restart", "duo"],
+        ["replay", "duo"],
+        ["rewind", "duo", "1s"],
+        ["screen", "duo"],
+        ["screenshot", "duo", "-o", "none/x.png"],
+        ["cp", "duo:/x", "none"],
+        ["disk", "ls", "duo"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_what_is_done_to_a_machine_names_those_of_the_lab(
+    stopped: Vmmgr, command: list[str]
+) -> None:
+    assert "duo/answers, duo/asks" in stopped(*command, status=2).stderr
+
+
+def test_a_machine_of_a_lab_has_paths_to_copy(stopped: Vmmgr, tmp_path: Path) -> None:
+    assert "no machine 'duo/asks'" in stopped("cp", "duo/asks:/x", tmp_path, status=3).stderr
+    assert "both are paths" in stopped("cp", "other/asks:/x", tmp_path, status=2).stderr

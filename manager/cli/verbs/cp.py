@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from manager.cli.output import print_json
 from manager.errors import HostError, UsageError, WrongStateError
-from manager.names import NAME
+from manager.names import MEMBER, NAME
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
@@ -71,8 +71,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _place(text: str) -> _Place | None:
     """NAME:PATH; None for a path of the host, which has a slash before its first colon."""
+    from manager.cli.arguments import is_file
+
     name, colon, path = text.partition(":")
-    return _Place(name, path) if colon and NAME.fullmatch(name) else None
+    is_name = NAME.fullmatch(name) or (MEMBER.fullmatch(name) and not is_file(name))
+    return _Place(name, path) if colon and is_name else None
 
 
 def _from_share(place: _Place, target: Path) -> int:
@@ -129,18 +132,19 @@ def _is_directory(tree: Tree, path: str) -> bool:
 @contextmanager
 def _opened(place: _Place, *, to_write: bool) -> Iterator[tuple[Tree, str]]:
     """The share of a machine that does not run meanwhile, and the path in it."""
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.state.disks import MachineDisks
     from manager.state.lock import MachineLock
     from manager.storage.share.tree import Tree
     from manager.storage.share.volume import Volume
 
-    situation = find(place.machine)
+    situation = find_machine(place.machine)
     lock = MachineLock.take(situation.paths.lock)
     if lock is None:
+        whole = situation.name.partition("/")[0]  # a machine of a lab does nothing alone
         raise WrongStateError(
             f"{situation.name} is running",
-            help=f"`vmmgr suspend {situation.name}` to read, or `vmmgr down {situation.name}`",
+            help=f"`vmmgr suspend {whole}` to read, or `vmmgr down {whole}`",
         )
     try:
         kept = MachineDisks(situation.paths)

@@ -20,11 +20,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.cli.output import print_json
     from manager.cli.screens import text_of, without_text
 
-    situation = find(args.name)
+    situation = find_machine(args.name)
     found = text_of(situation)
     if args.json:
         print_json(found)

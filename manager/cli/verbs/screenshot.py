@@ -28,10 +28,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import find
+    from manager.cli.arguments import find_machine
     from manager.cli.screens import png_of
 
-    content = png_of(find(args.name))
+    content = png_of(find_machine(args.name))
     if args.output == "-":
         with os.fdopen(os.dup(1), "wb") as output:
             output.write(content)
