@@ -27,7 +27,7 @@ hello: $(RUN_READY)
 	else PATH="$(abspath $(BIN)):$$PATH" examples/hello.sh; fi
 
 quick: style
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not guest' tests/unit
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not guest' tests/unit
 
 test: style types licences unit
 
@@ -42,7 +42,7 @@ licences: $(DEV_READY)
 	$(BIN)/reuse lint --quiet || $(BIN)/reuse lint --lines
 
 unit: $(DEV_READY)
-	$(BIN)/python -m pytest -n $(JOBS) $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
 bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md --picture docs/benchmarks.svg
