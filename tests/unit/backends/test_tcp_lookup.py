@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 
 import pytest
 
@@ -13,22 +12,21 @@ from manager.backends.tcp import TcpAddress
 
 
 def test_a_slow_name_server_does_not_block(monkeypatch) -> None:
-    answer = threading.Event()
+    answer, answered = threading.Event(), []
 
     def slow(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
-        answer.wait(5)
+        answered.append(answer.wait(60))
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     address = TcpAddress("slow.example", 1)
-    began = time.monotonic()
 
     with pytest.raises(BlockingIOError):
         address.dial()
     with pytest.raises(BlockingIOError):
         address.dial()
 
-    assert time.monotonic() - began < 1
+    assert answered == []
     answer.set()
 
 

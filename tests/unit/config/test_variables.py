@@ -106,7 +106,7 @@ def test_variables_that_double_each_other_cost_little(file) -> None:
 
     assert codes(file, "\n".join([*lines, 'a = "${v40}"'])).count("VM009") == 1
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60  # all of it would be 10 TiB
 
 
 def test_a_long_chain_of_variables_is_refused(file) -> None:
