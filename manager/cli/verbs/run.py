@@ -81,18 +81,20 @@ def run(args: argparse.Namespace) -> int:
 
     report, output, began = Report(args.junit, "vmmgr.run"), Tail(), time.monotonic()
     name = args.file.stem
-    try:
-        status, said = _run(args, output.add)
-        case = Case.of(name, status, said)
-    except VmmgrError as error:
-        details = [error.help] if error.help else []
-        case = Case(name, "error", error.exit_code.word, error.message, details)
-        raise
-    finally:
+
+    def over(case: Case) -> None:
         seconds = time.monotonic() - began
         report.cases[0] = replace(case, seconds=seconds, output=output.content())
         report.finished = True
         report.write()
+
+    try:
+        status, said = _run(args, output.add)
+    except VmmgrError as error:
+        details = [error.help] if error.help else []
+        over(Case(name, "error", error.exit_code.word, error.message, details))
+        raise
+    over(Case.of(name, status, said))
     return status
 
 

@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manager.cli import arguments
 from manager.cli.junit import MOST_OUTPUT, Case, Report, Tail
+from manager.cli.main import main
 
 
 def written(path: Path, case: Case) -> ElementTree.Element:
@@ -39,6 +41,21 @@ def test_what_xml_cannot_hold_is_shown(tmp_path: Path) -> None:
     assert case.findtext("system-out") == (
         "␛[31m<&>]]>␁\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}\n\tend"
     )
+
+
+def test_ctrl_c_before_anything_runs_leaves_the_run_unfinished(tmp_path: Path, monkeypatch) -> None:
+    def interrupted(*_: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(arguments, "load", interrupted)
+    path = tmp_path / "report.xml"
+
+    assert main(["run", "machine.toml", "--junit", str(path)]) == 130
+
+    (found,) = ElementTree.parse(path).getroot()[0]
+    error = found.find("error")
+    assert error is not None
+    assert error.attrib["type"] == "unfinished"
 
 
 def test_of_much_output_the_end_is_kept() -> None:
