@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +16,20 @@ MAX_FRAME = 1518
 and no offloads: what is longer is lost, on its way in or out."""
 ADDRESS = 6
 """Bytes of an address."""
+EVERYONE = b"\xff" * ADDRESS
+"""The address of all stations."""
+CHECKSUM = 4
+"""Bytes of the checksum that ends a frame on the wire."""
+
+
+def is_group(address: bytes) -> bool:
+    """Whether an address, or a frame by the one that it begins with, is for several stations."""
+    return bool(address[0] & 1)
+
+
+def checksum(frame: bytes) -> bytes:
+    """The four bytes that end a frame on the wire (IEEE 802.3, 3.2.9)."""
+    return zlib.crc32(frame).to_bytes(CHECKSUM, "little")
 
 
 class Cable(Protocol):

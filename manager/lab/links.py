@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import ClassVar
 
-from manager.bus.ethernet import ADDRESS, HEADER, MAX_FRAME, MIN_FRAME
+from manager.bus.ethernet import ADDRESS, HEADER, MAX_FRAME, MIN_FRAME, is_group
 from manager.bus.record import (
     NEVER,
     Record,
@@ -42,8 +42,6 @@ MOST_ADDRESSES = 1024
 AROUND = 24
 """Bytes that a frame has on a wire besides its own: preamble, checksum, gap (IEEE 802.3)."""
 SECOND = 1_000_000_000
-_GROUP = 1
-"""In the first byte of an address: several stations."""
 _ON_ITS_WAY = struct.Struct("<QHH")
 """When, the number of a card, the length; the frame follows."""
 _LEARNED = struct.Struct("<6sH")
@@ -219,11 +217,11 @@ class Link:
         if self.tap is not None:
             self.tap(at - self._latency, frame)
         to, source = frame[:ADDRESS], frame[ADDRESS : 2 * ADDRESS]
-        if not source[0] & _GROUP and (
+        if not is_group(source) and (
             source in self._learned or len(self._learned) < MOST_ADDRESSES
         ):
             self._learned[source] = sender
-        alone = None if to[0] & _GROUP else self._learned.get(to)
+        alone = None if is_group(to) else self._learned.get(to)
         for port in range(len(self.ports)) if alone is None else (alone,):
             if port != sender:
                 self._deliver(at, port, frame)

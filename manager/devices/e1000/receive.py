@@ -7,10 +7,9 @@ Source: 317453, section 3.2 and register RCTL. The card checks no sums, and says
 from __future__ import annotations
 
 import struct
-import zlib
 
 from manager.bus.dma import Dma
-from manager.bus.ethernet import ADDRESS, MIN_FRAME
+from manager.bus.ethernet import ADDRESS, EVERYONE, MIN_FRAME, checksum, is_group
 from manager.devices.e1000 import registers as e1000
 from manager.devices.e1000 import statistics
 from manager.devices.e1000.offload import TAG_AT
@@ -24,7 +23,6 @@ GROUP_SHIFTS = (4, 3, 2, 0)
 THRESHOLD = (2, 4, 8, 8)
 """The driver is told when only one of so many descriptors is left."""
 VLAN_MASK = 0xFFF
-EVERYONE = b"\xff" * ADDRESS
 _STATUS = struct.Struct("<HHBBH")
 
 
@@ -48,7 +46,7 @@ class Receiver:
             data = frame[:TAG_AT] + frame[TAG_AT + 4 :]
             status, special = status | TAGGED, tag
         if not state.receive_control & e1000.STRIP_CHECKSUM:
-            data += zlib.crc32(frame).to_bytes(4, "little")
+            data += checksum(frame)
         size = self._size()
         parts = [data[at : at + size] for at in range(0, len(data), size)]
         if ring.available < len(parts):
@@ -57,7 +55,7 @@ class Receiver:
             last = END if number == len(parts) - 1 else 0
             if not self._store(part, status | last, special):
                 return 0
-        statistics.count_received(state.counters, frame)
+        statistics.count(state.counters, statistics.RECEIVED, frame)
         share = THRESHOLD[state.receive_control >> e1000.THRESHOLD_SHIFT & 3]
         few = e1000.FEW_DESCRIPTORS if ring.available <= ring.count // share else 0
         return e1000.RECEIVED | few
@@ -93,7 +91,7 @@ class Receiver:
                 return None
         if self._is_own(target) or (target == EVERYONE and rules & e1000.BROADCAST):
             return 0
-        if not target[0] & 1:
+        if not is_group(target):
             return 0 if rules & e1000.ALL_STATIONS else None
         if rules & e1000.ALL_GROUPS:
             return 0

@@ -7,7 +7,9 @@ Source: 317453, section 13.7. Those that only a fault on the wire would count st
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import NamedTuple
 
+from manager.bus.ethernet import CHECKSUM, EVERYONE, is_group
 from manager.devices.e1000.registers import STATISTICS
 
 
@@ -17,16 +19,27 @@ def _at(offset: int) -> int:
 
 SIZES = (64, 127, 255, 511, 1023)
 """Bytes of the longest frame in each of the counters by size; the last has the rest."""
-RECEIVED_BY_SIZE, SENT_BY_SIZE = _at(0x405C), _at(0x40D8)
-RECEIVED, RECEIVED_BROADCASTS, RECEIVED_GROUPS = _at(0x4074), _at(0x4078), _at(0x407C)
-SENT, SENT_GROUPS, SENT_BROADCASTS = _at(0x4080), _at(0x40F0), _at(0x40F4)
-RECEIVED_BYTES, SENT_BYTES = _at(0x4088), _at(0x4090)
-ALL_RECEIVED_BYTES, ALL_SENT_BYTES = _at(0x40C0), _at(0x40C8)
-ALL_RECEIVED, ALL_SENT = _at(0x40D0), _at(0x40D4)
-WIDE = frozenset({RECEIVED_BYTES, SENT_BYTES, ALL_RECEIVED_BYTES, ALL_SENT_BYTES})
+
+
+class _Direction(NamedTuple):
+    """The numbers of the counters of one direction."""
+
+    by_size: int
+    frames: tuple[int, int]
+    """Good ones, and all."""
+    bytes: tuple[int, int]
+    broadcasts: int
+    groups: int
+
+
+RECEIVED = _Direction(
+    _at(0x405C), (_at(0x4074), _at(0x40D0)), (_at(0x4088), _at(0x40C0)), _at(0x4078), _at(0x407C)
+)
+SENT = _Direction(
+    _at(0x40D8), (_at(0x4080), _at(0x40D4)), (_at(0x4090), _at(0x40C8)), _at(0x40F4), _at(0x40F0)
+)
+WIDE = frozenset(RECEIVED.bytes + SENT.bytes)
 """Those of 64 bits, which are cleared when their upper half is read."""
-EVERYONE = b"\xff" * 6
-CHECKSUM = 4
 
 
 def read(counters: list[int], number: int) -> int:
@@ -39,30 +52,17 @@ def read(counters: list[int], number: int) -> int:
     return value
 
 
-def count_received(counters: list[int], frame: bytes) -> None:
-    """One more frame has come in."""
+def count(counters: list[int], direction: _Direction, frame: bytes) -> None:
+    """One more frame is RECEIVED or SENT."""
     length = len(frame) + CHECKSUM
-    for number in (RECEIVED, ALL_RECEIVED, RECEIVED_BY_SIZE + bisect_left(SIZES, length)):
+    for number in (*direction.frames, direction.by_size + bisect_left(SIZES, length)):
         _add(counters, number, 1)
-    for number in (RECEIVED_BYTES, ALL_RECEIVED_BYTES):
+    for number in direction.bytes:
         _add_wide(counters, number, length)
     if frame.startswith(EVERYONE):
-        _add(counters, RECEIVED_BROADCASTS, 1)
-    elif frame[0] & 1:
-        _add(counters, RECEIVED_GROUPS, 1)
-
-
-def count_sent(counters: list[int], frame: bytes) -> None:
-    """One more frame has gone out."""
-    length = len(frame) + CHECKSUM
-    for number in (SENT, ALL_SENT, SENT_BY_SIZE + bisect_left(SIZES, length)):
-        _add(counters, number, 1)
-    for number in (SENT_BYTES, ALL_SENT_BYTES):
-        _add_wide(counters, number, length)
-    if frame.startswith(EVERYONE):
-        _add(counters, SENT_BROADCASTS, 1)
-    elif frame[0] & 1:
-        _add(counters, SENT_GROUPS, 1)
+        _add(counters, direction.broadcasts, 1)
+    elif is_group(frame):
+        _add(counters, direction.groups, 1)
 
 
 def _add(counters: list[int], number: int, value: int) -> None:

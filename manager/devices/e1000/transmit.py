@@ -94,7 +94,7 @@ class Transmitter:
             frame = offload.tagged(frame, state.vlan_type, last.options >> 16)
         if state.transmit_control & e1000.PAD_SHORT:
             frame = frame.ljust(MIN_FRAME, b"\0")
-        statistics.count_sent(state.counters, frame)
+        statistics.count(state.counters, statistics.SENT, frame)
         self._send(frame)
 
     def _frames(self, packet: list[Part]) -> Iterator[bytes | bytearray]:

@@ -9,7 +9,7 @@ link: frames that are sent without one have lost their carrier.
 from __future__ import annotations
 
 from manager.bus.clock import Clock
-from manager.bus.ethernet import ADDRESS, MAX_FRAME, Cable
+from manager.bus.ethernet import ADDRESS, MAX_FRAME, Cable, checksum
 from manager.bus.lines import Line
 from manager.bus.record import NEVER
 from manager.devices.ne2k import registers as ne
@@ -222,7 +222,7 @@ class Dp8390:
         """The FIFO gets the end of the frame and its length; the ring gets nothing."""
         state = self.state
         if not state.transmit_configuration & ne.NO_CRC:
-            frame += ring.checksum(frame)
+            frame += checksum(frame)
         length = state.transmit_count.to_bytes(2, "little")
         tail = frame[TAIL - len(state.fifo) :].rjust(len(state.fifo) - TAIL, b"\0")
         state.fifo[:] = tail + length + length[1:]

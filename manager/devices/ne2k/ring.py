@@ -9,21 +9,14 @@ from __future__ import annotations
 import zlib
 from itertools import pairwise
 
-from manager.bus.ethernet import ADDRESS, MIN_FRAME
+from manager.bus.ethernet import ADDRESS, CHECKSUM, EVERYONE, MIN_FRAME, checksum, is_group
 from manager.devices.ne2k import registers as ne
 from manager.devices.ne2k.memory import PAGE, BoardMemory
 from manager.devices.ne2k.state import Dp8390State
 
 HEADER = 4
 """Bytes before a frame in the ring: status, page of the next one, length with the checksum."""
-CHECKSUM = 4
-EVERYONE = b"\xff" * ADDRESS
 ALIGNMENT, CHECKSUMS, MISSES = range(3)
-
-
-def checksum(frame: bytes) -> bytes:
-    """The four bytes that end a frame on the wire."""
-    return zlib.crc32(frame).to_bytes(CHECKSUM, "little")
 
 
 def hash_of(address: bytes) -> int:
@@ -41,7 +34,7 @@ def is_wanted(state: Dp8390State, frame: bytes) -> bool:
     target, rules = frame[:ADDRESS], state.receive_configuration
     if target == EVERYONE:
         return bool(rules & ne.BROADCAST)
-    if target[0] & 1:
+    if is_group(target):
         bit = hash_of(target)
         return bool(rules & ne.GROUPS and state.multicast[bit >> 3] >> (bit & 7) & 1)
     return bool(rules & ne.PROMISCUOUS) or target == state.physical
@@ -57,7 +50,7 @@ def count(state: Dp8390State, which: int) -> None:
 def store(state: Dp8390State, memory: BoardMemory, frame: bytes) -> None:
     """Put a wanted frame into the ring, or lose it there, with all that registers say of it."""
     frame = frame.ljust(MIN_FRAME, b"\0")
-    group = ne.OF_GROUP if frame[0] & 1 else 0
+    group = ne.OF_GROUP if is_group(frame) else 0
     if state.receive_configuration & ne.MONITOR:
         state.receive_status = ne.RECEIVED_WHOLE | ne.MISSED | ne.DISABLED | group
         count(state, MISSES)
