@@ -38,6 +38,10 @@ class PciCard(Device[S]):
         )
         """Configuration space and interrupt: `set(level)` of the pin, `signal(vector)`."""
 
+    def set(self, level: bool) -> None:
+        """Drive the pin: the card is the interrupt line of what it is made of."""
+        self.function.set(level)
+
     def power_on(self) -> S:
         """BARs as the header says that firmware left them; the rest as new."""
         record: Any = super().power_on()

@@ -45,10 +45,6 @@ class E1000(PciCard[E1000State]):
         super().__init__(header, slot, {REGISTERS_BAR: self.controller, PORTS_BAR: self})
         self.load(self.power_on())
 
-    def set(self, level: bool) -> None:
-        """Drive the pin."""
-        self.function.set(level)
-
     def power_on(self) -> E1000State:
         """The cable stays as it is."""
         record = super().power_on()

@@ -42,10 +42,6 @@ class Ne2k(PciCard[Ne2kState]):
         super().__init__(header, slot, {PORTS_BAR: self})
         self.load(self.power_on())
 
-    def set(self, level: bool) -> None:
-        """Drive the pin."""
-        self.function.set(level)
-
     def power_on(self) -> Ne2kState:
         """The cable stays as it is."""
         record = super().power_on()

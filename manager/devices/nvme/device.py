@@ -45,10 +45,6 @@ class Nvme(PciCard[NvmeState]):
         """Interrupt by message."""
         return self.function.signal(vector)
 
-    def set(self, level: bool) -> None:
-        """Drive the pin."""
-        self.function.set(level)
-
     def load(self, record: NvmeState) -> None:
         """Take over both halves before either drives the pin."""
         self.controller.state = record.controller
