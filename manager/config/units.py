@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -44,10 +45,7 @@ def format_size(size: int) -> str:
     >>> format_size(268435456)
     '256M'
     """
-    for suffix in "GMK":
-        if size and size % _SIZES[suffix] == 0:
-            return f"{size // _SIZES[suffix]}{suffix}"
-    return str(size)
+    return _shortest(size, "GMK", _SIZES)
 
 
 def show_size(size: int) -> str:
@@ -71,9 +69,7 @@ def parse_duration(text: str) -> int:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f'"{text}" is not a duration')
-    unit = _TIMES[match[3]]
-    fraction = match[2] or ""
-    duration = int(match[1]) * unit + int(fraction.ljust(9, "0")) * unit // 10**9
+    duration = _scaled(match, _TIMES)
     if duration > LONGEST:
         raise ValueError(f'"{text}" is longer than 100 years')
     return duration
@@ -85,10 +81,7 @@ def format_duration(duration: int) -> str:
     >>> format_duration(120_000_000_000)
     '2m'
     """
-    for suffix in ("h", "m", "s", "ms", "us"):
-        if duration and duration % _TIMES[suffix] == 0:
-            return f"{duration // _TIMES[suffix]}{suffix}"
-    return f"{duration}ns"
+    return _shortest(duration, ("h", "m", "s", "ms", "us"), _TIMES, "ns")
 
 
 def parse_rate(text: str) -> int:
@@ -102,8 +95,7 @@ def parse_rate(text: str) -> int:
     match = _RATE.fullmatch(text)
     if match is None:
         raise ValueError(f'"{text}" is not a bandwidth')
-    unit = _RATES[match[3]]
-    return int(match[1]) * unit + int((match[2] or "").ljust(9, "0")) * unit // 10**9
+    return _scaled(match, _RATES)
 
 
 def format_rate(rate: int) -> str:
@@ -112,10 +104,7 @@ def format_rate(rate: int) -> str:
     >>> format_rate(100_000_000)
     '100M'
     """
-    for suffix in "GMK":
-        if rate and rate % _RATES[suffix] == 0:
-            return f"{rate // _RATES[suffix]}{suffix}"
-    return str(rate)
+    return _shortest(rate, "GMK", _RATES)
 
 
 def format_loss(loss: int) -> str:
@@ -126,3 +115,18 @@ def format_loss(loss: int) -> str:
     """
     whole, part = divmod(loss, LOSS_UNIT)
     return f"{whole}.{part:09}".rstrip("0").rstrip(".")
+
+
+def _scaled(match: re.Match[str], units: Mapping[str, int]) -> int:
+    """A whole number, up to nine digits of a fraction, and a unit: in the smallest unit."""
+    unit = units[match[3]]
+    return int(match[1]) * unit + int((match[2] or "").ljust(9, "0")) * unit // 10**9
+
+
+def _shortest(
+    value: int, suffixes: Iterable[str], units: Mapping[str, int], smallest: str = ""
+) -> str:
+    for suffix in suffixes:
+        if value and value % units[suffix] == 0:
+            return f"{value // units[suffix]}{suffix}"
+    return f"{value}{smallest}"
