@@ -32,7 +32,7 @@ _ALONE = ("wait_for", "fail_on", "timeout", "watch", "raw")
 
 def up(args: argparse.Namespace, target: Target, *, alone: bool) -> int:
     """Boot a lab, or resume it when it is suspended; returns the exit code."""
-    from manager.cli.questions import confirm
+    from manager.cli.launching import foretell
 
     if not alone:
         raise UsageError(f"{target.file} is a lab", help="start each lab by a command of its own")
@@ -53,16 +53,7 @@ def up(args: argparse.Namespace, target: Target, *, alone: bool) -> int:
         what = f"would {'resume' if resume else 'boot'} the lab {lab.name}"
         print(f"{what}: {', '.join(lab.members)}")
         return 0
-    if situation.saved is not None and args.fresh and not args.yes:
-        confirm(
-            f"Drop the suspended state of {lab.name}?",
-            loss=f"{lab.name} has a suspended state, which --fresh drops",
-            option="-y",
-        )
-    if situation.state == "crashed":
-        print(f"vmmgr: {lab.name} had crashed: {situation.note}", file=sys.stderr)
-    if resume:
-        print(f"vmmgr: resuming {lab.name}; `--fresh` would boot it afresh", file=sys.stderr)
+    foretell(args, situation, resume=resume, fresh=args.fresh)
     launch = LabLaunch(
         lab,
         settings=target.settings,

@@ -167,16 +167,13 @@ def be_with(args: argparse.Namespace, wish: Wish, beside: Beside, *, fresh: bool
     return on_terminal(start_of(launch, "is up", attended=True), args.escape, beside)
 
 
-def _launch(args: argparse.Namespace, wish: Wish, wanted: Readiness | None, fresh: bool) -> Launch:
-    """How to bring a machine up; says what the user should know of it first."""
-    from manager.cli.questions import confirm
-    from manager.vmm.launch import Launch
+def foretell(args: argparse.Namespace, situation: Situation, *, resume: bool, fresh: bool) -> None:
+    """Say what the user should know before a machine or a lab comes up; ask unless `--yes`.
 
-    situation, graph = wish.situation, wish.graph
-    resume = wish.resumes(fresh)
-    detail(f"the state of {graph.name} is in {situation.paths.directory}")
-    if not resume:
-        wish.target.require_boot_files(graph)
+    Raises UsageError when the user does not want a suspended state to be dropped.
+    """
+    from manager.cli.questions import confirm
+
     if situation.saved is not None and fresh and not args.yes:
         confirm(
             f"Drop the suspended state of {situation.name}?",
@@ -184,9 +181,21 @@ def _launch(args: argparse.Namespace, wish: Wish, wanted: Readiness | None, fres
             option="-y",
         )
     if situation.state == "crashed":
-        print(f"vmmgr: {graph.name} had crashed: {situation.note}", file=sys.stderr)
+        print(f"vmmgr: {situation.name} had crashed: {situation.note}", file=sys.stderr)
     if resume:
-        print(f"vmmgr: resuming {graph.name}; `--fresh` would boot it afresh", file=sys.stderr)
+        print(f"vmmgr: resuming {situation.name}; `--fresh` would boot it afresh", file=sys.stderr)
+
+
+def _launch(args: argparse.Namespace, wish: Wish, wanted: Readiness | None, fresh: bool) -> Launch:
+    """How to bring a machine up; says what the user should know of it first."""
+    from manager.vmm.launch import Launch
+
+    situation, graph = wish.situation, wish.graph
+    resume = wish.resumes(fresh)
+    detail(f"the state of {graph.name} is in {situation.paths.directory}")
+    if not resume:
+        wish.target.require_boot_files(graph)
+    foretell(args, situation, resume=resume, fresh=fresh)
     return Launch(
         graph,
         settings=wish.target.settings,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from manager.config import firmware, in_python
 from manager.config.diagnostics import ConfigError, Diagnostic, errors, in_order
@@ -37,6 +38,8 @@ from manager.graph.nodes import (
     Seeded,
 )
 from manager.graph.port_names import known_as
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,21 @@ def load_graph(
     Warnings go to `on_warning`. With `require_files`, files to boot from must be there.
     """
     checked = check(path, overrides, require_files=require_files)
-    if checked.graph is None:
-        raise ConfigError(checked.diagnostics)
-    for warning in checked.diagnostics if on_warning is not None else ():
-        assert on_warning is not None
-        on_warning(warning)
-    return checked.graph
+    return accepted(checked.graph, checked.diagnostics, on_warning)
+
+
+def accepted(
+    made: Made | None,
+    diagnostics: Sequence[Diagnostic],
+    on_warning: Callable[[Diagnostic], None] | None,
+) -> Made:
+    """What was made of a file, its warnings told. Raises ConfigError when there are errors."""
+    if made is None:
+        raise ConfigError(diagnostics)
+    if on_warning is not None:
+        for warning in diagnostics:
+            on_warning(warning)
+    return made
 
 
 def assemble(loaded: LoadedModel) -> Graph:

@@ -9,7 +9,7 @@ from typing import Any
 from manager.config.files import show_path
 from manager.config.units import format_duration, format_loss, format_rate, show_size
 from manager.devices.nic import NicNode
-from manager.graph.identity import identity_hash, lab_identity_hash, to_plain
+from manager.graph.identity import identity_hash, lab_identity_hash, lab_wires, to_plain
 from manager.graph.lab import End, Lab, quantum
 from manager.graph.table import NOTHING
 from manager.text.columns import columns
@@ -56,14 +56,7 @@ def to_json(lab: Lab) -> dict[str, Any]:
             }
             for link in lab.links.values()
         },
-        "cables": {
-            cable.name: {
-                "ends": [str(end) for end in cable.ends],
-                "latency": cable.latency,
-                "baud": cable.baud,
-            }
-            for cable in lab.cables.values()
-        },
+        "cables": lab_wires(lab)["cables"],
         "identity": lab_identity_hash(lab),
     }
 

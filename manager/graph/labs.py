@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from manager.config.diagnostics import ConfigError, Diagnostic, errors, in_order
+from manager.config.diagnostics import Diagnostic, errors, in_order
 from manager.config.files import show_path
 from manager.config.lab_tables import LabTable
 from manager.config.labs import LoadedLab, inspect_lab
@@ -15,7 +15,7 @@ from manager.config.load import LoadedModel
 from manager.devices import host
 from manager.devices.node import DeviceNode
 from manager.graph import lab_rules
-from manager.graph.build import Checked, check
+from manager.graph.build import Checked, accepted, check
 from manager.graph.lab import CableSpec, End, Lab, LinkSpec
 from manager.graph.network_rules import network_cards
 from manager.graph.nodes import Graph
@@ -93,12 +93,7 @@ def load_lab(
 ) -> Lab:
     """The lab of a file. Raises ConfigError, with every error found."""
     checked = check_lab(path, overrides, require_files=require_files)
-    if checked.lab is None:
-        raise ConfigError(checked.diagnostics)
-    for warning in checked.diagnostics if on_warning is not None else ():
-        assert on_warning is not None
-        on_warning(warning)
-    return checked.lab
+    return accepted(checked.lab, checked.diagnostics, on_warning)
 
 
 def assemble(model: LabTable, source: Path, machines: Mapping[str, Graph]) -> Lab:
