@@ -60,6 +60,23 @@ struct mark {
     struct marked_cpu cpus[]; /* cpu_count of them */
 };
 
+/* What engine and mark have alike, under the same names: how far the run is. */
+#define COPY_COURSE(to, from)                                                                      \
+    do {                                                                                           \
+        (to)->now = (from)->now;                                                                   \
+        (to)->charged = (from)->charged;                                                           \
+        (to)->turn_end = (from)->turn_end;                                                         \
+        (to)->draws = (from)->draws;                                                               \
+        (to)->rewritten = (from)->rewritten;                                                       \
+        (to)->rest = (from)->rest;                                                                 \
+        (to)->int_length = (from)->int_length;                                                     \
+        (to)->break_count = (from)->break_count;                                                   \
+        memcpy((to)->breaks, (from)->breaks, sizeof((to)->breaks));                                \
+        (to)->delivery_count = (from)->delivery_count;                                             \
+        memcpy((to)->deliveries, (from)->deliveries, sizeof((to)->deliveries));                    \
+        (to)->refusal = (from)->refusal;                                                           \
+    } while (0)
+
 void mark_free(struct engine *e)
 {
     struct mark *m = e->mark;
@@ -273,19 +290,8 @@ PyObject *engine_back_cpus(PyObject *self, PyObject *unused)
         return NULL;
     }
     put_cpus_back(e, m);
-    e->now = m->now;
-    e->charged = m->charged;
-    e->turn_end = m->turn_end;
-    e->draws = m->draws;
-    e->rewritten = m->rewritten;
-    e->rest = m->rest;
-    e->int_length = m->int_length;
-    e->break_count = m->break_count;
-    memcpy(e->breaks, m->breaks, sizeof(e->breaks));
-    e->delivery_count = m->delivery_count;
-    memcpy(e->deliveries, m->deliveries, sizeof(e->deliveries));
+    COPY_COURSE(e, m);
     e->delivering = false;
-    e->refusal = m->refusal;
     debugger_interrupted(e);
     flush_tlbs(e);
     Py_RETURN_NONE;
@@ -320,18 +326,7 @@ PyObject *engine_mark(PyObject *self, PyObject *unused)
         memcpy(m->of_devices[i], e->ram[i].host, e->ram[i].length);
     }
     mark_cpus(e, m);
-    m->now = e->now;
-    m->charged = e->charged;
-    m->turn_end = e->turn_end;
-    m->draws = e->draws;
-    m->rewritten = e->rewritten;
-    m->rest = e->rest;
-    m->int_length = e->int_length;
-    m->break_count = e->break_count;
-    memcpy(m->breaks, e->breaks, sizeof(e->breaks));
-    m->delivery_count = e->delivery_count;
-    memcpy(m->deliveries, e->deliveries, sizeof(e->deliveries));
-    m->refusal = e->refusal;
+    COPY_COURSE(m, e);
     flush_tlbs(e); /* what they let through has to come by */
     Py_RETURN_NONE;
 }
