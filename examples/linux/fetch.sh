@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Get a stock Linux for machines/linux.toml: Debian's cloud kernel, and an initramfs around Debian's
-# static busybox. Needs a Debian host, no root, and nothing is installed.
+# static busybox; for machines/station.toml the same with the driver of a virtio network card. Needs a
+# Debian host, no root, and nothing is installed.
 #
 #   examples/linux/fetch.sh [--force] [DIRECTORY]        default: machines/linux
 set -eu
@@ -26,8 +27,9 @@ fail() {
     exit 1
 }
 
-if [ "$force" = no ] && [ -s "$target/vmlinuz" ] && [ -s "$target/initrd.img" ]; then
-    echo "$target has vmlinuz and initrd.img already (--force fetches them again)"
+if [ "$force" = no ] && [ -s "$target/vmlinuz" ] && [ -s "$target/initrd.img" ] &&
+    [ -s "$target/network.img" ]; then
+    echo "$target has vmlinuz, initrd.img and network.img already (--force fetches them again)"
     exit 0
 fi
 
@@ -58,23 +60,32 @@ for package in "$work"/*.deb; do
         "sha256 $(sha256sum "$package" | cut -d ' ' -f 1)"
 done | tee "$work/versions.txt"
 
-# Of the kernel package the kernel, and the modules of a virtio disk, which the benchmarks use.
+# Of the kernel package the kernel, and the modules of virtio disks and network cards.
 kernel_path=./boot/vmlinuz-${kernel#linux-image-}
 kernel_path=${kernel_path%-unsigned}
 dpkg-deb --fsys-tarfile "$work/$kernel"_*.deb | tar -x -O -f - "$kernel_path" >"$work/vmlinuz"
 dpkg-deb --fsys-tarfile "$work"/busybox-static_*.deb | tar -x -O -f - ./bin/busybox >"$work/busybox"
 mkdir "$work/tree" "$work/modules"
 dpkg-deb --fsys-tarfile "$work/$kernel"_*.deb | tar -x -C "$work/tree" -f - --wildcards \
-    '*/drivers/virtio/virtio*.ko' '*/drivers/block/virtio_blk.ko' ||
-    echo "$kernel has no such modules; the benchmark of virtio disks goes without"
+    '*/drivers/virtio/virtio*.ko' '*/drivers/block/virtio_blk.ko' \
+    '*/drivers/net/virtio_net.ko' '*/drivers/net/net_failover.ko' '*/net/core/failover.ko' ||
+    fail "$kernel has no such modules"
 find "$work/tree" -name '*.ko' -exec mv {} "$work/modules" \;
 [ -s "$work/vmlinuz" ] || fail "$kernel has no $kernel_path"
 [ -s "$work/busybox" ] || fail "busybox-static has no /bin/busybox"
 python3 "$here/initramfs.py" "$work/busybox" "$here/init" "$work/initrd.img"
+# In the order in which the kernel takes them.
+set -- virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio virtio_pci failover \
+    net_failover virtio_net
+for name; do
+    shift
+    set -- "$@" "$work/modules/$name.ko"
+done
+python3 "$here/initramfs.py" "$work/busybox" "$here/init" "$work/network.img" "$@"
 
 # Each file appears whole or not at all.
 rm -rf "$target/modules"
-for file in modules versions.txt vmlinuz initrd.img; do
+for file in modules versions.txt vmlinuz initrd.img network.img; do
     mv "$work/$file" "$target/$file"
 done
-echo "wrote vmlinuz and initrd.img to $target"
+echo "wrote vmlinuz, initrd.img and network.img to $target"

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Write an initramfs with one program and one init script: `initramfs.py BUSYBOX INIT OUTPUT`.
+"""Write an initramfs with one program and one init script.
+
+`initramfs.py BUSYBOX INIT OUTPUT [MODULE...]`: the modules get names by which they sort as they are
+given here, for an init that loads /modules/*.ko.
 
 The archive is a cpio of the "newc" kind (Linux, Documentation/driver-api/early-userspace/
 buffer-format.rst), compressed with gzip. All files belong to root and are from 1970, so equal
@@ -11,6 +14,7 @@ from __future__ import annotations
 import gzip
 import stat
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +67,7 @@ def archive(entries: list[Entry]) -> bytes:
     return b"".join(parts)
 
 
-def contents(busybox: bytes, init: bytes) -> list[Entry]:
+def contents(busybox: bytes, init: bytes, modules: Sequence[bytes] = ()) -> list[Entry]:
     """What is in the archive. The kernel opens /dev/console before init mounts a /dev."""
     directories = [Entry(path, stat.S_IFDIR | 0o755) for path in ("bin", "dev", "proc", "root")]
     return [
@@ -73,13 +77,19 @@ def contents(busybox: bytes, init: bytes) -> list[Entry]:
         Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)),
         Entry("bin/busybox", stat.S_IFREG | 0o755, busybox),
         Entry("init", stat.S_IFREG | 0o755, init),
+        *([Entry("modules", stat.S_IFDIR | 0o755)] if modules else []),
+        *(
+            Entry(f"modules/{number:02}.ko", stat.S_IFREG | 0o644, module)
+            for number, module in enumerate(modules)
+        ),
     ]
 
 
 def main() -> None:
-    """Read the two files named on the command line, write the third."""
-    busybox, init, output = map(Path, sys.argv[1:])
-    cpio = archive(contents(busybox.read_bytes(), init.read_bytes()))
+    """Read the files named on the command line, write the third."""
+    busybox, init, output, *modules = map(Path, sys.argv[1:])
+    drivers = [module.read_bytes() for module in modules]
+    cpio = archive(contents(busybox.read_bytes(), init.read_bytes(), drivers))
     # Level 6: what the kernel has to unpack is the same, and the host is done sooner.
     output.write_bytes(gzip.compress(cpio, 6, mtime=0))
 

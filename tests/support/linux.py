@@ -18,7 +18,7 @@ def linux_images() -> None:
     """Make sure that machines/linux has its images; a loud skip when Debian is out of reach."""
     with (IMAGES / ".gitignore").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (IMAGES / "vmlinuz").exists() and (IMAGES / "initrd.img").exists():
+        if all((IMAGES / name).exists() for name in ("vmlinuz", "initrd.img", "network.img")):
             return
         fetched = subprocess.run([FETCH], capture_output=True, text=True, check=False)
         if fetched.returncode:

@@ -32,7 +32,7 @@ SHARED = (
     "examples/firmware.sh",
     "examples/serial.s",
 )
-BUILT = ("*.bin", "*.elf", "*.o", "*.png", "__pycache__", ".pytest_cache")
+BUILT = ("*.bin", "*.elf", "*.o", "*.png", "*.pcap", "__pycache__", ".pytest_cache")
 
 
 @dataclass
