@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import SnapshotCorruptError
+from manager.lab import parts
+from manager.lab.parts import member_tag
 from manager.lazy import dataclass
 from manager.state.paths import MachinePaths
 
@@ -33,11 +35,6 @@ class Saved:
             return sum(entry.lstat().st_blocks * 512 for entry in self.path.iterdir())
         except OSError:  # what should be a snapshot is none
             return 0
-
-
-def member_tag(number: str) -> str:
-    """What a machine's snapshot is called that belongs to a lab's snapshot of this number."""
-    return f"lab-{number}"
 
 
 def _saved_tag(paths: MachinePaths) -> str:
@@ -101,13 +98,5 @@ def discard_saved(paths: MachinePaths) -> bool:
 
 def drop_orphans(lab: MachinePaths) -> None:
     """Drop what the machines of a lab saved for snapshots of it that are not there."""
-    from manager.snapshot.store import Store
-
-    if not lab.is_lab:
-        return
-    kept = {member_tag(number) for number in Store(lab.snapshots).links().values()}
-    for member in lab.members():
-        store = Store(member.snapshots)
-        for tag in store.tags():
-            if tag.startswith(member_tag("")) and tag not in kept:
-                store.discard(tag)
+    if lab.is_lab:
+        parts.drop_orphans(lab.snapshots, [member.snapshots for member in lab.members()])

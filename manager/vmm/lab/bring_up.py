@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from manager.bus.record import RecordError
 from manager.errors import SnapshotCorruptError, SnapshotMismatchError, VmmgrError, WrongStateError
 from manager.graph.identity import lab_identity_hash
+from manager.lab.saved import LabSnapshot
+from manager.lab.wires import Wires
 from manager.state.directory import MachineDirectory
-from manager.state.lab import LabSnapshot, open_lab
+from manager.state.lab import open_lab
 from manager.state.last_run import LastRun
 from manager.state.paths import MachinePaths
 from manager.state.saved import discard_saved
@@ -20,7 +22,6 @@ from manager.vmm.lab.commands import serve_lab
 from manager.vmm.lab.member import Member, MemberMachine
 from manager.vmm.lab.ready import await_all, watch_all
 from manager.vmm.lab.running import RunningLab
-from manager.vmm.lab.wires import Wires
 from manager.vmm.launch import Launch
 from manager.vmm.loop import EventLoop
 from manager.vmm.owned import Owned

@@ -55,12 +55,16 @@ class MemberMachine(RunningMachine):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A machine of a lab that runs, and what ends with it."""
+    """A machine of a lab that runs, and what ends with it: manager.lab.rounds.Player."""
 
     name: str
     owned: Owned
     running: MemberMachine
     stack: ExitStack
+
+    def idle_until(self) -> int | None:
+        """None: busy; else the time of its next event, or NEVER."""
+        return self.running.idle_until()
 
     def run_to(self, until: int) -> bool:
         """Run until then, or to its end; False when it is held before that."""

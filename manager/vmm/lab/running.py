@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A running lab: its machines run a quantum each, in the order of the file, and then the next.
+"""A running lab, as its process owns it: what clients do with it, its states and its end.
 
-All of it is a function of the lab's files and of the input: the quanta lie at multiples of their
-length, and a time in which no machine and no wire does anything is left out in whole quanta.
+How its time passes is in manager.lab.rounds.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from manager.bus.record import NEVER
 from manager.errors import VmmgrError, WrongStateError
-from manager.graph.lab import quantum
+from manager.lab.rounds import Rounds
+from manager.lab.saved import LabRecord, Over, last_word
 from manager.snapshot.store import Store
-from manager.state.lab import LabRecord, Over, commit
+from manager.state.lab import commit
 from manager.vmm.events import Events
 from manager.vmm.outcome import Kind, Outcome
 
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from manager.graph.lab import Lab
+    from manager.lab.wires import Wires
     from manager.sandbox.layers import Layer
     from manager.state.directory import MachineDirectory
     from manager.vmm.lab.member import Member
-    from manager.vmm.lab.wires import Wires
     from manager.vmm.running import OnTerm
 
 PATIENCE = 20_000_000
@@ -58,45 +57,36 @@ class RunningLab:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.lab = lab
-        self.step = quantum(lab)
         self.wires = wires
         self.events = Events(self.now)
         self.started = time.monotonic()
         self.sandbox: tuple[Layer, ...] = ()
         """What this process gave up of the host."""
         self._identity = identity
-        self.members = dict(members)
-        """Those that run."""
+        self._rounds = Rounds(lab, members, wires, now)
+        self.step = self._rounds.step
         self.over = dict(over or {})
         """Those that came to their end."""
         self._directory = directory
         self._paused = paused
         self._on_term = on_term
         self._say = say
-        self._now = now
-        self._end: int | None = None
-        """Where the quantum ends that has begun; None between two."""
         self._outcome: Outcome | None = None
+
+    @property
+    def members(self) -> dict[str, Member]:
+        """Those that run."""
+        return self._rounds.players
 
     # -- how its time passes ------------------------------------------------------------------
 
     def now(self) -> int:
         """The end of the last quantum, in ns of virtual time; no machine is behind it."""
-        return self._now
+        return self._rounds.now
 
     def idle_until(self) -> int | None:
         """None: busy; else the end of the quantum in which something happens again, or NEVER."""
-        if self._end is not None:
-            return None
-        first = self.wires.next_due
-        for member in self.members.values():
-            deadline = member.running.idle_until()
-            if deadline is None:
-                return None
-            first = min(first, deadline)
-        if first == NEVER:
-            return NEVER
-        return (max(first, self._now) // self.step + 1) * self.step
+        return self._rounds.idle_until()
 
     def is_held(self) -> bool:
         """Whether any machine holds the time of all, or the user does."""
@@ -107,37 +97,13 @@ class RunningLab:
         """Let quanta pass that end by then; returns early when the event loop is due."""
         give_up = time.monotonic_ns() + PATIENCE
         last = until // self.step * self.step
+        rounds = self._rounds
         while self._outcome is None and time.monotonic_ns() < give_up:
-            if self._end is None and not self._begin_quantum(last):
+            if rounds.end is None and not rounds.begin(last):
                 break
-            if not self._run_quantum():
+            if not rounds.turn():
                 break
-
-    def _begin_quantum(self, last: int) -> bool:
-        """Begin the next quantum in which anything happens, unless `last` ends before it begins."""
-        idle = self.idle_until()
-        end = min(self._now + self.step if idle is None else idle, last)
-        if end <= self._now:
-            return False
-        self.wires.deliver(end)
-        self._end = end
-        return True
-
-    def _run_quantum(self) -> bool:
-        """Whether all machines have come to its end; one that is held keeps it from coming."""
-        assert self._end is not None
-        for member in self.members.values():
-            if not member.run_to(self._end):
-                return False
-        self._come_to_end()
-        return True
-
-    def _come_to_end(self) -> None:
-        """A quantum is over."""
-        assert self._end is not None
-        self._now, self._end = self._end, None
-        self.wires.collect()
-        self._part_with_ended()
+            self._part_with_ended()
 
     def rest(self) -> None:
         """Between two slices: pass on what was sent."""
@@ -189,20 +155,35 @@ class RunningLab:
         return {"snapshot": str(path), "tag": tag, "seconds": seconds}
 
     def _save(self, tag: str, *, goes_on: bool = False) -> tuple[Path, dict[str, Path]]:
-        if self._end is not None:
-            for member in self.members.values():
-                member.finish_quantum(self._end)
-            self._come_to_end()
-            self.refuse_if_ending()
+        self._finish_quantum()
         for member in self.members.values():
             member.running.restored.require_sound()
             member.running.connections.pump()
+        # A state has no input on its way. It has to arrive as it would have without a suspend.
+        while any(
+            member.running.machine.inputs.last_at is not None for member in self.members.values()
+        ):
+            self._rounds.begin(self._rounds.now + self.step)
+            self._finish_quantum()
         images = {
             name: member.running.machine.run_to_image() for name, member in self.members.items()
         }
-        record = LabRecord(self._now, self._identity, self.wires.state(), self.over)
+        record = LabRecord(self.now(), self._identity, self.wires.state(), self.over)
         self.wires.flush()
         return commit(self._directory.paths, record, images, tag, goes_on=goes_on)
+
+    def _finish_quantum(self) -> None:
+        """Come to the end of the one that has begun, whatever holds machines.
+
+        Raises WrongStateError when the last of them ends in it.
+        """
+        end = self._rounds.end
+        if end is not None:
+            for member in self.members.values():
+                member.finish_quantum(end)
+            self._rounds.come_to_end()
+            self._part_with_ended()
+            self.refuse_if_ending()
 
     # -- its end ------------------------------------------------------------------------------
 
@@ -262,7 +243,9 @@ class RunningLab:
             if member.running.outcome is not None and self._outcome is None:
                 self._part_with(member)
         if not self.members:
-            self.finish(self._end_of_all())
+            end = last_word(self.over)
+            kind: Kind = "fault" if end.kind == "fault" else "ended"
+            self.finish(Outcome(kind, end.status, end.detail))
 
     def _part_with(self, member: Member) -> None:
         running = member.running
@@ -270,8 +253,7 @@ class RunningLab:
         outcome = running.outcome
         assert outcome is not None
         member.owned.conclude(outcome, self._say)
-        del self.members[member.name]
-        self.wires.power_off(member.name)
+        self._rounds.leave(member.name)
         if self._outcome is None:
             self.over[member.name] = Over(outcome.kind, int(outcome.status), outcome.detail)
             self._say(f"{running.machine.graph.name}: {outcome.detail or outcome.kind}")
@@ -283,16 +265,6 @@ class RunningLab:
                 detail=outcome.detail,
             )
         member.stack.close()
-
-    def _end_of_all(self) -> Outcome:
-        """What the first end says that was not as it should be, or the last one."""
-        name, last = next(
-            ((name, over) for name, over in self.over.items() if over.status),
-            tuple(self.over.items())[-1],
-        )
-        faulted = any(over.kind == "fault" for over in self.over.values())
-        kind: Kind = "fault" if faulted else "ended"
-        return Outcome(kind, last.status, f"{name}: {last.detail}")
 
 
 def _size(directory: Path) -> int:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from manager.graph.labs import load_lab
+from manager.lab.wires import Wires
 from manager.machine.machine import Machine
 from manager.machine.serial_port import PENDING_LIMIT
-from manager.vmm.lab.wires import Wires
 
 NODE = """
 [memory]

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     | {"storage"},
     "screen": {"kinds"},
     "replay": {
+        "lab",
         "storage",
         "cbor",
         "machine",
@@ -47,10 +48,10 @@ MAY_IMPORT = {
         "errors",
         "version",
     },
-    "lab": {"machine", "snapshot", "network", "graph", "bus", "errors"},
+    "lab": {"cbor", "machine", "snapshot", "network", "graph", "bus", "errors"},
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"boot", "config", "devices", "graph", "errors"},
-    "state": {"cbor", "bus", "replay", "machine", "snapshot", "storage", "graph", "errors"}
+    "state": {"cbor", "bus", "lab", "replay", "machine", "snapshot", "storage", "graph", "errors"}
     | {"version"},
     "sandbox": {"devices", "graph"},
     "client": {"backends", "errors"},

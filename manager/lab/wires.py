@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manager.bus.record import NEVER, RecordError, from_plain, to_plain
+from manager.graph.lab import End
 from manager.lab.cables import Cable, CableState
 from manager.lab.links import Link, LinkState
 from manager.machine.inputs import DATA, Input
@@ -17,8 +18,18 @@ from manager.network.pcap import Capture
 
 if TYPE_CHECKING:
     from manager.bus.record import Plain
-    from manager.graph.lab import End, Lab
+    from manager.graph.lab import Lab
     from manager.machine.machine import Machine
+
+
+class Arrival(NamedTuple):
+    """What reaches a machine, and when: ns of virtual time."""
+
+    at: int
+    end: End
+    """The device is empty where the input is for none."""
+    kind: str
+    data: bytes
 
 
 class _Line:
@@ -72,6 +83,8 @@ class Wires:
         self._captures: dict[str, Capture] = {}
         self._epoch = lab.epoch
         self._lines: dict[End, _Line] = {}
+        self._late: list[Arrival] = []
+        """What is due at machines that are past the quantum in which it is: one that was reset."""
         for link in self._links.values():
             for number, end in enumerate(link.spec.ends):
                 if end.machine in machines:
@@ -107,26 +120,36 @@ class Wires:
         """When something may arrive next: never later than it does; NEVER if nothing is sent."""
         links = (link.next_due for link in self._links.values())
         cables = (cable.next_due for cable in self._cables.values())
-        return min((NEVER, *links, *cables))
+        late = (arrival.at for arrival in self._late)
+        return min((NEVER, *links, *cables, *late))
 
-    def deliver(self, until: int) -> None:
-        """Tell the machines, which have all come to the same time, what arrives before `until`."""
+    def deliver(self, until: int, outside: Iterable[Arrival] = ()) -> None:
+        """Tell the machines, which have all come to the same time, what arrives before `until`.
+
+        `outside` is what comes from elsewhere before then, in order.
+        """
+        late, self._late = self._late, []
         found = [
-            (at, link.spec.ends[number], FRAME, frame)
-            for link in self._links.values()
-            for at, number, frame in link.due(until)
-        ] + [
-            (at, cable.spec.ends[number], DATA, data)
-            for cable in self._cables.values()
-            for at, number, data in cable.due(until)
-            if self._has_room(cable, number, data)
+            *late,
+            *outside,
+            *(
+                Arrival(at, link.spec.ends[number], FRAME, frame)
+                for link in self._links.values()
+                for at, number, frame in link.due(until)
+            ),
+            *(
+                Arrival(at, cable.spec.ends[number], DATA, data)
+                for cable in self._cables.values()
+                for at, number, data in cable.due(until)
+                if self._has_room(cable, number, data)
+            ),
         ]
-        for at, end, kind, data in sorted(found, key=lambda item: item[0]):
-            machine = self._machines.get(end.machine)
-            if machine is not None:
-                # Input from the host may wait already, and a machine stops between blocks only.
-                earliest = max(machine.now() + 1, machine.inputs.last_at or 0)
-                machine.inputs.schedule(Input(max(at, earliest), kind, end.device, data))
+        for arrival in sorted(found, key=lambda item: item.at):
+            machine = self._machines.get(arrival.end.machine)
+            if machine is not None and machine.now() >= until:
+                self._late.append(arrival)
+            elif machine is not None:
+                _tell(machine, arrival)
 
     def _has_room(self, cable: Cable, number: int, data: bytes) -> bool:
         """Whether a port takes what arrives: one that no guest reads must not grow for ever."""
@@ -143,9 +166,11 @@ class Wires:
             line.send()
 
     def power_off(self, name: str) -> None:
-        """A machine is over: what is on its way to it is lost."""
+        """A machine is over: what it sent is on its way, and what is on the way to it is lost."""
+        for end in [end for end in self._lines if end.machine == name]:
+            self._lines.pop(end).send()
         self._machines.pop(name, None)
-        self._lines = {end: line for end, line in self._lines.items() if end.machine != name}
+        self._late = [arrival for arrival in self._late if arrival.end.machine != name]
 
     def state(self) -> dict[str, Plain]:
         """Everything on its way, and what of this quantum is not."""
@@ -156,7 +181,8 @@ class Wires:
             name: to_plain(cable.state()) for name, cable in self._cables.items()
         }
         lines: dict[str, Plain] = {str(end): line.state() for end, line in self._lines.items()}
-        return {"links": links, "cables": cables, "lines": lines}
+        late: list[Plain] = [[at, *end, kind, data] for at, end, kind, data in self._late]
+        return {"links": links, "cables": cables, "lines": lines, "late": late}
 
     def load(self, plain: Mapping[str, Any]) -> None:
         """Take over a state. Raises RecordError when it does not fit."""
@@ -177,6 +203,13 @@ class Wires:
             cable.load(from_plain(CableState, cables[name], CableState.VERSION, name))
         for name, line in ends.items():
             line.load(*lines[name])
+        try:
+            self._late = [
+                Arrival(at, End(machine, device), kind, data)
+                for at, machine, device, kind, data in plain.get("late", ())
+            ]
+        except (TypeError, ValueError):
+            raise RecordError("what is due late is not what this version writes") from None
 
     def flush(self) -> None:
         """Let readers of captures see all of them."""
@@ -229,3 +262,11 @@ class Wires:
         """Write the rest of the captures."""
         for capture in self._captures.values():
             capture.close()
+
+
+def _tell(machine: Machine, arrival: Arrival) -> None:
+    """Send it on its way as input: it is there within the quantum that begins."""
+    # Input from the host may wait already, and a machine stops between blocks only.
+    earliest = max(machine.now() + 1, machine.inputs.last_at or 0)
+    at, end, kind, data = arrival
+    machine.inputs.schedule(Input(max(at, earliest), kind, end.device, data))

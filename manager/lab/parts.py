@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The parts of a lab's snapshot in the stores of its machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def member_tag(number: str) -> str:
+    """What a machine's snapshot is called that belongs to a lab's snapshot of this number."""
+    return f"lab-{number}"
+
+
+def drop_orphans(records: Path, members: Iterable[Path]) -> None:
+    """Drop from the machines' stores what was saved for snapshots whose record is not there."""
+    from manager.snapshot.store import Store
+
+    kept = {member_tag(number) for number in Store(records).links().values()}
+    for member in members:
+        store = Store(member)
+        for tag in store.tags():
+            if tag.startswith(member_tag("")) and tag not in kept:
+                store.discard(tag)
