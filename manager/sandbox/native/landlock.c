@@ -2,6 +2,7 @@
 /* Landlock, by its three system calls: Linux, Documentation/userspace-api/landlock.rst. */
 #include "sandbox.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -63,7 +64,7 @@ static int allow_paths(int rules, PyObject *paths)
         uint64_t mask = PyLong_AsUnsignedLongLong(rights);
         if (PyErr_Occurred() || !PyUnicode_FSConverter(path, &encoded))
             return -1;
-        int failed = allow_path(rules, PyBytes_AS_STRING(encoded), mask);
+        int failed = allow_path(rules, PyBytes_AsString(encoded), mask);
         Py_DECREF(encoded);
         if (failed) {
             PyErr_SetFromErrno(PyExc_OSError);

@@ -208,13 +208,13 @@ PyObject *seccomp(PyObject *module, PyObject *sockets)
 {
     (void)module;
     int allowed[MOST_SOCKETS][2];
-    if (!PyTuple_Check(sockets) || PyTuple_GET_SIZE(sockets) > MOST_SOCKETS) {
+    if (!PyTuple_Check(sockets) || PyTuple_Size(sockets) > MOST_SOCKETS) {
         PyErr_SetString(PyExc_ValueError, "expected a few pairs");
         return NULL;
     }
-    unsigned count = (unsigned)PyTuple_GET_SIZE(sockets);
+    unsigned count = (unsigned)PyTuple_Size(sockets);
     for (unsigned n = 0; n < count; n++)
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(sockets, n), "ii", &allowed[n][0], &allowed[n][1]))
+        if (!PyArg_ParseTuple(PyTuple_GetItem(sockets, n), "ii", &allowed[n][0], &allowed[n][1]))
             return NULL;
     if (install((const int(*)[2])allowed, count) < 0)
         return PyErr_SetFromErrno(PyExc_OSError);

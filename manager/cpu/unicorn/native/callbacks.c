@@ -21,15 +21,16 @@ void keep_exception(struct engine *e)
 
 uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *arguments)
 {
-    PyObject *boxed[4] = {NULL};
+    PyObject *boxed[5] = {NULL};
     for (size_t i = 0; i < count; i++)
         boxed[i] = PyLong_FromUnsignedLongLong(arguments[i]);
     e->in_python = true;
     give_back_port(e);
-    PyObject *result = PyObject_Vectorcall(method, boxed, count, NULL);
+    PyObject *result = PyObject_CallFunctionObjArgs(method, boxed[0], boxed[1], boxed[2], boxed[3],
+                                                    NULL); /* the first NULL ends them */
     e->in_python = false;
     for (size_t i = 0; i < count; i++)
-        Py_DECREF(boxed[i]);
+        Py_XDECREF(boxed[i]);
     uint64_t value = 0;
     if (result != NULL && result != Py_None)
         value = PyLong_AsUnsignedLongLongMask(result);

@@ -13,8 +13,9 @@ static const char *const call_names[CALLS] = {
 
 struct cpu *cpu_make(struct engine *e, int number)
 {
-    PyTypeObject *type = (PyTypeObject *)cpu_type();
-    struct cpu *c = type != NULL ? (struct cpu *)type->tp_alloc(type, 0) : NULL;
+    PyObject *type = cpu_type();
+    struct cpu *c =
+        type != NULL ? (struct cpu *)PyType_GenericAlloc((PyTypeObject *)type, 0) : NULL;
     Py_XDECREF(type);
     if (c == NULL)
         return NULL;
@@ -56,7 +57,7 @@ static void cpu_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     bank_free((struct cpu *)self);
     cpu_clear(self);
-    type->tp_free(self);
+    PyObject_GC_Del(self);
     Py_DECREF(type);
 }
 
@@ -67,7 +68,7 @@ static PyObject *cpu_connect(PyObject *self, PyObject *platform)
         PyObject *method = PyObject_GetAttrString(platform, call_names[i]);
         if (method == NULL)
             return NULL;
-        Py_XSETREF(c->calls[i], method);
+        replace_reference(&c->calls[i], method);
     }
     Py_RETURN_NONE;
 }

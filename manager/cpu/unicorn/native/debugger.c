@@ -152,15 +152,15 @@ PyObject *engine_set_breakpoints(PyObject *self, PyObject *addresses)
     if (e == NULL)
         return NULL;
     struct debugger *d = &e->debugger;
-    PyObject *list = PySequence_Fast(addresses, "breakpoints are a sequence of addresses");
+    PyObject *list = PySequence_Tuple(addresses);
     if (list == NULL)
         return NULL;
-    Py_ssize_t count = PySequence_Fast_GET_SIZE(list);
+    Py_ssize_t count = PyTuple_Size(list);
     if (count > BREAKPOINTS_MAX)
         PyErr_SetString(PyExc_ValueError, "too many breakpoints");
     d->breakpoint_count = 0;
     for (Py_ssize_t n = 0; n < count && !PyErr_Occurred(); n++) {
-        d->breakpoints[n] = PyLong_AsUnsignedLongLong(PySequence_Fast_GET_ITEM(list, n));
+        d->breakpoints[n] = PyLong_AsUnsignedLongLong(PyTuple_GetItem(list, n));
         d->breakpoint_count = (int)n + 1;
     }
     Py_DECREF(list);
@@ -177,17 +177,17 @@ PyObject *engine_set_watchpoints(PyObject *self, PyObject *wanted)
     if (e == NULL)
         return NULL;
     struct debugger *d = &e->debugger;
-    PyObject *list = PySequence_Fast(wanted, "watchpoints are (address, length, access)");
+    PyObject *list = PySequence_Tuple(wanted);
     if (list == NULL)
         return NULL;
-    Py_ssize_t count = PySequence_Fast_GET_SIZE(list);
+    Py_ssize_t count = PyTuple_Size(list);
     if (count > WATCHPOINTS_MAX)
         PyErr_SetString(PyExc_ValueError, "too many watchpoints");
     d->watchpoint_count = 0;
     for (Py_ssize_t n = 0; n < count && !PyErr_Occurred(); n++) {
         unsigned long long address, length;
         int access;
-        if (PyArg_ParseTuple(PySequence_Fast_GET_ITEM(list, n), "KKi", &address, &length, &access))
+        if (PyArg_ParseTuple(PyTuple_GetItem(list, n), "KKi", &address, &length, &access))
             d->watchpoints[d->watchpoint_count++] = (struct watchpoint){address, length, access};
     }
     Py_DECREF(list);

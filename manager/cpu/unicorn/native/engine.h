@@ -535,6 +535,15 @@ void correct_features(struct engine *e);
 /* Has CPUID tell how many CPUs there are. */
 void set_topology(struct engine *e);
 
+/* Keeps `object`, whose reference is the caller's, in place of what is there: that may have a
+ * finalizer which looks. */
+static inline void replace_reference(PyObject **place, PyObject *object)
+{
+    PyObject *before = *place;
+    *place = object;
+    Py_XDECREF(before);
+}
+
 /* The engine itself, if it is open; else NULL with an exception set. */
 struct engine *opened(PyObject *engine);
 

@@ -167,7 +167,7 @@ static void engine_dealloc(PyObject *self)
     mark_free(e);
     code_pages_free(e);
     free_holes(e);
-    type->tp_free(self);
+    PyObject_GC_Del(self);
     Py_DECREF(type);
 }
 
@@ -183,13 +183,13 @@ static PyObject *engine_set_a20(PyObject *self, PyObject *enabled)
 
 static PyObject *engine_watch_msrs(PyObject *self, PyObject *watch)
 {
-    Py_XSETREF(((struct engine *)self)->msr_watch, Py_NewRef(watch));
+    replace_reference(&((struct engine *)self)->msr_watch, Py_NewRef(watch));
     Py_RETURN_NONE;
 }
 
 static PyObject *engine_watch_bios_calls(PyObject *self, PyObject *watch)
 {
-    Py_XSETREF(((struct engine *)self)->bios_watch, Py_NewRef(watch));
+    replace_reference(&((struct engine *)self)->bios_watch, Py_NewRef(watch));
     Py_RETURN_NONE;
 }
 
@@ -225,7 +225,7 @@ static PyObject *engine_get_cpus(PyObject *self, void *unused)
     (void)unused;
     PyObject *cpus = e != NULL ? PyTuple_New(e->cpu_count) : NULL;
     for (int n = 0; cpus != NULL && n < e->cpu_count; n++)
-        PyTuple_SET_ITEM(cpus, n, Py_NewRef((PyObject *)e->cpus[n]));
+        PyTuple_SetItem(cpus, n, Py_NewRef((PyObject *)e->cpus[n]));
     return cpus;
 }
 

@@ -82,6 +82,18 @@ int number_ram_apart(struct engine *e)
     return error != 0 ? error : unicorn.mem_unmap(e->uc, 0, sizeof(page));
 }
 
+/* A view that keeps `memory` exported, hence in place, as long as it lives; where that is, and as
+ * what, goes to `buffer`. NULL with an exception set. */
+static PyObject *keep_in_place(PyObject *memory, Py_buffer *buffer)
+{
+    PyObject *view = PyMemoryView_FromObject(memory);
+    if (view != NULL && PyObject_GetBuffer(view, buffer, PyBUF_SIMPLE) < 0)
+        Py_CLEAR(view);
+    if (view != NULL)
+        PyBuffer_Release(buffer);
+    return view;
+}
+
 PyObject *engine_map_ram(PyObject *self, PyObject *args)
 {
     struct engine *e = opened(self);
@@ -89,16 +101,15 @@ PyObject *engine_map_ram(PyObject *self, PyObject *args)
     PyObject *memory;
     if (e == NULL || !PyArg_ParseTuple(args, "KOKK", &base, &memory, &offset, &length))
         return NULL;
-    /* The memoryview keeps the buffer exported, hence in place, for the engine's lifetime. */
-    PyObject *view = PyMemoryView_FromObject(memory);
+    Py_buffer buffer;
+    PyObject *view = keep_in_place(memory, &buffer); /* for the engine's lifetime */
     if (view == NULL)
         return NULL;
-    Py_buffer *buffer = PyMemoryView_GET_BUFFER(view);
     int status = -1;
-    if (buffer->readonly || offset + length > (unsigned long long)buffer->len)
+    if (buffer.readonly || offset + length > (unsigned long long)buffer.len)
         PyErr_SetString(PyExc_ValueError, "RAM must be a writable buffer that holds the range");
     else {
-        char *host = (char *)buffer->buf + offset;
+        char *host = (char *)buffer.buf + offset;
         int error = unicorn.mem_map_ptr(e->uc, base, length, UC_PROT_ALL, host);
         if (error != 0)
             unicorn_failed("mapping RAM", error);
@@ -119,17 +130,17 @@ PyObject *engine_map_rom(PyObject *self, PyObject *args)
     size_t hook;
     if (e == NULL || !PyArg_ParseTuple(args, "KO", &base, &memory))
         return NULL;
-    PyObject *view = PyMemoryView_FromObject(memory);
+    Py_buffer buffer;
+    PyObject *view = keep_in_place(memory, &buffer);
     if (view == NULL)
         return NULL;
-    Py_buffer *buffer = PyMemoryView_GET_BUFFER(view);
     int status = -1;
-    int error = unicorn.mem_map_ptr(e->uc, base, buffer->len, UC_PROT_ALL, buffer->buf);
+    int error = unicorn.mem_map_ptr(e->uc, base, buffer.len, UC_PROT_ALL, buffer.buf);
     if (error == 0) /* mapping read-only is not enough: only this makes stores vanish */
-        error = unicorn.mem_protect(e->uc, base, buffer->len, UC_PROT_READ_EXEC);
+        error = unicorn.mem_protect(e->uc, base, buffer.len, UC_PROT_READ_EXEC);
     if (error == 0)
         error = unicorn.hook_add(e->uc, &hook, UC_HOOK_MEM_WRITE_PROT, on_rom_write, e, base,
-                                 base + buffer->len - 1);
+                                 base + buffer.len - 1);
     status = error != 0 ? unicorn_failed("mapping ROM", error) : PyList_Append(e->mapped, view);
     Py_DECREF(view);
     if (status < 0)

@@ -7,7 +7,7 @@ PyObject *engine_type(void);
 static PyObject *module_link(PyObject *module, PyObject *path)
 {
     (void)module;
-    const char *name = PyUnicode_AsUTF8(path);
+    const char *name = PyUnicode_AsUTF8AndSize(path, NULL);
     if (name == NULL || !link_unicorn(name))
         return NULL;
     Py_RETURN_NONE;

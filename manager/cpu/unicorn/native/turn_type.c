@@ -68,7 +68,7 @@ PyObject *engine_get_breaks(PyObject *self, void *unused)
         if (item == NULL)
             Py_CLEAR(list);
         else
-            PyList_SET_ITEM(list, (Py_ssize_t)n, item);
+            PyList_SetItem(list, (Py_ssize_t)n, item);
     }
     return list;
 }

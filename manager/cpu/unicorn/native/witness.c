@@ -53,7 +53,7 @@ PyObject *engine_get_deliveries(PyObject *self, void *unused)
         if (one == NULL)
             Py_CLEAR(all);
         else
-            PyTuple_SET_ITEM(all, n, one);
+            PyTuple_SetItem(all, n, one);
     }
     return all;
 }
