@@ -4,6 +4,7 @@
 # make test    everything that must hold: style, types, licences, tests; COVERAGE=1 counts lines
 # make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md and .svg
 # make docs    write again the pages that repeat what the program knows
+# make wheels  what is published, in dist: a reproducible sdist, wheels, their parts and hashes
 # make guest   build machines/hello/hello.bin again, after a change of its source
 # make clean   remove the environment and what was built
 #
@@ -20,7 +21,7 @@ BUILD_INPUTS := pyproject.toml setup.py $(NATIVE)
 RUN_READY := $(VENV)/.ready-to-run
 DEV_READY := $(VENV)/.ready-to-develop
 
-.PHONY: hello quick test style types licences unit bench docs guest clean
+.PHONY: hello quick test style types licences unit bench docs wheels guest clean
 
 hello: $(RUN_READY)
 	@if [ -t 0 ]; then $(BIN)/vmmgr up machines/hello.toml; \
@@ -49,6 +50,10 @@ bench: $(DEV_READY)
 
 docs: $(DEV_READY)
 	$(BIN)/python docs/generate.py
+
+wheels: $(DEV_READY)
+	$(call install,'.[wheels]')
+	$(BIN)/python packaging/build.py
 
 guest:
 	$(MAKE) -C machines/hello

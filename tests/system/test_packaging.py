@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The package as users get it: built, installed into a clean environment, used from there."""
+"""The package as users get it: built, installed into a clean environment, used from there.
+
+With `VMMGR_THOROUGH=1` the wheel for old systems, too.
+"""
 
 from __future__ import annotations
 
@@ -61,9 +64,20 @@ def tracked_files() -> list[Path]:
     return [Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
+def environment(prefix: Path, wheel: Path) -> None:
+    """One that has the wheel, without any network, and its dependencies from here."""
+    run(sys.executable, "-m", "venv", "--without-pip", prefix, cwd=prefix.parent)
+    # An editable install of ours does not come along, as .pth files in a directory that another
+    # .pth file names are not read.
+    packages = prefix / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    pip = (sys.executable, "-m", "pip", "--python", prefix / "bin" / "python")
+    run(*pip, "install", "-q", "--no-deps", "--no-index", "--no-compile", wheel, cwd=prefix)
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Builds the sdist, the wheel from the sdist, and installs that without any network."""
+    """Builds the sdist, the wheel from the sdist, and installs that."""
     place = tmp_path_factory.mktemp("package")
     source, prefix, home = place / "source", place / "environment", place / "home"
     home.mkdir()
@@ -75,13 +89,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", place / "dist", cwd=source)
     (sdist,) = (place / "dist").glob("*.tar.gz")
     (wheel,) = (place / "dist").glob("*.whl")
-    run(sys.executable, "-m", "venv", "--without-pip", prefix, cwd=place)
-    # Dependencies come from here; an editable install of ours does not, as .pth files in a
-    # directory that another .pth file names are not read.
-    packages = prefix / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    pip = (sys.executable, "-m", "pip", "--python", prefix / "bin" / "python")
-    run(*pip, "install", "-q", "--no-deps", "--no-index", "--no-compile", wheel, cwd=home)
+    environment(prefix, wheel)
     return Installed(prefix, sdist, wheel, home)
 
 
@@ -147,3 +155,61 @@ def test_sdist_has_all_that_a_build_needs(installed: Installed) -> None:
 
     assert {"manager/cpu/unicorn/native/engine.h", "manager/snapshot/pages.c", "setup.py"} <= names
     assert "machines/hello/hello.bin" in names
+
+
+def publish(tree: Path, out: Path, only: str, umask: int = 0o022) -> Path:
+    """One of those that `make wheels` makes."""
+    subprocess.run(
+        [sys.executable, tree / "packaging" / "build.py", "--out", out, "--only", only],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "SOURCE_DATE_EPOCH": "1764547200"},
+        umask=umask,
+    )
+    return max(out.glob("vmmgr-*"), key=lambda file: file.suffix)  # the wheel, if there is one
+
+
+def test_sdist_is_the_same_wherever_it_is_made(tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    for name in tracked_files():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
+
+    here = publish(ROOT, tmp_path / "one", "sdist")
+    there = publish(copy, tmp_path / "two", "sdist", umask=0o077)
+
+    assert here.read_bytes() == there.read_bytes()
+
+
+def test_one_wheel_is_for_all_later_pythons(installed: Installed) -> None:
+    assert "-cp311-abi3-linux_" in installed.wheel.name
+    native = [name for name in zipfile.ZipFile(installed.wheel).namelist() if ".so" in name]
+    assert native
+    assert all(name.endswith(".abi3.so") for name in native)
+
+
+def test_wheel_without_native_parts_goes_anywhere(tmp_path: Path) -> None:
+    wheel = publish(ROOT, tmp_path / "dist", "pure")
+    environment(tmp_path / "environment", wheel)
+    pure = Installed(tmp_path / "environment", wheel, wheel, tmp_path)
+
+    assert wheel.name.endswith("-py3-none-any.whl")
+    hello = pure.prefix / "share/vmmgr/machines/hello.toml"
+    assert pure("vmmgr", "plan", hello)
+    refused = subprocess.run(
+        [pure.prefix / "bin" / "vmmgr", "run", hello], capture_output=True, text=True, check=False
+    )
+    assert "native" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+if os.environ.get("VMMGR_THOROUGH") == "1":  # it takes a minute, and a compiler of 100 MB
+
+    def test_wheel_for_old_systems_runs_hello_without_a_compiler(tmp_path: Path) -> None:
+        wheel = publish(ROOT, tmp_path / "dist", "native")
+        environment(tmp_path / "environment", wheel)
+        old = Installed(tmp_path / "environment", wheel, wheel, tmp_path)
+
+        assert "-cp311-abi3-manylinux" in wheel.name
+        hello = old.prefix / "share/vmmgr/machines/hello.toml"
+        assert "Hello from vmmgr" in old("vmmgr", "run", hello, "--until", "> $")
