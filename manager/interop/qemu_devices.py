@@ -123,7 +123,8 @@ def _network_card(node: NicNode, lost: list[str]) -> list[str]:
         said = "user"
         for forward in network.forward:
             listen, _, port = forward.partition(" -> ")
-            said += f",hostfwd=tcp:{listen}-:{port}"
+            kind = "udp" if port.endswith("/udp") else "tcp"
+            said += f",hostfwd={kind}:{listen}-:{port.removesuffix('/udp')}"
     elif isinstance(network, host.SocketNetwork):
         end, server = network.listen or network.connect, "on" if network.listen else "off"
         said = f"stream,server={server},addr.type=unix,addr.path={comma(str(end))}"

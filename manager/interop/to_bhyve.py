@@ -7,8 +7,10 @@ import re
 from pathlib import PurePath
 
 from manager.config.units import format_duration, format_size
+from manager.devices.nic import NicNode
 from manager.devices.node import DeviceNode
 from manager.graph.nodes import FirmwareBoot, Gdb, Graph, ImageBoot
+from manager.interop import bhyve_cards
 from manager.interop.bhyve_config import Settings, to_text
 from manager.interop.translation import Translation, comments
 from manager.text.quoting import UnquotableError, quoted, shell_words
@@ -36,10 +38,9 @@ def export_argv(graph: Graph) -> Translation:
         if node.address is None or f"{_place(node)}.device" not in settings:
             continue
         kind = settings[f"{_place(node)}.device"]
-        path = settings.get(f"{_place(node)}.path")
         slot = f"{node.address.slot}:{node.address.function}"
         slot = slot.removesuffix(":0")
-        words += ["-s", ",".join([slot, kind, *([path] if path else [])])]
+        words += ["-s", ",".join([slot, kind, *_options(_place(node), settings)])]
     for name in ("com1", "com2", "com3", "com4"):
         if (path := settings.get(f"lpc.{name}.path")) is not None:
             words += ["-l", f"{name},{path}" if path else name]
@@ -50,6 +51,15 @@ def export_argv(graph: Graph) -> Translation:
         words += ["-G", f"{wait}{settings['gdb.address']}:{settings['gdb.port']}"]
     lines = [*comments(lost, _HEADLINE), shell_words([*words, settings["name"]])]
     return Translation("\n".join(lines) + "\n", lost)
+
+
+def _options(place: str, settings: Settings) -> list[str]:
+    """What comes after a device's kind; of a card what it is plugged into, and then names."""
+    if path := settings.get(f"{place}.path"):
+        return [path]
+    named = [(name, settings.get(f"{place}.{name}")) for name in ("hostfwd", "mac")]
+    words = [f"{name}={value}" for name, value in named if value is not None]
+    return [settings.get(f"{place}.backend", ""), *words] if words else []
 
 
 def settings_of(graph: Graph) -> tuple[Settings, list[str]]:
@@ -108,6 +118,9 @@ def _device(node: DeviceNode, settings: Settings, lost: list[str]) -> None:
             settings[f"{_place(node)}.path"] = path
     elif node.type == "isa-uart":
         settings[f"{node.id}.path"] = _path(node, lost)
+    elif isinstance(node, NicNode) and node.type in bhyve_cards.CARDS:
+        card = bhyve_cards.settings(node, lost)
+        settings |= {f"{_place(node)}.{name}": value for name, value in card.items()}
     elif not node.id.startswith("board."):
         lost.append(f"{node.id}: {_reason(node)}")
     if "legacy" in node.properties:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from manager.cli.main import main
 from manager.devices import host
+from manager.devices.nic import NicNode
 from manager.errors import UsageError
 from manager.graph.build import check, load_graph
 from manager.graph.nodes import FirmwareBoot, Gdb, Graph, KernelBoot
@@ -185,6 +186,18 @@ def test_network_cards_keep_their_address(kind: str, tmp_path: Path) -> None:
         machine(found, tmp_path)
 
 
+def test_a_forward_that_there_is_not_here_is_listed(tmp_path: Path) -> None:
+    rules = "tcp:127.0.0.1:2222-10.0.2.15:22;tcp::80-:80;tcp:127.0.0.1:9-10.0.2.99:9"
+    found = import_argv(f"-s 0,hostbridge -s '5,virtio-net,slirp,hostfwd={rules}' x")
+
+    card = machine(found, tmp_path).device("slots.5")
+
+    assert isinstance(card, NicNode)
+    assert card.network == host.UserNetwork(("127.0.0.1:2222 -> 22",))
+    assert lost(found, "tcp::80-:80")
+    assert lost(found, "tcp:127.0.0.1:9-10.0.2.99:9")
+
+
 def test_vmrun_command_line(tmp_path: Path) -> None:
     text = (
         "sh /usr/share/examples/bhyve/vmrun.sh -c 1 -m 1G -t tap0 -d disk.img -u -C /dev/nmdm7A vm"
@@ -270,6 +283,17 @@ backend = { type = "tcp", listen = "127.0.0.1:4555" }
 [slots.4.1]
 device = "uart"
 backend = { type = "pty", path = "nmdm3A" }
+[slots.6]
+device = "virtio-net"
+mac = "52:54:00:12:34:56"
+network = { type = "user", forward = ["127.0.0.1:2222 -> 22", "127.0.0.1:5353 -> 53/udp"] }
+[slots.7]
+device = "e1000"
+mac = "52:54:00:12:34:57"
+network = "user"
+[slots.8]
+device = "e1000"
+mac = "52:54:00:12:34:58"
 [slots.31]
 device = "lpc"
 [lpc.com1]
@@ -302,12 +326,15 @@ def test_export_lists_what_bhyve_has_not(tmp_path: Path) -> None:
         '[slots.4]\ndevice = "uart"\nlegacy = "com2"\nbackend = "pty"\n[slots.31]\ndevice = "lpc"\n'
         '[lpc.com1]\nbackend = { type = "file", path = "/log" }\npace = "baud"\n[lpc.debug-exit]\n'
         '[ready]\nport = "com1"\nwait-for = "x"\n[debug]\ntrace = ["irq"]\n'
+        '[slots.6]\ndevice = "ne2k"\n[slots.7]\ndevice = "e1000"\n'
+        'network = { type = "link", name = "lan", capture = "/all.pcap" }\n'
     )
     found = export_argv(load_graph(path))
     for words in (
         ("boot.kernel", "bhyveload"), ("boot.initrd",), ("boot.cmdline quiet",), ("legacy com2",),
         ("slots.4", "backend pty"), ("lpc.com1", "file path /log"), ("pace baud",),
-        ("lpc.debug-exit",), ("ready", "'x'"), ("debug.trace irq",),
+        ("lpc.debug-exit",), ("ready", "'x'"), ("debug.trace irq",), ("slots.6", "ne2k"),
+        ("slots.7", "lan", "tap"), ("slots.7.network.capture", "/all.pcap"),
     ):  # fmt: skip
         assert lost(found, *words), words
 

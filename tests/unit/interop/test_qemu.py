@@ -104,3 +104,13 @@ def test_a_screen_is_qemu_s_vga(tmp_path: Path) -> None:
     line, lost = words(text, tmp_path)
     assert "VGA,addr=0x2.0" in after("-device", line)
     assert not any("slots.2" in item for item in lost)
+
+
+def test_forwards_keep_their_protocol(tmp_path: Path) -> None:
+    network = '{ type = "user", forward = ["127.0.0.1:2222 -> 22", "127.0.0.1:5353 -> 53/udp"] }'
+    text = LINUX + f'[slots.2]\ndevice = "virtio-net"\nnetwork = {network}\n'
+    line, lost = words(text, tmp_path)
+    (user,) = after("-netdev", line)
+    assert user.startswith("user,id=")
+    assert user.endswith(",hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp:127.0.0.1:5353-:53")
+    assert not any("slots.2" in item for item in lost)
