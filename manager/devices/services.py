@@ -49,6 +49,13 @@ class SerialChannel(Channel, Protocol):
         """Tell the device of input through `input_ready`."""
 
 
+class ShareEnd(Protocol):
+    """Where the host meets the files of a share."""
+
+    def connect(self, files: Any) -> None:
+        """`files` has a `tree` to be read, and `change(bytes)` for what the host changes."""
+
+
 class Controllers(Protocol):
     """The interrupt controllers, wired to each other and to the CPU."""
 
@@ -87,6 +94,8 @@ class Backplane:
     """The serial port of a device id."""
     open_cable: Callable[[str], Cable]
     """What the network card of a device id is plugged into."""
+    open_share: Callable[[str], ShareEnd]
+    """Where the host meets what the device of an id shares."""
     open_blocks: Callable[[str], Blocks]
     """The disk of a name."""
     reset_cpu: Callable[[], None]
@@ -262,6 +271,10 @@ class Services:
     def cable(self) -> Cable:
         """What the device is plugged into, if it is a network card."""
         return self._backplane.open_cable(self._node.id)
+
+    def share_end(self) -> ShareEnd:
+        """Where the host meets what the device shares."""
+        return self._backplane.open_share(self._node.id)
 
     # -- the machine ------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from manager.machine.inputs import DATA, Input
 from manager.machine.interrupts import Interrupts
 from manager.machine.network_port import FRAME, NetworkPort
 from manager.machine.serial_port import SerialPort
+from manager.machine.share_port import CHANGES, SharePort
 
 if TYPE_CHECKING:
     from manager.devices.vga.device import Vga
@@ -85,6 +86,7 @@ class Board:
         self.devices: dict[str, Device[Any]] = {}
         self.ports: dict[str, SerialPort] = {}
         self.network_ports: dict[str, NetworkPort] = {}
+        self.share_ports: dict[str, SharePort] = {}
         self.resets = 0
         """Since power-on."""
         self._post = outside.post
@@ -104,6 +106,7 @@ class Board:
             written=outside.written,
             open_channel=self._open_channel,
             open_cable=self._open_cable,
+            open_share=self._open_share,
             open_blocks=outside.blocks,
             reset_cpu=outside.reset_cpu,
             reset=outside.reset,
@@ -247,6 +250,12 @@ class Board:
         port = NetworkPort(id, lambda frame: self._post(FRAME, id, frame))
         self.network_ports[id] = port
         self._register(id, {FRAME: port.arrive})
+        return port
+
+    def _open_share(self, id: str) -> SharePort:
+        port = SharePort(id, lambda changes: self._post(CHANGES, id, changes))
+        self.share_ports[id] = port
+        self._register(id, {CHANGES: port.arrive})
         return port
 
 

@@ -34,6 +34,7 @@ from manager.machine.network_port import NetworkPort
 from manager.machine.places import CpuPlace, of_engine
 from manager.machine.platform import PcPlatform
 from manager.machine.serial_port import SerialPort
+from manager.machine.share_port import SharePort
 from manager.machine.trace import Trace
 from manager.snapshot.image import Image
 from manager.snapshot.image import RamRegion as SavedRegion
@@ -204,6 +205,11 @@ class Machine:
     def network_ports(self) -> dict[str, NetworkPort]:
         """The places where its network cards meet the host, by device id."""
         return self._board.network_ports
+
+    @property
+    def share_ports(self) -> dict[str, SharePort]:
+        """The places where the host meets its shares, by device id."""
+        return self._board.share_ports
 
     @property
     def resets(self) -> int:

@@ -228,6 +228,8 @@ class Driver:
             takes["data"] = port.arrive
         if (cable := self._board.network_ports.get(self._node.id)) is not None:
             takes["frame"] = cable.arrive
+        if (share := self._board.share_ports.get(self._node.id)) is not None:
+            takes["share"] = share.arrive
         return takes
 
 

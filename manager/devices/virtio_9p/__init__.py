@@ -62,6 +62,7 @@ class Virtio9pNode(DeviceNode):
 
         slot = board.slot()
         core = FilesCore(slot.dma, board.clock, board.blocks("share"), self.tag, board.epoch)
+        board.share_end().connect(core.files)
         device = Virtio9p(board.header(), slot, core)
         board.attach(device.function)
         return device

@@ -25,6 +25,7 @@ from manager.devices.virtio_9p.fids import (
     SessionState,
 )
 from manager.storage.share.blocks import Blocks
+from manager.storage.share.changes import make, unpacked
 from manager.storage.share.layout import (
     MAX_NAME,
     MAX_NODES,
@@ -127,6 +128,11 @@ class Files:
         self._fids.state.msize = 0
         for node in self._fids.clear():
             self._release(node)
+
+    def change(self, data: bytes) -> None:
+        """Make changes of the host's, packed; files get the guest's time. Raises OSError."""
+        for change in unpacked(data):
+            make(self.tree, change, self._now(), self._release)
 
     # -- the session ----------------------------------------------------------------------------
 

@@ -92,6 +92,13 @@ class Tree:
             raise failure(errno.ENOENT)
         return found
 
+    def at(self, path: bytes) -> int:
+        """The node at a path from the top; ENOENT, ENOTDIR. Links are not followed."""
+        number = TOP
+        for name in path.split(b"/") if path else ():
+            number = self.find(number, name).node
+        return number
+
     def names(self, number: int) -> Directory:
         """The names of a directory; ENOTDIR."""
         known = self._known.get(number)

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.ninep import MSIZE, Client, NinepError, empty, share
+from support.ninep import EPOCH, MSIZE, Client, NinepError, empty, share
 
 from manager.devices.virtio.device import NEEDS_RESET
 from manager.devices.virtio.queue import DESC_INDIRECT, DESC_NEXT, DESC_WRITE
 from manager.devices.virtio_9p import messages as m
 from manager.devices.virtio_9p.fids import MAX_FIDS
+from manager.storage.share.changes import FILE, Change, packed
 
 
 @pytest.fixture
@@ -75,6 +76,29 @@ def test_a_folder_is_what_it_was(client: Client, folder: Path) -> None:
     refused(errno.EINVAL, client.names, 3, 20)
     client.walk(4, "away")
     assert client.ask(m.READLINK, m.u32(4)) == m.string(b"/etc/passwd")
+
+
+def test_the_host_s_files_take_their_place_under_a_guest(client: Client) -> None:
+    """What the guest has open stays what it was until it opens the name again."""
+    client.walk(1, "hello")
+    client.open(1)
+    piece = Change(FILE, b"hello", 0o755, b"new ", is_last=False)
+    client.core.files.change(packed([piece]))
+    client.walk(2, "hello")
+    client.open(2)
+    assert client.read(2) == b"hello\n"
+    client.suspends = True
+    client.core.files.change(packed([Change(FILE, b"hello", 0o755, b"content", 4)]))
+
+    assert client.read(1) == client.read(2) == b"hello\n"
+    client.walk(3, "hello")
+    client.open(3)
+    assert client.read(3) == b"new content"
+    assert attributes(client, 3)[:2] == (stat.S_IFREG | 0o755, 0)
+    assert attributes(client, 3)[-1] // 1_000_000_000 == EPOCH
+    client.walk(4)
+    client.open(4)
+    assert client.names(4) == [b".", b"..", b"away", b"hello", b"inner"]
 
 
 def test_a_read_only_share_refuses_all_that_writes(folder: Path, tmp_path: Path) -> None:
