@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, UnknownCommandError
 from manager.errors import UsageError
-from manager.lazy import dataclass
 from manager.version import __version__
-from manager.vmm import screens
+from manager.vmm import screens, shares
 from manager.vmm.attachments import MODES
+from manager.vmm.command import Argument, C, Call, Command
 from manager.vmm.status import status_of
 
 if TYPE_CHECKING:
@@ -23,49 +23,6 @@ if TYPE_CHECKING:
 
 DEFAULT_REPLAY = 4096
 """Bytes of earlier output that a console sees first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request of a client."""
-
-    running: RunningMachine
-    attachments: Attachments
-    session: ClientSession
-    arguments: Mapping[str, Any]
-
-
-C = TypeVar("C")
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """A named value of a command."""
-
-    type: type
-    summary: str
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Command(Generic[C]):
-    """A command: what it does, what it takes, how it is carried out."""
-
-    summary: str
-    handler: Callable[[C], dict[str, Any]]
-    arguments: Mapping[str, Argument]
-
-    def check(self, name: str, given: Mapping[str, Any]) -> None:
-        """Raise UsageError unless `given` fits."""
-        for key, value in given.items():
-            argument = self.arguments.get(key)
-            if argument is None:
-                raise UsageError(f"{name}: unknown argument {key!r}")
-            if type(value) is not argument.type:
-                raise UsageError(f"{name}: {key!r} must be of type {argument.type.__name__}")
-        for key, argument in self.arguments.items():
-            if argument.required and key not in given:
-                raise UsageError(f"{name}: {key!r} is missing")
 
 
 def execute(
@@ -272,6 +229,7 @@ COMMANDS: Mapping[str, Command[Call]] = {
         _break,
         {"port": Argument(str, "com1..com4 or a device id; default: the attached port")},
     ),
+    **shares.COMMANDS,
     "screen": Command("What a screen in a text mode shows", _screen, {}),
     "screenshot": Command(
         "A PNG file of the screen, in parts",

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manager.client.peer import peer_of, require_own_peer
 from manager.client.protocol import (
@@ -39,6 +39,9 @@ PROBE = 1.0
 FAREWELL = 1.0
 """Seconds for which the last answers are still sent when the owner ends."""
 
+if TYPE_CHECKING:
+    from manager.vmm.copying import Copying
+
 Execute = Callable[["ClientSession", Request], dict[str, Any]]
 
 
@@ -47,6 +50,8 @@ class ClientSession:
 
     def __init__(self, server: ControlServer, connection: socket.socket, pid: int) -> None:
         self._server = server
+        self.copying: Copying | None = None
+        """What it has on its way into a share."""
         self.connection = connection
         self.pid = pid
         """The client's process."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -235,7 +237,6 @@ def test_cp_reads_and_writes_what_does_not_run(vmmgr: Vmmgr, source: Path) -> No
     out = source.parent / "out"
     out.mkdir()
     vmmgr("up", "-d", file)
-    assert vmmgr.any("cp", "shared:/run.sh", out).returncode == 4
     vmmgr("suspend", "shared")
     vmmgr("cp", "shared:/inner/a", out / "copy")
     assert (out / "copy").read_text() == "a\n"
@@ -259,3 +260,98 @@ def test_cp_reads_and_writes_what_does_not_run(vmmgr: Vmmgr, source: Path) -> No
     assert "No such file" in vmmgr.any("cp", "shared:/nothing", out).stderr
     assert vmmgr.any("cp", "shared:none/x", out).returncode == 2
     assert vmmgr.any("cp", out, out).returncode == 2
+
+
+def test_cp_into_a_machine_that_runs_is_input(vmmgr: Vmmgr, source: Path) -> None:
+    """It is in a replay, and a rewind undoes it."""
+    (source / "old").write_text("old\n")
+    file = source.parent / "shared.toml"
+    file.write_text(HELLO)
+    new, out = source.parent / "new", source.parent / "out"
+    (new / "inner").mkdir(parents=True)
+    (new / "large").write_bytes(random.Random(1).randbytes(3 << 20))
+    (new / "run.sh").write_text("run\n")
+    (new / "run.sh").chmod(0o750)
+    (new / "link").symlink_to("/etc/passwd")
+    (new / "nowhere").symlink_to("nothing")
+    os.mkfifo(new / "fifo")
+    Path(os.fsdecode(os.fsencode(new) + b"/inner/" + ODD)).write_text("odd\n")
+    for number in range(300):
+        (new / "inner" / f"{number}").write_text(f"{number}\n")
+    vmmgr("up", "-d", file)
+
+    vmmgr("cp", new, "shared:/")
+    vmmgr("cp", new / "link", "shared:/old")
+    vmmgr("cp", "shared:/", out)
+
+    assert (out / "old").readlink() == Path("/etc/passwd")
+    expected = contents(new)
+    assert expected.pop(b"fifo") is None
+    assert contents(out / "new") == expected
+    assert (out / "new" / "run.sh").stat().st_mode & 0o777 == 0o750
+    for wrong, status, why in (
+        (("cp", new / "large", "shared:/none/x"), 1, "none: No such file"),
+        (("cp", new / "inner", "shared:/new/run.sh"), 1, "new/run.sh: Not a directory"),
+        (("cp", "shared:/../x", out), 1, "Invalid argument"),
+    ):
+        assert why in vmmgr(*wrong, status=status).stderr
+    vmmgr("ctl", "shared", "pause")
+    assert "stands still" in vmmgr("cp", new / "run.sh", "shared:/", status=4).stderr
+    vmmgr("cp", "shared:/new/large", out / "while-paused")
+    vmmgr("ctl", "shared", "continue")
+    vmmgr("down", "shared")
+    assert "the same" in vmmgr("replay", "shared").stderr
+    vmmgr("cp", "shared:/new/large", out / "large")
+    assert (out / "large").read_bytes() == (new / "large").read_bytes()
+
+
+def contents(folder: Path) -> dict[bytes, bytes | None]:
+    """Every file and link below a folder; None for what is neither."""
+    found: dict[bytes, bytes | None] = {}
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            continue
+        name = os.fsencode(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = os.fsencode(path.readlink())
+        else:
+            found[name] = path.read_bytes() if path.is_file() else None
+    return found
+
+
+def test_a_share_that_is_read_only_takes_nothing_in(vmmgr: Vmmgr, source: Path) -> None:
+    (source / "a").write_text("a\n")
+    file = source.parent / "shared.toml"
+    file.write_text(HELLO.replace('"overlay"', '"read-only"'))
+    vmmgr("up", "-d", file)
+
+    refused = vmmgr("cp", source / "a", "shared:/b", status=2)
+
+    assert 'share "src" of shared is read-only' in refused.stderr
+    assert 'mode = "overlay"' in refused.stderr
+    vmmgr("cp", "shared:/a", source.parent / "copied")
+    vmmgr("down", "shared")
+
+
+def test_a_copy_that_finds_no_room_on_the_host_changes_nothing(vmmgr: Vmmgr, source: Path) -> None:
+    (source / "a").write_text("a\n")
+    file = source.parent / "shared.toml"
+    file.write_text(HELLO)
+    large = source.parent / "large"
+    large.write_bytes(bytes(range(256)) * 8192)
+    vmmgr("up", "-d", file)
+    vmmgr("down", "shared")
+    limits = (1 << 20, resource.RLIM_INFINITY)
+
+    resource.prlimit(0, resource.RLIMIT_FSIZE, limits)
+    try:
+        refused = vmmgr("cp", large, "shared:/a", status=1)
+        too_large = vmmgr("cp", large, "shared:/", status=1)
+    finally:
+        resource.prlimit(0, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+
+    assert "the host has no room left" in refused.stderr + too_large.stderr
+    assert "free some room" in refused.stderr
+    vmmgr("cp", "shared:/", source.parent / "out")
+    assert [path.name for path in (source.parent / "out").iterdir()] == ["a"]
+    assert (source.parent / "out" / "a").read_text() == "a\n"

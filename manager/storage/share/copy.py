@@ -11,146 +11,201 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple, Protocol
 
+from manager.storage.share.changes import DIRECTORY, FILE, LINK, PERMISSIONS, Change, make
 from manager.storage.share.folder import names_in
-from manager.storage.share.layout import MAX_TARGET, TOP, Node, failure
-from manager.storage.share.tree import New, Tree, check_name
+from manager.storage.share.layout import MAX_TARGET, failure
+from manager.storage.share.tree import Tree, check_name
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_PIECE = 1 << 20
+PIECE = 1 << 16
+"""Bytes of a file that are moved at once, at most."""
 MAX_DEPTH = 200
-_PERMISSIONS = 0o777
 
 
-def find(tree: Tree, path: str) -> int:
-    """The node at a path from the top; ENOENT, ENOTDIR. Links are not followed."""
-    number = TOP
-    for name in parts_of(path):
-        number = tree.find(number, name).node
-    return number
+class Entry(NamedTuple):
+    """What there is at a path in a share."""
+
+    mode: int
+    """As st_mode."""
+    size: int
+    target: bytes = b""
+    """Where a link points."""
 
 
-def parts_of(path: str) -> list[bytes]:
-    """The names in a path, without "." and empty ones; EINVAL for ".."."""
-    found = [part for part in os.fsencode(path).split(b"/") if part not in (b"", b".")]
+class Source(Protocol):
+    """A share to copy from. Paths are names joined by "/"; the top is empty."""
+
+    def look(self, path: bytes) -> Entry:
+        """What is at a path; ENOENT, ENOTDIR. Links are not followed."""
+
+    def names(self, path: bytes) -> Iterable[bytes]:
+        """The names in a directory."""
+
+    def pieces(self, path: bytes) -> Iterable[bytes]:
+        """The content of a file."""
+
+
+class Sink(Protocol):
+    """A share to copy to."""
+
+    def put(self, change: Change, mtime: int) -> None:
+        """Make a change; `mtime` is the time that the host's file has, ns since 1970."""
+
+
+def path_of(text: bytes) -> bytes:
+    """A path as a share has it, without "." and empty names; EINVAL for ".."."""
+    found = [part for part in text.split(b"/") if part not in (b"", b".")]
     for name in found:
         check_name(name)
-    return found
+    return b"/".join(found)
+
+
+def below(path: bytes, name: bytes) -> bytes:
+    """The path of what has that name in a directory."""
+    return path + b"/" + name if path else name
 
 
 # -- from the share ---------------------------------------------------------------------------
 
 
-def copy_out(tree: Tree, number: int, directory: int, name: bytes, depth: int = 0) -> int:
-    """Copy a node and all below it to `name` in a directory of the host; how many files that were.
+def copy_out(source: Source, path: bytes, directory: int, name: bytes, depth: int = 0) -> int:
+    """Copy what is at a path, and all below, to `name` in a directory of the host.
 
-    Files that are there are written over; links are not, and nothing is written through them.
+    How many files that were. Files that are there are written over; links are not, and nothing is
+    written through them.
     """
-    node = tree.volume.node(number)
     check_name(name)
+    entry = source.look(path)
     if depth > MAX_DEPTH:
         raise failure(errno.ELOOP)
-    if node.is_link:
-        os.symlink(tree.target(node), name, dir_fd=directory)
-        return 1
-    if node.is_file:
-        _file_out(tree, node, directory, name)
-        return 1
-    if not node.is_directory:
-        return 0  # what the host would have to be root for
-    with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=directory)
-    below = os.open(name, _DIRECTORY, dir_fd=directory)
+    with _named(path):
+        if stat.S_ISLNK(entry.mode):
+            os.symlink(entry.target, name, dir_fd=directory)
+            return 1
+        if stat.S_ISREG(entry.mode):
+            _file_out(source, path, entry, directory, name)
+            return 1
+        if not stat.S_ISDIR(entry.mode):
+            return 0  # what the host would have to be root for
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=directory)
+        there = os.open(name, _DIRECTORY, dir_fd=directory)
     try:
-        children = [child for child in tree.names(number).slots if child is not None]
-        count = sum(copy_out(tree, one.node, below, one.name, depth + 1) for one in children)
-        os.fchmod(below, node.mode & _PERMISSIONS | stat.S_IRWXU)
+        names = source.names(path)
+        count = sum(copy_out(source, below(path, one), there, one, depth + 1) for one in names)
+        os.fchmod(there, entry.mode & PERMISSIONS | stat.S_IRWXU)
     finally:
-        os.close(below)
+        os.close(there)
     return count
 
 
-def _file_out(tree: Tree, node: Node, directory: int, name: bytes) -> None:
+def _file_out(source: Source, path: bytes, entry: Entry, directory: int, name: bytes) -> None:
     fd = os.open(name, _WRITE, 0o600, dir_fd=directory)
     with os.fdopen(fd, "wb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EEXIST, "it is no regular file", os.fsdecode(name))
+            raise OSError(errno.EEXIST, "it is no regular file")
         os.ftruncate(fd, 0)
-        for at in range(0, node.size, _PIECE):
-            piece = memoryview(tree.volume.read(node, at, _PIECE))
-            while piece:
-                piece = piece[file.write(piece) or 0 :]
-        os.fchmod(fd, node.mode & _PERMISSIONS)
+        for piece in source.pieces(path):
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[file.write(rest) or 0 :]
+        os.fchmod(fd, entry.mode & PERMISSIONS)
+
+
+@contextmanager
+def _named(path: bytes) -> Iterator[None]:
+    """An error of the host says at which file it was."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and path:
+            error.filename = path
+        raise
 
 
 # -- to the share -----------------------------------------------------------------------------
 
 
-def copy_in(tree: Tree, parent: int, name: bytes, directory: int, source: bytes) -> int:
-    """Copy `source` in a directory of the host, and all below, to `name` in a directory of a share.
+def copy_in(sink: Sink, path: bytes, directory: int, name: bytes) -> int:
+    """Copy `name` in a directory of the host, and all below, to a path in a share.
 
     How many files that were. Files and links that are there are replaced by what has their name.
     Devices, sockets and FIFOs are left out.
     """
-    status = os.lstat(source, dir_fd=directory)
-    now = status.st_mtime_ns
+    status = os.lstat(name, dir_fd=directory)
+    mode, mtime = stat.S_IMODE(status.st_mode) & PERMISSIONS, status.st_mtime_ns
     if stat.S_ISDIR(status.st_mode):
-        below = os.open(source, _DIRECTORY, dir_fd=directory)
+        there = os.open(name, _DIRECTORY, dir_fd=directory)
         try:
-            there = _directory_in(tree, parent, name, status.st_mode, now)
-            return sum(copy_in(tree, there, one, below, one) for one in names_in(below))
+            sink.put(Change(DIRECTORY, path, mode), mtime)
+            return sum(copy_in(sink, below(path, one), there, one) for one in names_in(there))
         finally:
-            os.close(below)
+            os.close(there)
     if stat.S_ISLNK(status.st_mode):
-        target = os.readlink(source, dir_fd=directory)
+        target = os.readlink(name, dir_fd=directory)
         if len(target) > MAX_TARGET:
-            raise failure(errno.ENAMETOOLONG)
-        _make_way(tree, parent, name, now)
-        tree.create(parent, name, New(stat.S_IFLNK | 0o777, 0, 0), now, target)
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), name)
+        sink.put(Change(LINK, path, content=target), mtime)
         return 1
     if not stat.S_ISREG(status.st_mode):
         return 0
-    fd = os.open(source, _READ, dir_fd=directory)
-    with os.fdopen(fd, "rb", buffering=0) as file:
-        _file_in(tree, parent, name, file.fileno(), now)
+    return _file_in(sink, path, directory, name)
+
+
+def _file_in(sink: Sink, path: bytes, directory: int, name: bytes) -> int:
+    fd = os.open(name, _READ, dir_fd=directory)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return 0
+        mode = stat.S_IMODE(status.st_mode) & PERMISSIONS
+        at, piece, is_last = 0, os.read(fd, PIECE), False
+        while not is_last:
+            following = os.read(fd, PIECE) if piece else b""
+            is_last = not following
+            sink.put(Change(FILE, path, mode, piece, at, is_last), status.st_mtime_ns)
+            at, piece = at + len(piece), following
+    finally:
+        os.close(fd)
     return 1
 
 
-def _directory_in(tree: Tree, parent: int, name: bytes, mode: int, now: int) -> int:
-    there = tree.names(parent).names.get(name)
-    if there is not None and tree.volume.node(there.node).is_directory:
-        return there.node
-    if there is not None:
-        raise failure(errno.ENOTDIR)
-    new = New(stat.S_IFDIR | mode & _PERMISSIONS, 0, 0)
-    return tree.create(parent, name, new, now).node
+# -- a share whose machine does not run ---------------------------------------------------------
 
 
-def _make_way(tree: Tree, parent: int, name: bytes, now: int) -> None:
-    if name in tree.names(parent).names:
-        tree.release(tree.unlink(parent, name, now, is_directory=False))
+def entry_at(tree: Tree, path: bytes) -> Entry:
+    """What is at a path in a tree; ENOENT, ENOTDIR."""
+    node = tree.volume.node(tree.at(path))
+    return Entry(node.mode, node.size, tree.target(node) if node.is_link else b"")
 
 
-def _file_in(tree: Tree, parent: int, name: bytes, fd: int, now: int) -> None:
-    """A file that is there keeps its node, so a guest that has it open sees the new content."""
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        return
-    mode = stat.S_IFREG | status.st_mode & _PERMISSIONS
-    there = tree.names(parent).names.get(name)
-    if there is not None and tree.volume.node(there.node).is_file:
-        number = there.node
-    else:
-        _make_way(tree, parent, name, now)
-        number = tree.create(parent, name, New(mode, 0, 0), now).node
-    node = tree.volume.node(number)
-    tree.volume.truncate(node, 0)
-    node.mode, node.mtime, node.ctime = mode, now, now
-    tree.volume.store(number, node)
-    at = 0
-    while piece := os.read(fd, _PIECE):
-        tree.volume.write(number, node, at, piece, now)
-        at += len(piece)
+class StillShare:
+    """Source and Sink: the tree of a machine that does not run."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def look(self, path: bytes) -> Entry:
+        """What is at a path."""
+        return entry_at(self._tree, path)
+
+    def names(self, path: bytes) -> list[bytes]:
+        """The names in a directory."""
+        slots = self._tree.names(self._tree.at(path)).slots
+        return [child.name for child in slots if child is not None]
+
+    def pieces(self, path: bytes) -> Iterator[bytes]:
+        """The content of a file."""
+        node = self._tree.volume.node(self._tree.at(path))
+        for at in range(0, node.size, PIECE):
+            yield self._tree.volume.read(node, at, PIECE)
+
+    def put(self, change: Change, mtime: int) -> None:
+        """Make a change: what is new has the time that it has on the host."""
+        make(self._tree, change, mtime, self._tree.release)

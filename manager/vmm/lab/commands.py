@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from manager.lazy import dataclass
-from manager.vmm.commands import Argument, Command, carry_out, schema_of
+from manager.vmm.command import Argument, Command
+from manager.vmm.commands import carry_out, schema_of
 from manager.vmm.lab.status import status_of
 from manager.vmm.server import ControlServer
 from manager.vmm.serving import tell_end

@@ -12,7 +12,7 @@ import pytest
 from manager.storage.base import Zeros
 from manager.storage.blocks import DiskBlocks
 from manager.storage.disk import Disk
-from manager.storage.share.copy import copy_in, copy_out
+from manager.storage.share.copy import StillShare, copy_in, copy_out
 from manager.storage.share.layout import TOP, failure
 from manager.storage.share.tree import New, Tree
 from manager.storage.share.volume import Volume
@@ -38,7 +38,7 @@ def target(tmp_path: Path) -> Path:
 def out(tree: Tree, target: Path) -> None:
     directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        copy_out(tree, TOP, directory, b"all")
+        copy_out(StillShare(tree), b"", directory, b"all")
     finally:
         os.close(directory)
 
@@ -91,17 +91,17 @@ def test_modes_are_permissions_and_devices_are_left_out(tree: Tree, target: Path
     assert (target / "all" / "run").stat().st_mode == stat.S_IFREG | 0o777
 
 
-def test_a_copy_in_replaces_content_and_keeps_the_file(tree: Tree, target: Path) -> None:
-    number = add(tree, b"file", FILE, b"longer than before")
+def test_a_copy_in_takes_the_place_of_what_was_there(tree: Tree, target: Path) -> None:
+    add(tree, b"file", FILE, b"longer than before")
     (target / "file").write_text("short")
     os.utime(target / "file", ns=(0, 77))
     directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        copy_in(tree, TOP, b"file", directory, b"file")
+        copy_in(StillShare(tree), b"file", directory, b"file")
     finally:
         os.close(directory)
 
-    node = tree.volume.node(number)
+    node = tree.volume.node(tree.at(b"file"))
     assert tree.volume.read(node, 0, 100) == b"short"
     assert node.mtime == 77
-    assert tree.find(TOP, b"file").node == number
+    assert list(tree.names(TOP).names) == [b"file"]
