@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manager.cli.arguments import is_file
 from manager.cli.audience import Background, Foreground, error_of, tell
 from manager.cli.clients import ask
 from manager.cli.lab_files import load
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import argparse
 
     from manager.cli.targets import Target
+    from manager.graph.lab import Lab
 
 _ALONE = ("wait_for", "fail_on", "timeout", "watch", "raw")
 """Options of `up` that are about the one console of a machine."""
@@ -72,28 +75,51 @@ def resume(args: argparse.Namespace, situation: Situation) -> int:
 
     situation.require_saved()
     record = situation.last_run
-    if record is None or not Path(record.file).exists():
-        where = f"{record.file} is gone" if record is not None else "it is not known which"
-        raise UsageError(
-            f"{situation.name} needs its lab file, and {where}",
-            help="put it back where it was",
-        )
     if args.verify:
         verify_lab(situation.paths)
+    file = Path(args.name) if is_file(args.name) else Path(record.file) if record else None
+    settings: list[str] = [*record.given] if record is not None else []
+    if file is not None and file.exists():
+        lab = load(file, settings)
+    else:
+        settings = [f"name={situation.name}"]
+        lab = _as_saved(situation, file)
+    if lab.name != situation.name:
+        raise WrongStateError(
+            f"{file} is of the lab {lab.name!r} by now, not {situation.name!r}",
+            help="give the lab its name back, or discard its state",
+        )
     launch = LabLaunch(
-        load(Path(record.file), record.given),
-        settings=record.given,
+        lab,
+        settings=settings,
         resume=True,
         detached=args.detach,
         paused=args.paused,
         on_term=args.on_term,
     )
-    if launch.lab.name != situation.name:
-        raise WrongStateError(
-            f"{record.file} is of the lab {launch.lab.name!r} by now, not {situation.name!r}",
-            help="give the lab its name back, or discard its state",
-        )
     return start(launch, "resumed", as_json=False)
+
+
+def _as_saved(situation: Situation, file: Path | None) -> Lab:
+    """A lab whose file is not here: it came from another host, or is gone."""
+    from manager.graph.lab_plain import from_plain
+    from manager.graph.plain import GraphFormatError
+    from manager.state.lab import open_lab
+
+    try:
+        lab = from_plain(open_lab(situation.paths).record.config, situation.name)
+    except GraphFormatError as error:
+        gone = f"there is no lab file {file} any more" if file else "its record is lost"
+        raise UsageError(
+            f"{situation.name}: {gone}, and its saved configuration cannot be read: {error}",
+            help="name it where it is now: `vmmgr resume FILE`",
+        ) from None
+    links = dict(lab.links)
+    for name, link in links.items():
+        if link.capture is not None and not link.capture.parent.is_dir():
+            tell(f"{lab.name}: link {name} is not captured: there is no {link.capture.parent}")
+            links[name] = replace(link, capture=None)
+    return replace(lab, links=links)
 
 
 def start(launch: LabLaunch, verb: str, *, as_json: bool) -> int:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from manager.config import units, values
+from manager.config.lab_limits import BANDWIDTHS, BAUDS, LATENCIES, SEEDS
 from manager.config.scan import KeyPath
 from manager.config.source import Tree
 from manager.config.table import Table
@@ -26,7 +27,7 @@ from manager.names import NAME, NAME_HELP
 MOST_ON_A_WIRE = 16 << 20
 """Bytes that a link may have on its way from each card: bandwidth times latency."""
 _RATE = r"[0-9]+(?:\.[0-9]+)?[KMG]?"
-_SLOWEST, _FASTEST = 1_000, 100_000_000_000
+_SLOWEST, _FASTEST = BANDWIDTHS
 _PORT = re.compile(r"com[1-4]|(?:slots|lpc)\.[a-z0-9.-]+")
 
 
@@ -92,8 +93,8 @@ def _flat(value: object) -> object:
 
 _WIRE_LATENCY: Any = Field(
     default=100_000,
-    ge=1_000,
-    le=10_000_000_000,
+    ge=LATENCIES[0],
+    le=LATENCIES[1],
     description="How long what is sent is on its way: 1us to 10s. Machines run in turns of the "
     "shortest latency, so a short one is slow to emulate.",
     examples=["100us"],
@@ -139,8 +140,8 @@ class WireTable(Table):
     )
     seed: int = Field(
         default=1,
-        ge=0,
-        lt=1 << 63,
+        ge=SEEDS[0],
+        lt=SEEDS[1] + 1,
         description="Which frames are lost: the same for the same seed.",
         examples=[3],
     )
@@ -176,8 +177,8 @@ class CableTable(Table):
     latency: Duration = _WIRE_LATENCY
     baud: int = Field(
         default=1_000_000,
-        ge=50,
-        le=10_000_000,
+        ge=BAUDS[0],
+        le=BAUDS[1],
         description="Bits a second; a byte has ten. The ports' own `pace` may be slower.",
         examples=[115_200],
     )

@@ -12,12 +12,10 @@ from manager.config.files import show_path
 from manager.config.lab_tables import LabTable
 from manager.config.labs import LoadedLab, inspect_lab
 from manager.config.load import LoadedModel
-from manager.devices import host
-from manager.devices.node import DeviceNode
 from manager.graph import lab_rules
 from manager.graph.build import Checked, accepted, check
 from manager.graph.lab import CableSpec, End, Lab, LinkSpec
-from manager.graph.network_rules import network_cards
+from manager.graph.lab_plain import cards_on
 from manager.graph.nodes import Graph
 
 
@@ -101,7 +99,7 @@ def assemble(model: LabTable, source: Path, machines: Mapping[str, Graph]) -> La
     links = {
         name: LinkSpec(
             name,
-            tuple(end for end, _ in cards_on(machines, name)),
+            cards_on(machines, name),
             table.latency,
             table.bandwidth,
             table.loss,
@@ -115,16 +113,6 @@ def assemble(model: LabTable, source: Path, machines: Mapping[str, Graph]) -> La
         one, two = (_end(machines, text) for text in cable.ends)
         cables[name] = CableSpec(name, (one, two), cable.latency, cable.baud)
     return Lab(model.name, source, machines, links, cables)
-
-
-def cards_on(machines: Mapping[str, Graph], link: str) -> list[tuple[End, DeviceNode]]:
-    """The cards on a link, in the order of their numbers there."""
-    return [
-        (End(name, node.id), node)
-        for name, graph in sorted(machines.items())
-        for node in network_cards(graph)
-        if isinstance(node.network, host.LinkEnd) and node.network.name == link
-    ]
 
 
 def _end(machines: Mapping[str, Graph], text: str) -> End:

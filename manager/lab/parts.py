@@ -16,9 +16,12 @@ def drop_orphans(records: Path, members: Iterable[Path]) -> None:
     """Drop from the machines' stores what was saved for snapshots whose record is not there."""
     from manager.snapshot.store import Store
 
-    kept = {member_tag(number) for number in Store(records).links().values()}
-    for member in members:
-        store = Store(member)
-        for tag in store.tags():
-            if tag.startswith(member_tag("")) and tag not in kept:
-                store.discard(tag)
+    store = Store(records)
+    if not store.root.is_dir():
+        return
+    with store.exclusive():  # what is being saved now is no orphan
+        kept = {member_tag(number) for number in store.links().values()}
+        for member in map(Store, members):
+            for tag in member.tags():
+                if tag.startswith(member_tag("")) and tag not in kept:
+                    member.discard(tag)

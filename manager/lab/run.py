@@ -103,7 +103,7 @@ class LabRun:
         machines = _all({name: name for name in lab.members if name not in record.over}, restored)
         run = cls(lab, machines, now=record.now, over=record.over)
         try:
-            run.wires.load(record.wires)
+            run.wires.load(record.wires, record.now)
         except RecordError as error:
             run.free()
             raise SnapshotCorruptError(f"{snapshot.directory}: {error}") from None

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from manager.bus.ethernet import HEADER, MAX_FRAME
 from manager.bus.record import NEVER, RecordError, from_plain, to_plain
 from manager.graph.lab import End
 from manager.lab.cables import Cable, CableState
 from manager.lab.links import Link, LinkState
+from manager.lab.stored import piece, require_asked
 from manager.machine.inputs import DATA, Input
 from manager.machine.network_port import FRAME
 from manager.machine.serial_port import PENDING_LIMIT
@@ -184,8 +186,8 @@ class Wires:
         late: list[Plain] = [[at, *end, kind, data] for at, end, kind, data in self._late]
         return {"links": links, "cables": cables, "lines": lines, "late": late}
 
-    def load(self, plain: Mapping[str, Any]) -> None:
-        """Take over a state. Raises RecordError when it does not fit."""
+    def load(self, plain: Mapping[str, Any], now: int) -> None:
+        """Take over a state of the time `now`, in ns. Raises RecordError when it does not fit."""
         links, cables, lines = (plain.get(key) for key in ("links", "cables", "lines"))
         ends = {str(end): line for end, line in self._lines.items()}
         if (
@@ -198,18 +200,32 @@ class Wires:
         ):
             raise RecordError("it has other wires")
         for name, link in self._links.items():
-            link.load(from_plain(LinkState, links[name], LinkState.VERSION, name))
+            link_state = from_plain(LinkState, links[name], LinkState.VERSION, name)
+            require_asked(name, link_state.asked_until, now)
+            link.load(link_state)
         for name, cable in self._cables.items():
-            cable.load(from_plain(CableState, cables[name], CableState.VERSION, name))
+            cable_state = from_plain(CableState, cables[name], CableState.VERSION, name)
+            require_asked(name, cable_state.asked_until, now)
+            cable.load(cable_state)
         for name, line in ends.items():
-            line.load(*lines[name])
+            line.load(*piece(name, lines[name], now))
+        late = plain.get("late", [])
+        if not isinstance(late, list):
+            raise RecordError("what is due late is no list")
+        self._late = [self._arrival(item) for item in late]
+
+    def _arrival(self, plain: Any) -> Arrival:
         try:
-            self._late = [
-                Arrival(at, End(machine, device), kind, data)
-                for at, machine, device, kind, data in plain.get("late", ())
-            ]
+            at, machine, device, kind, data = plain
         except (TypeError, ValueError):
-            raise RecordError("what is due late is not what this version writes") from None
+            plain = ()
+        else:
+            plain = (type(at), type(machine), type(device), type(kind), type(data))
+        if plain != (int, str, str, str, bytes) or not 0 <= at < NEVER:
+            raise RecordError("what is due late is not what this version writes")
+        if kind == FRAME and not HEADER <= len(data) <= MAX_FRAME:
+            raise RecordError("a frame that is due late is too short or too long")
+        return Arrival(at, End(machine, device), kind, data)
 
     def flush(self) -> None:
         """Let readers of captures see all of them."""

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A snapshot as one compressed file: a tar of its files inside one zstd frame.
+"""Snapshots as one compressed file: a tar of their files inside one zstd frame.
 
 `tar --zstd -xf` unpacks it. Reading it back checks everything: members must be those that the
 manifest names, in its order, of the sizes it states, and every hash is checked before the result
-gets its place.
+gets its place. A lab's file has a record and then a folder for each machine: see
+manager.state.lab_moves.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -45,11 +47,18 @@ def export(snapshot: Snapshot, file: Path, advance: Advance = unwatched) -> None
 
     Raises SnapshotCorruptError, HostError.
     """
+    write(file, parts(snapshot), advance)
+
+
+def write(file: Path, content: Iterable[bytes], advance: Advance = unwatched) -> None:
+    """Write the parts of an archive to the new file `file`, durably; `advance` hears their sizes.
+
+    Raises HostError, and what `content` does; then nothing is left behind.
+    """
     import zstandard
 
     if os.path.lexists(file):
         raise HostError(f"{file} exists", help="remove it, or choose another name")
-    snapshot.verify_ram()
     temp = file.with_name(f".{file.name}{TEMP_MARK}{os.getpid()}")
     with host_failures(f"cannot write {file}", "nothing was written"):
         try:
@@ -57,9 +66,10 @@ def export(snapshot: Snapshot, file: Path, advance: Advance = unwatched) -> None
             with os.fdopen(fd, "wb") as stream:
                 compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
                 with compressor.stream_writer(stream, closefd=False) as out:
-                    for part in _parts(snapshot):
+                    for part in content:
                         out.write(part)
                         advance(len(part))
+                    out.write(_END)
                 stream.flush()
                 os.fsync(fd)
             temp.rename(file)
@@ -69,32 +79,52 @@ def export(snapshot: Snapshot, file: Path, advance: Advance = unwatched) -> None
             raise
 
 
-def _parts(snapshot: Snapshot) -> Iterator[bytes]:
-    yield _header(FILE_NAME, len(snapshot.data))
-    yield snapshot.data
-    yield _padding(len(snapshot.data))
+def parts(snapshot: Snapshot, folder: str = "") -> Iterator[bytes]:
+    """What an archive has of a snapshot, whose RAM is checked first."""
+    snapshot.verify_ram()
+    yield from file_parts(FILE_NAME, snapshot.data, folder)
     for entry in snapshot.manifest.objects:
-        yield _header(entry.file, entry.length)
+        yield _header(entry.file, entry.length, folder)
         with ram.opened(snapshot.directory, entry, snapshot.header.writer) as fd:
             for start in range(0, entry.length, _WINDOW):
                 yield os.pread(fd, min(_WINDOW, entry.length - start), start)
-    yield _END
 
 
-def _header(name: str, length: int) -> bytes:
-    """A POSIX ustar header of a regular file, private and undated."""
+def file_parts(name: str, data: bytes, folder: str = "") -> Iterator[bytes]:
+    """What an archive has of a small file."""
+    yield _header(name, len(data), folder)
+    yield data
+    yield bytes(-len(data) % BLOCK)
+
+
+def _header(name: str, length: int, folder: str = "") -> bytes:
+    """A POSIX ustar header of a regular file, private and undated; 100 and 155 bytes of name."""
     octal = f"{length:011o}".encode() + b"\0"
     # Beyond 8 GiB: the base-256 form that GNU tar introduced.
     size = octal if length < 1 << 33 else b"\x80" + length.to_bytes(11, "big")
     fields = (name.encode().ljust(100, b"\0"), b"0000600\0", b"0000000\0" * 2, size)
-    tail = b"0" + bytes(100) + b"ustar\x0000" + bytes(64) + b"0000000\0" * 2 + bytes(167)
+    tail = b"0" + bytes(100) + b"ustar\x0000" + bytes(64) + b"0000000\0" * 2
+    tail += folder.encode().ljust(155, b"\0") + bytes(12)
     head = b"".join(fields) + b"00000000000\0"
     total = sum(head) + sum(tail) + 8 * ord(" ")
     return head + f"{total:06o}\0 ".encode() + tail
 
 
-def _padding(length: int) -> bytes:
-    return bytes(-length % BLOCK)
+def first_name(file: Path) -> str:
+    """The name of the first file in an archive; an empty string for what is none.
+
+    Raises HostError when it cannot be read.
+    """
+    import zstandard
+
+    with _opened(file) as stream:
+        try:
+            with zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).stream_reader(
+                stream, closefd=False
+            ) as reader:
+                return reader.read(100).rstrip(b"\0").decode()
+        except (zstandard.ZstdError, UnicodeDecodeError):
+            return ""
 
 
 def unpack(file: Path, directory: Path, advance: Advance = unwatched) -> None:
@@ -102,52 +132,82 @@ def unpack(file: Path, directory: Path, advance: Advance = unwatched) -> None:
 
     Raises SnapshotCorruptError for anything but what `export` writes, HostError.
     """
+    with building(directory) as temp, unpacking(file, advance) as archive:
+        archive.snapshot(temp)
+
+
+@contextmanager
+def unpacking(file: Path, advance: Advance = unwatched) -> Iterator[Unpacking]:
+    """An archive to be read in the block, wholly: nothing may be left of it at its end.
+
+    Raises SnapshotCorruptError for damage, HostError.
+    """
     import zstandard
 
-    try:
-        with os.fdopen(files.open_regular(file), "rb") as stream, building(directory) as temp:
+    with _opened(file) as stream:
+        try:
             decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-            options = {"read_across_frames": False, "closefd": False}
-            with decompressor.stream_reader(stream, **options) as reader:
-                size = os.fstat(stream.fileno()).st_size
-                _Unpacking(file, size, reader, advance).into(temp)
-            if stream.read(1):
-                raise corrupt(file, "something follows the snapshot", help=ANOTHER)
-    except zstandard.ZstdError as error:
-        raise corrupt(file, f"cannot be unpacked: {error}", help=ANOTHER) from None
+            with decompressor.stream_reader(
+                stream, read_across_frames=False, closefd=False
+            ) as reader:
+                archive = Unpacking(file, os.fstat(stream.fileno()).st_size, reader, advance)
+                yield archive
+                archive.end()
+        except zstandard.ZstdError as error:
+            raise corrupt(file, f"cannot be unpacked: {error}", help=ANOTHER) from None
+        if stream.read(1):
+            raise corrupt(file, "something follows the snapshot", help=ANOTHER)
+
+
+def _opened(file: Path) -> IO[bytes]:
+    try:
+        return os.fdopen(files.open_regular(file), "rb")
     except OSError as error:
         raise HostError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-class _Unpacking:
+class Unpacking:
+    """The files of an archive, read one after the other; each must be the one that is expected."""
+
     def __init__(
         self, file: Path, size: int, reader: zstandard.ZstdDecompressionReader, advance: Advance
     ) -> None:
         self._advance = advance
         self._file = file
-        self._most_state = min(MAX_FILE, max(_LEAST_STATE, size * _MOST_SHRUNK))
+        self._most_state = max(_LEAST_STATE, size * _MOST_SHRUNK)
         self._reader: IO[bytes] = reader
         self._at = 0
 
-    def into(self, temp: Path) -> None:
-        length = self._member(FILE_NAME, None)
-        if length > self._most_state:
-            raise self._fault(f"{FILE_NAME} is larger than {self._most_state} bytes")
+    def small(self, name: str, most: int, folder: str = "") -> bytes:
+        """A file of at most so many bytes."""
+        length = self._member(name, None, folder)
+        if length > (most := min(most, self._most_state)):
+            raise self.fault(f"{name} is larger than {most} bytes")
         data = self._take(length)
-        self._pad(length)
-        snapshot = decode(temp, data)
+        if any(self._take(-length % BLOCK)):
+            raise self.fault("the padding is not zeros")
+        return data
+
+    def snapshot(self, target: Path, folder: str = "") -> Snapshot:
+        """A snapshot, to be written into `target`; every hash is checked."""
+        data = self.small(FILE_NAME, MAX_FILE, folder)
+        snapshot = decode(target, data)
         self._check_sizes(snapshot)
         for entry in snapshot.manifest.objects:
-            self._member(entry.file, entry.length)
-            self._object(temp, entry)
-        if self._take(len(_END)) != _END or self._reader.read(1):
-            raise self._fault("something follows the last file")
-        write_state(temp, data)
+            self._member(entry.file, entry.length, folder)
+            self._object(target, entry)
+        write_state(target, data)
         try:
             snapshot.verify_ram()
         except SnapshotCorruptError as error:
             fault = error.message.partition(": ")[2]
             raise corrupt(self._file, fault, help=ANOTHER) from None
+        return snapshot
+
+    def end(self) -> None:
+        """All files were read."""
+        if self._take(len(_END)) != _END or self._reader.read(1):
+            raise self.fault("something follows the last file")
 
     def _check_sizes(self, snapshot: Snapshot) -> None:
         """Bounds what may be unpacked by what a snapshot of that much memory needs."""
@@ -157,25 +217,26 @@ class _Unpacking:
         limit = min(size, MAX_RAM) if isinstance(size, int) else MAX_RAM
         total = snapshot.ram_size
         if total > limit:
-            raise self._fault(f"{total} bytes of RAM in a machine of {limit}")
+            raise self.fault(f"{total} bytes of RAM in a machine of {limit}")
         total += sum(
             runs.size(layer.runs) for disk in snapshot.manifest.disks for layer in disk.layers
         )
         stored = sum(entry.length for entry in snapshot.manifest.objects)
         if stored > 2 * total:
-            raise self._fault(f"{stored} bytes of objects for {total} bytes of RAM and disks")
+            raise self.fault(f"{stored} bytes of objects for {total} bytes of RAM and disks")
 
-    def _member(self, name: str, expected: int | None) -> int:
+    def _member(self, name: str, expected: int | None, folder: str) -> int:
         header = self._take(BLOCK)
         size = header[124:136]
         try:
             length = int.from_bytes(size[1:], "big") if size[0] == 0x80 else int(size[:11], 8)
         except ValueError:
             length = -1
-        if length < 0 or header != _header(name, length):
-            raise self._fault(f"expected the file {name}")
+        if length < 0 or header != _header(name, length, folder):
+            where = f"{folder}/{name}" if folder else name
+            raise self.fault(f"expected the file {where}")
         if expected is not None and length != expected:
-            raise self._fault(f"{name} has {length} bytes instead of {expected}")
+            raise self.fault(f"{name} has {length} bytes instead of {expected}")
         return length
 
     def _object(self, temp: Path, entry: RamObject) -> None:
@@ -196,16 +257,13 @@ class _Unpacking:
         while len(taken) < length and (more := self._reader.read(length - len(taken))):
             taken += more
         if len(taken) < length:
-            raise self._fault("the file ends too early")
+            raise self.fault("the file ends too early")
         self._at += length
         self._advance(length)
         return taken
 
-    def _pad(self, length: int) -> None:
-        if any(self._take(-length % BLOCK)):
-            raise self._fault("the padding is not zeros")
-
-    def _fault(self, fault: str) -> SnapshotCorruptError:
+    def fault(self, fault: str) -> SnapshotCorruptError:
+        """The error for what is wrong here."""
         return corrupt(
             self._file, f"{fault}, at byte {self._at:#x} of the unpacked data", help=ANOTHER
         )

@@ -72,7 +72,7 @@ class Store:
             if not self.root.is_dir():
                 files.make_private(self.root)
                 files.sync_directory(self.root.parent)
-        with self._exclusive():
+        with self.exclusive():
             with host_failures(f"cannot write snapshots to {self.root}", UNTOUCHED):
                 target = self.root / self._next_number()
                 previous = self._target(tag)
@@ -132,7 +132,7 @@ class Store:
         Raises HostError.
         """
         check_tag(tag)
-        with self._exclusive(), host_failures(f"cannot tag {path}", UNTOUCHED):
+        with self.exclusive(), host_failures(f"cannot tag {path}", UNTOUCHED):
             if path.parent != self.root or not path.is_dir():
                 raise HostError(f"{path} is no snapshot in {self.root}")
             self._point(tag, path.name)
@@ -144,7 +144,7 @@ class Store:
         if not self.root.is_dir():
             return
         with (
-            self._exclusive(),
+            self.exclusive(),
             host_failures(f"cannot discard {self.root / tag}", "nothing was removed"),
         ):
             if self._target(tag) is None:
@@ -157,7 +157,7 @@ class Store:
         """Remove what no tag names and what interrupted commits left; return the bytes freed."""
         if not self.root.is_dir():
             return 0
-        with self._exclusive():
+        with self.exclusive():
             return self._collect()
 
     def clone(self, path: Path) -> Path:
@@ -169,15 +169,11 @@ class Store:
         if self.current() is not None:
             raise WrongStateError(f"{self.root} has a suspended state already")
 
-        def fill(target: Path) -> None:
-            with building(target) as temp:
-                for entry in path.iterdir():
-                    os.link(entry, temp / entry.name, follow_symlinks=False)
-
-        return self.add(CURRENT, fill)
+        return self.add(CURRENT, lambda target: link_files(path, target))
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
+        """No other process changes the store in the block; its directory is there."""
         with host_failures(f"cannot lock {self.root}", "check its owner and mode"):
             fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -244,6 +240,16 @@ class Store:
         kept = {target for _, target in self._links()}
         numbers = [number for number in self._numbers() if number in kept]
         return self.root / numbers[-1] if numbers else None
+
+
+def link_files(path: Path, target: Path) -> None:
+    """Make the new directory `target` of the same files as the snapshot in `path`, durably.
+
+    Raises HostError when they are on different filesystems.
+    """
+    with building(target) as temp:
+        for entry in path.iterdir():
+            os.link(entry, temp / entry.name, follow_symlinks=False)
 
 
 def unique_bytes(directory: Path) -> int:

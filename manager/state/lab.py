@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.lab.saved import LabRecord, LabSnapshot, LabStore
+from manager.snapshot.check import Advance, unwatched
 from manager.snapshot.read import verify_snapshot
 from manager.snapshot.store import CURRENT
 
@@ -41,7 +42,9 @@ def open_lab(lab: MachinePaths, tag: str = CURRENT) -> LabSnapshot:
     return lab_store(lab).open(tag)
 
 
-def verify_lab(lab: MachinePaths) -> None:
-    """Check all of a lab's suspended state, RAM too. Raises SnapshotCorruptError."""
-    for machine in open_lab(lab).machines.values():
-        verify_snapshot(machine.directory)
+def verify_lab(lab: MachinePaths, tag: str = CURRENT, advance: Advance = unwatched) -> LabSnapshot:
+    """Check all of a lab's snapshot, RAM too. Raises SnapshotCorruptError."""
+    snapshot = open_lab(lab, tag)
+    for machine in snapshot.machines.values():
+        verify_snapshot(machine.directory, advance)
+    return snapshot

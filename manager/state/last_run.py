@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, field, fields, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -75,6 +75,14 @@ class LastRun:
     def alive(self) -> bool:
         """Whether the process that wrote the record still exists."""
         return self.pid > 0 and process_start(self.pid) == self.process_start
+
+
+def copied(run: LastRun, name: str) -> LastRun:
+    """The record of a copy that was never started, by another name: suspended."""
+    record = replace(run, name=name, phase="suspended", pid=0, socket="", fault=None)
+    record.process_start = 0
+    record.given = [*(one for one in run.given if not one.startswith("name=")), f"name={name}"]
+    return record
 
 
 def write_last_run(path: Path, record: LastRun) -> None:

@@ -12,6 +12,7 @@ from manager.bus.record import Plain
 from manager.cli.output import print_json, size
 from manager.cli.snapshot.words import GPR, amount, bits, described
 from manager.errors import HostError, SnapshotMismatchError, UsageError, VmmgrError
+from manager.lazy import dataclass
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
@@ -24,62 +25,93 @@ _SHOWN_FILES = 100
 _Ranges = list[tuple[int, int]]
 
 
-def diff(args: argparse.Namespace) -> int:
-    """Carry out `snapshot diff`. Raises VmmgrError."""
-    from manager.bus.memory import PAGE
-    from manager.cli.snapshot.refs import find_snapshot
-    from manager.snapshot.compare import ram_differences
-    from manager.snapshot.read import open_snapshot
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """In what two snapshots of machines differ."""
 
-    one, other = (open_snapshot(find_snapshot(name)) for name in (args.one, args.other))
+    machine: list[str]
+    fields: list[tuple[str, str, str, str]]
+    """Device, field, value in one, value in the other."""
+    pages: _Ranges
+    """(base, length) of RAM."""
+    disks: list[tuple[str, _Ranges, list[Changes]]]
+    unread: list[tuple[str, VmmgrError]]
+    """Disks that cannot be compared, and why."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether all was compared, and nothing differs."""
+        return not any((self.machine, self.fields, self.pages, self.disks, self.unread))
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "equal": self.equal,
+            "machine": self.machine,
+            "state": [
+                {"device": device, "field": field, "one": before, "other": after}
+                for device, field, before, after in self.fields
+            ],
+            "ram": [{"base": base, "length": length} for base, length in self.pages],
+            "disks": [
+                {
+                    "disk": name,
+                    "ranges": [{"offset": at, "length": length} for at, length in ranges],
+                    "files": [_plain(changes) for changes in files],
+                }
+                for name, ranges, files in self.disks
+            ],
+            "not_compared": [
+                {"disk": name, "problem": error.message, "help": error.help}
+                for name, error in self.unread
+            ],
+        }
+
+
+def compare(one: Snapshot, other: Snapshot) -> Comparison:
+    """All differences of two snapshots. Raises SnapshotCorruptError."""
+    from manager.snapshot.compare import ram_differences
+
     machine = machine_differences(one, other)
     fields = list(state_differences(one, other))
     pages = ram_differences(one, other)
-    disks, unread = _disks(one, other)
-    equal = not machine and not fields and not pages and not disks and not unread
+    return Comparison(machine, fields, pages, *_disks(one, other))
+
+
+def diff(args: argparse.Namespace) -> int:
+    """Carry out `snapshot diff`. Raises VmmgrError."""
+    from manager.cli.snapshot.refs import find_snapshot
+    from manager.snapshot.read import open_snapshot
+
+    found = compare(*(open_snapshot(find_snapshot(name)) for name in (args.one, args.other)))
     if args.json:
-        print_json(
-            {
-                "equal": equal,
-                "machine": machine,
-                "state": [
-                    {"device": device, "field": field, "one": before, "other": after}
-                    for device, field, before, after in fields
-                ],
-                "ram": [{"base": base, "length": length} for base, length in pages],
-                "disks": [
-                    {
-                        "disk": name,
-                        "ranges": [{"offset": at, "length": length} for at, length in ranges],
-                        "files": [_plain(changes) for changes in files],
-                    }
-                    for name, ranges, files in disks
-                ],
-                "not_compared": [
-                    {"disk": name, "problem": error.message, "help": error.help}
-                    for name, error in unread
-                ],
-            }
-        )
+        print_json(found.as_json())
         return 0
-    for line in machine:
-        print(shown(f"machine: {line}"))
-    for device, field, before, after in fields:
-        print(shown(f"{device}{'.' if field else ''}{field}: {before} -> {after}"))
-    for base, length in pages[:_SHOWN_RANGES]:
-        print(f"RAM {base:#x}-{base + length - 1:#x}: {_pages(length // PAGE)}")
-    if len(pages) > _SHOWN_RANGES:
-        rest = sum(length for _, length in pages[_SHOWN_RANGES:]) // PAGE
-        print(f"RAM: {_pages(rest)} more in {len(pages) - _SHOWN_RANGES} ranges; --json has all")
-    for name, ranges, files in disks:
-        _print_disk(name, ranges)
-        for changes in files:
-            _print_files(name, changes)
-    for name, error in unread:
-        print(shown(f"disk {name} is not compared: {error.message}"))
-    if equal:
+    print_comparison(found)
+    if found.equal:
         print("equal")
     return 0
+
+
+def print_comparison(found: Comparison, where: str = "") -> None:
+    """The differences for people, each line with `where` before it."""
+    from manager.bus.memory import PAGE
+
+    for line in found.machine:
+        print(shown(f"{where}machine: {line}"))
+    for device, field, before, after in found.fields:
+        print(shown(f"{where}{device}{'.' if field else ''}{field}: {before} -> {after}"))
+    for base, length in found.pages[:_SHOWN_RANGES]:
+        print(f"{where}RAM {base:#x}-{base + length - 1:#x}: {_pages(length // PAGE)}")
+    if (more := len(found.pages) - _SHOWN_RANGES) > 0:
+        rest = sum(length for _, length in found.pages[_SHOWN_RANGES:]) // PAGE
+        print(f"{where}RAM: {_pages(rest)} more in {more} ranges; --json has all")
+    for name, ranges, files in found.disks:
+        _print_disk(f"{where}disk {name}", ranges)
+        for changes in files:
+            _print_files(f"{where}disk {name}", changes)
+    for name, error in found.unread:
+        print(shown(f"{where}disk {name} is not compared: {error.message}"))
 
 
 VERBS = {"diff": diff}
@@ -118,20 +150,20 @@ def _disks(
     return found, unread
 
 
-def _print_disk(name: str, ranges: list[tuple[int, int]]) -> None:
+def _print_disk(disk: str, ranges: list[tuple[int, int]]) -> None:
     from manager.storage.base import SECTOR
 
     for offset, length in ranges[:_SHOWN_RANGES]:
         first, count = offset // SECTOR, length // SECTOR
-        print(shown(f"disk {name} sectors {first}-{first + count - 1}: {size(length)}"))
+        print(shown(f"{disk} sectors {first}-{first + count - 1}: {size(length)}"))
     if len(ranges) > _SHOWN_RANGES:
         rest = sum(length for _, length in ranges[_SHOWN_RANGES:])
         more = len(ranges) - _SHOWN_RANGES
-        print(shown(f"disk {name}: {size(rest)} more in {more} ranges; --json has all"))
+        print(shown(f"{disk}: {size(rest)} more in {more} ranges; --json has all"))
 
 
-def _print_files(name: str, changes: Changes) -> None:
-    where = f"disk {name}" + (f" partition {changes.partition}" if changes.partition else "")
+def _print_files(disk: str, changes: Changes) -> None:
+    where = disk + (f" partition {changes.partition}" if changes.partition else "")
     for kind, path in changes.files[:_SHOWN_FILES]:
         print(shown(f"{where}: {kind} /{path}"))
     if (rest := len(changes.files) - _SHOWN_FILES) > 0:

@@ -14,7 +14,9 @@ from manager.cli.progress import Progress
 from manager.errors import UsageError, WrongStateError
 
 if TYPE_CHECKING:
+    from manager.snapshot.check import Advance
     from manager.snapshot.read import Snapshot
+    from manager.state.paths import MachinePaths
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -42,55 +44,99 @@ def verify(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     """Carry out `snapshot export`. Raises VmmgrError."""
-    from manager.cli.snapshot.refs import find_snapshot
+    from manager.cli.snapshot.refs import find_lab, find_snapshot
     from manager.snapshot import archive
     from manager.snapshot.read import open_snapshot
 
-    opened = open_snapshot(find_snapshot(args.path))
-    file = Path(args.file or f"{opened.header.machine}{archive.SUFFIX}")
-    with Progress("exporting") as progress:
-        archive.export(opened, file, progress.add)
+    if (lab := find_lab(args.path)) is not None:
+        from manager.cli.snapshot import labs
+
+        file = Path(args.file or f"{lab[0].name}{archive.SUFFIX}")
+        labs.export(*lab, file)
+    else:
+        opened = open_snapshot(find_snapshot(args.path))
+        name = opened.header.machine.replace("/", "-")  # that of a machine of a lab has one
+        file = Path(args.file or f"{name}{archive.SUFFIX}")
+        with Progress("exporting") as progress:
+            archive.export(opened, file, progress.add)
     return _report(args, file, f"{file}: {size(file.stat().st_size)}")
 
 
 def load(args: argparse.Namespace) -> int:
     """Carry out `snapshot import`. Raises VmmgrError."""
-    from manager.snapshot import archive
     from manager.snapshot.store import CURRENT, Store
-    from manager.state.paths import MachinePaths
+    from manager.state.lab_moves import is_lab_archive
+    from manager.state.paths import MachinePaths, require_no_lab
+    from manager.state.removal import remove
     from manager.state.situation import look
 
-    paths = MachinePaths.of(args.name)
-    store, tag = Store(paths.snapshots), args.tag or CURRENT
+    paths, file = MachinePaths.of(args.name), Path(args.file)
+    require_no_lab(paths, "snapshot import FILE")
+    tag, holds_lab = args.tag or CURRENT, is_lab_archive(file)
+    is_new = not paths.exists()
+    if not is_new and paths.is_lab != holds_lab and (paths.is_lab or look(paths).is_known):
+        kinds = ("a lab", "a machine") if holds_lab else ("a machine", "a lab")
+        raise UsageError(
+            f"{file} holds {kinds[0]}, and {args.name} is {kinds[1]}", help="choose another name"
+        )
     if tag == CURRENT and look(paths).state == "running":
         raise WrongStateError(
             f"{args.name} is running; an imported state would be lost when it ends",
             help=f"choose another name, a tag, or end it: `vmmgr down {args.name}`",
         )
     paths.make()
-    if store.path(tag) is not None:
+    if Store(paths.snapshots).path(tag) is not None:
         raise UsageError(
             f"{args.name} has {'a suspended state' if tag == CURRENT else tag} already",
             help="choose another tag" if args.tag else f"name a tag, or `discard {args.name}`",
         )
-    with Progress("importing") as progress:
-        path = store.add(tag, lambda target: archive.unpack(Path(args.file), target, progress.add))
+    try:
+        with Progress("importing") as progress:
+            path = _take_in(file, paths, tag, progress.add, holds_lab=holds_lab)
+    except BaseException:
+        if is_new:
+            remove(paths, only_unused=True)
+        raise
     name = args.name if tag == CURRENT else f"{args.name}:{tag}"
     return _report(args, path, f"{args.file} is {name} now")
 
 
+def _take_in(
+    file: Path, paths: MachinePaths, tag: str, advance: Advance, *, holds_lab: bool
+) -> Path:
+    """Make what is in an archive the snapshot `tag`; where it is. Raises VmmgrError."""
+    from manager.snapshot import archive
+    from manager.snapshot.store import Store
+    from manager.state.lab_moves import import_lab
+
+    if holds_lab:
+        return import_lab(file, paths, tag, advance)
+    return Store(paths.snapshots).add(tag, lambda target: archive.unpack(file, target, advance))
+
+
 def convert(args: argparse.Namespace) -> int:
     """Carry out `snapshot convert`. Raises VmmgrError."""
-    from manager.cli.snapshot.refs import find_snapshot
+    from manager.cli.snapshot.refs import find_lab, find_snapshot
     from manager.snapshot import archive
     from manager.snapshot.read import open_snapshot
+    from manager.state.lab_moves import is_lab_archive
 
-    output = Path(args.output)
-    with Progress("converting") as progress:
-        if Path(args.path).is_file():
-            archive.unpack(Path(args.path), output, progress.add)
-        else:
+    output, file = Path(args.output), Path(args.path)
+    if not file.is_file() and (lab := find_lab(args.path)) is not None:
+        from manager.cli.snapshot import labs
+
+        labs.export(*lab, output)
+    elif not file.is_file():
+        with Progress("converting") as progress:
             archive.export(open_snapshot(find_snapshot(args.path)), output, progress.add)
+    elif is_lab_archive(file):
+        raise UsageError(
+            f"{file} holds a lab, which is not one directory",
+            help=f"take it in: `vmmgr snapshot import {file} NAME`",
+        )
+    else:
+        with Progress("converting") as progress:
+            archive.unpack(file, output, progress.add)
     return _report(args, output, f"{args.path} converted to {output}")
 
 
@@ -123,7 +169,7 @@ VERBS = {
 
 def _rewrite(args: argparse.Namespace, write: Callable[[Snapshot, Path], None]) -> int:
     """Write a snapshot anew: to --output, or in the place of NAME:TAG."""
-    from manager.cli.snapshot.refs import find_snapshot, split, store_of
+    from manager.cli.snapshot.refs import find_snapshot, is_part_of_lab, split, store_of
     from manager.snapshot.read import open_snapshot
 
     opened = open_snapshot(find_snapshot(args.path))
@@ -135,7 +181,8 @@ def _rewrite(args: argparse.Namespace, write: Callable[[Snapshot, Path], None]) 
     elif named is not None:
         target = store_of(named[0]).add(named[1], lambda path: write(opened, path))
     else:
-        raise UsageError(f"{args.path} is no machine's", help="say where to with --output")
+        whose = "part of a lab's" if is_part_of_lab(args.path) else "no machine's"
+        raise UsageError(f"{args.path} is {whose}", help="say where to with --output")
     after = open_snapshot(target).ram_on_disk
     what = args.output or args.path
     text = f"{what}: RAM takes {size(after)} on disk, {size(before)} before"

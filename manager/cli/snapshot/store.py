@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +21,12 @@ def save(args: argparse.Namespace) -> int:
     """Carry out `snapshot save`. Raises VmmgrError."""
     from manager.cli.arguments import find
     from manager.snapshot.store import CURRENT, Store, check_tag
+    from manager.state.paths import require_no_lab
 
     if args.tag == CURRENT:
         raise UsageError(f"{CURRENT!r} is the suspended state itself", help="choose another tag")
     situation = find(args.name)
+    require_no_lab(situation.paths, "snapshot save")
     name = situation.name
     if situation.state == "running":
         from manager.cli.clients import connect
@@ -67,9 +68,9 @@ def restore(args: argparse.Namespace) -> int:
     from manager.state.last_run import read_last_run, write_last_run
     from manager.state.paths import MachinePaths, require_no_lab
 
-    path = find_snapshot(f"{args.name}:{args.tag}", of_labs=True)
     paths = MachinePaths.of(args.name)
     require_no_lab(paths, "snapshot restore")
+    path = find_snapshot(f"{args.name}:{args.tag}", of_labs=True)
     if paths.is_lab:
         open_lab(paths, args.tag)
     else:
@@ -88,9 +89,10 @@ def remove(args: argparse.Namespace) -> int:
     """Carry out `snapshot rm`. Raises VmmgrError."""
     from manager.cli.snapshot.refs import find_snapshot, store_of
     from manager.snapshot.store import CURRENT
-    from manager.state.paths import MachinePaths
+    from manager.state.paths import MachinePaths, require_no_lab
     from manager.state.saved import drop_orphans
 
+    require_no_lab(MachinePaths.of(args.name), "snapshot rm")
     if args.tag == CURRENT:
         raise UsageError(
             f"{CURRENT!r} is the suspended state", help=f"`vmmgr discard {args.name}` drops it"
@@ -105,26 +107,39 @@ def remove(args: argparse.Namespace) -> int:
 
 def clone(args: argparse.Namespace) -> int:
     """Carry out `snapshot clone`. Raises VmmgrError."""
-    from manager.cli.snapshot.refs import find_snapshot, split
+    from manager.cli.snapshot.refs import find_lab, find_snapshot, is_part_of_lab, split
     from manager.snapshot.read import open_snapshot
     from manager.snapshot.store import Store
-    from manager.state.last_run import read_last_run, write_last_run
-    from manager.state.paths import MachinePaths
+    from manager.state.last_run import copied, read_last_run, write_last_run
+    from manager.state.paths import MachinePaths, require_no_lab
+    from manager.state.situation import look
 
-    source = find_snapshot(args.snapshot)
-    path = open_snapshot(source).directory
     paths = MachinePaths.of(args.name)
+    if is_part_of_lab(args.snapshot):
+        require_no_lab(MachinePaths.of(args.snapshot.partition(":")[0]), "snapshot clone")
+    require_no_lab(paths, "snapshot clone SNAPSHOT")
+    lab = find_lab(args.snapshot)
+    if paths.is_lab != (lab is not None) and (paths.is_lab or look(paths).is_known):
+        kinds = ("a lab", "a machine") if lab is not None else ("a machine", "a lab")
+        raise UsageError(
+            f"{args.snapshot} is {kinds[0]}, and {args.name} is {kinds[1]}",
+            help="choose another name",
+        )
+    named = split(args.snapshot)
+    before = read_last_run(MachinePaths.of(named[0]).last_run) if named is not None else None
+    source = find_snapshot(args.snapshot, of_labs=True)
+    path = open_snapshot(source).directory if lab is None else source
     paths.make()
     with _owned(paths):
-        Store(paths.snapshots).clone(path)
-        named = split(args.snapshot)
-        before = read_last_run(MachinePaths.of(named[0]).last_run) if named is not None else None
-        if before is not None:
-            record = replace(before, name=args.name, phase="suspended", pid=0, socket="")
-            kept = (one for one in before.given if not one.startswith("name="))
-            record.given = [*kept, f"name={args.name}"]
-            write_last_run(paths.last_run, replace(record, fault=None, process_start=0))
-    how = args.name if before is not None else "FILE"
+        if lab is not None:
+            from manager.cli.snapshot import labs
+
+            labs.clone(args, *lab)
+        else:
+            Store(paths.snapshots).clone(path)
+            if before is not None:
+                write_last_run(paths.last_run, copied(before, args.name))
+    how = args.name if before is not None or lab is not None else "FILE"
     text = f"{args.name} is a copy of {args.snapshot}; resume it with `vmmgr resume {how}`"
     return _report(args, text, {"name": args.name, "snapshot": str(path)})
 
@@ -132,9 +147,15 @@ def clone(args: argparse.Namespace) -> int:
 def collect(args: argparse.Namespace) -> int:
     """Carry out `snapshot gc`. Raises VmmgrError."""
     from manager.cli.snapshot.refs import store_of
-    from manager.state.paths import machine_names
+    from manager.state.paths import MachinePaths, machine_names
+    from manager.state.saved import drop_orphans
 
-    names = [args.name] if args.name else machine_names()
+    names = machine_names()
+    if args.name:
+        store_of(args.name)
+        names = [name for name in names if name == args.name or name.startswith(f"{args.name}/")]
+    for name in names:
+        drop_orphans(MachinePaths.of(name))
     freed = sum(store_of(name).collect() for name in names)
     return _report(args, f"{size(freed)} freed", {"freed": freed})
 

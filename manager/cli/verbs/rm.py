@@ -47,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _refuse(situation: Situation, force: bool) -> None:
+    from manager.state.paths import require_no_lab
+
     name = situation.name
+    require_no_lab(situation.paths, "rm")
     if situation.state == "running":
         raise WrongStateError(f"{name} is running", help=f"power it off first: `vmmgr down {name}`")
     if situation.state == "suspended" and not force:

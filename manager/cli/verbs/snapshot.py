@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`vmmgr snapshot`: save, list, look into, compare, check, move and remove snapshots.
 
-A snapshot is named by its directory, or as NAME (the suspended state of a machine) or NAME:TAG.
+A snapshot is named by its directory, or as NAME (the suspended state of a machine or lab) or
+NAME:TAG. One of a lab is taken as one, but for what is about the inside of a machine.
 Looking into one needs neither the machine file nor the CPU engine.
 """
 
@@ -18,8 +19,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `snapshot` and its verbs to the command line."""
     parser = subparsers.add_parser(
         "snapshot",
-        description="A SNAPSHOT is NAME, the suspended state of a machine; NAME:TAG, one that was "
-        "saved; or the path of a directory, with a slash.",
+        description="A SNAPSHOT is NAME, the suspended state of a machine or lab; NAME:TAG, one "
+        "that was saved; LAB/MEMBER or LAB/MEMBER:TAG, the part of one machine; or the path of a "
+        "directory, with a slash. flatten, rebase and disk take no lab.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
@@ -35,7 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for verb in (restore, remove):
         verb.add_argument("name", metavar="NAME")
         verb.add_argument("tag", metavar="TAG")
-    clone = _verb(verbs, "clone", "store", "copy a suspended machine, sharing its RAM")
+    clone = _verb(verbs, "clone", "store", "copy a suspended machine or lab, sharing its RAM")
     clone.add_argument("snapshot", metavar="SNAPSHOT", help=_WHICH)
     clone.add_argument("name", metavar="NEW-NAME")
     gc = _verb(verbs, "gc", "store", "remove what interrupted commands left behind")
@@ -59,7 +61,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         verb.add_argument("--output", metavar="DIRECTORY", help="write there, not in its place")
     load = _verb(verbs, "import", "files", "take in a file that export wrote")
     load.add_argument("file", metavar="FILE")
-    load.add_argument("name", metavar="NAME", help="the machine to give it to")
+    load.add_argument("name", metavar="NAME", help="the machine or lab to give it to")
     load.add_argument("tag", nargs="?", metavar="TAG", help="default: the suspended state")
     convert = _verb(verbs, "convert", "files", "turn a directory into a file, or back")
     convert.add_argument("path", metavar="FROM")
@@ -80,6 +82,20 @@ def _verb(
 
 def run(args: argparse.Namespace) -> int:
     """Carry out one verb. Raises VmmgrError."""
-    module = importlib.import_module(f"manager.cli.snapshot.{args.module}")
+    name = "labs" if _is_for_labs(args) else args.module
+    module = importlib.import_module(f"manager.cli.snapshot.{name}")
     status: int = module.VERBS[args.verb](args)
     return status
+
+
+def _is_for_labs(args: argparse.Namespace) -> bool:
+    """Whether it is about the snapshot of a lab, where that is another thing than a machine's."""
+    if args.verb == "diff":
+        named = [args.one, args.other]
+    elif args.verb in ("show", "verify"):
+        named = [args.path]
+    else:
+        return False
+    from manager.cli.snapshot.refs import find_lab
+
+    return any(find_lab(name) for name in named)

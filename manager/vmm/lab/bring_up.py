@@ -142,7 +142,7 @@ def _wires(launch: LabLaunch, members: dict[str, Member], snapshot: LabSnapshot 
     wires = Wires(launch.lab, {name: member.running.machine for name, member in members.items()})
     if snapshot is not None:
         try:
-            wires.load(snapshot.record.wires)
+            wires.load(snapshot.record.wires, snapshot.record.now)
         except RecordError as error:
             raise SnapshotCorruptError(
                 f"{snapshot.directory}: {error}", help="`vmmgr discard` forgets it"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from manager.errors import VmmgrError, WrongStateError
+from manager.graph.lab_plain import to_plain
 from manager.lab.rounds import Rounds
 from manager.lab.saved import LabRecord, Over, last_word
 from manager.snapshot.store import Store
@@ -168,7 +169,8 @@ class RunningLab:
         images = {
             name: member.running.machine.run_to_image() for name, member in self.members.items()
         }
-        record = LabRecord(self.now(), self._identity, self.wires.state(), self.over)
+        wires, config = self.wires.state(), to_plain(self.lab)
+        record = LabRecord(self.now(), self._identity, wires, self.over, config)
         self.wires.flush()
         return commit(self._directory.paths, record, images, tag, goes_on=goes_on)
 

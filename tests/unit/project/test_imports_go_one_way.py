@@ -60,7 +60,7 @@ MAY_IMPORT = {
     | {"version"},
     "cli": {"client", "vmm", "state", "replay", "machine", "snapshot", "interop", "boot", "cpu"}
     | {"network", "sandbox", "screen", "storage", "cbor", "config", "devices", "graph", "bus"}
-    | {"errors", "version"},
+    | {"lab", "errors", "version"},
     "api": {"screen", "machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
     "testing": {"api", "machine", "kinds", "devices", "storage", "bus", "config", "graph", "errors"}
     | {"cbor", "screen", "version"},
