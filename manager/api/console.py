@@ -283,6 +283,10 @@ class Console:
             begin = at if at is not None else self._text.start + len(self._text.text)
             self._failures = Search(any_of(self._fail_on), begin)
 
+    def leave(self) -> None:
+        """The machine is closed: what it sends in another life is not for this console."""
+        self._port.listeners.remove(self._sent.add)
+
     def __repr__(self) -> str:
         return f"<Console {self.port} of {self._runner.name}>"
 

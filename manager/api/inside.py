@@ -11,6 +11,8 @@ from manager.bus.record import to_plain
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from manager.machine.machine import Machine as Core
 
 
@@ -29,6 +31,10 @@ class Inside:
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._runner.closed
+
+    def on_close(self, let_go: Callable[[Core], None]) -> None:
+        """Have `close` hand over what runs and not end it. Not covered by the promise either."""
+        self._runner.let_go = let_go
 
     @property
     def wall_guard(self) -> float:

@@ -44,6 +44,9 @@ class Guard(Protocol):
     def go_back(self) -> None:
         """Be there again."""
 
+    def leave(self) -> None:
+        """Hear nothing of it any more."""
+
 
 def _never() -> bool:
     return False
@@ -61,6 +64,8 @@ class Runner:
         """Seconds of the host's time that one wait may take, whatever its budget of guest time."""
         self.guards: list[Guard] = []
         self._failed: Callable[[], bool] = _never
+        self.let_go: Callable[[Core], None] = lambda core: core.free()
+        """What becomes of what runs when this is closed."""
 
     @property
     def core(self) -> Core:
@@ -79,7 +84,9 @@ class Runner:
         if self._core is None:
             return
         core, self._core = self._core, None
-        core.free()
+        for guard in self.guards:
+            guard.leave()
+        self.let_go(core)
 
     def mark(self) -> None:
         """The present point is the one to go `back` to."""

@@ -395,6 +395,11 @@ class Machine:
         with own.reported(f"the state of {self.graph.name}"):
             self._mark = Mark(self.engine, self._board, self.inputs, self.disks)
 
+    @property
+    def point(self) -> Mark | None:
+        """Where `back` goes, if anywhere."""
+        return self._mark
+
     def back(self) -> int:
         """Everything of the guest as it was at the mark, which stays; how many pages were not.
 

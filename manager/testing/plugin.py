@@ -79,17 +79,18 @@ _machines = pytest.StashKey[list["Machine"]]()
 @pytest.fixture(scope="session")
 def vmmgr_states(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> StateStore:
+) -> Iterator[StateStore]:
     """The states that machines have been in. All workers of pytest-xdist share them."""
     from manager.testing.states import StateStore
 
     chosen = request.config.getoption("--vmmgr-states")
-    if chosen:
-        return StateStore(request.config.invocation_params.dir / chosen)
     base = tmp_path_factory.getbasetemp()
     if hasattr(request.config, "workerinput"):
         base = base.parent
-    return StateStore(base / "vmmgr-states")
+    folder = request.config.invocation_params.dir / chosen if chosen else base / "vmmgr-states"
+    store = StateStore(folder)
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="session")

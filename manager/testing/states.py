@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Named states of machines: reached once, written down, and resumed by every test that wants one.
+"""Named states of machines: reached once, written down, and resumed by the tests that want one.
 
 A state is a snapshot in a directory named by all that it depends on: the machine as the guest
 sees it, the content of what it boots, the functions that led there, and vmmgr's version. Several
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from manager.errors import UsageError, VmmgrError
 from manager.lazy import dataclass
+from manager.testing.spares import Spares
 
 if TYPE_CHECKING:
     from manager.api import Definition, Machine, Snapshot
@@ -93,6 +94,7 @@ class StateStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._opened: dict[Path, Snapshot] = {}
+        self._spares = Spares()
         self.made = 0
         """How many states this process had to make itself."""
 
@@ -105,14 +107,24 @@ class StateStore:
             on_machine(machine)
             return machine
         place = self._place(definition, name, on_machine)
+        machine = self._spares.take((definition, place)) or self._resume(definition, place)
+        on_machine(machine)
+        for console in machine.consoles:
+            console.recall((place / f"{console.port}.log").read_bytes())
+        return machine
+
+    def _resume(self, definition: Definition, place: Path) -> Machine:
         if place not in self._opened:
             from manager.api import Snapshot
 
             self._opened[place] = Snapshot.open(place / "snapshot")
         machine = definition.resume(self._opened[place])
-        on_machine(machine)
-        _recall_output(machine, place)
+        self._spares.expect(machine, (definition, place))
         return machine
+
+    def close(self) -> None:
+        """Let go of the machines that wait for another test."""
+        self._spares.close()
 
     def _place(
         self, definition: Definition, name: str, on_machine: Callable[[Machine], None]
@@ -150,11 +162,6 @@ class StateStore:
             (place / f"{console.port}.log").write_bytes(console.raw[-_LOGGED:])
         machine.snapshot(place / "snapshot")
         machine.close()
-
-
-def _recall_output(machine: Machine, place: Path) -> None:
-    for console in machine.consoles:
-        console.recall((place / f"{console.port}.log").read_bytes())
 
 
 @contextmanager

@@ -89,6 +89,64 @@ def test_two_machines(machine_factory):
     assert "5 passed" in project.pytest()
 
 
+def test_a_test_finds_nothing_of_the_tests_before_it(project: Project) -> None:
+    project.write(
+        "test_traces.py",
+        """
+import pytest
+
+pytestmark = pytest.mark.machine("MACHINES/hello.toml", state="booted")
+seen, cores = [], []
+
+def halted(machine):
+    machine.console().send_line("q")
+    machine.run_until(lambda: machine.ended)
+
+def rewritten(machine):
+    machine.write_memory(0x1000, bytes(256 << 10))
+    machine.run_for("1ms")
+
+def marked(machine):
+    machine.run_for("3s")
+    machine.mark()
+
+def half_asked(machine):
+    machine.console().fail_on("help")
+    machine.console().send("hhh")
+    machine.run_for("100us")
+
+def listened(machine):
+    machine.core.ports["lpc.com1"].listeners.add(heard)
+
+def heard(data):
+    raise AssertionError(data)
+
+def waited(machine):
+    with pytest.raises(AssertionError):
+        machine.console().expect("never comes", timeout="10ms")
+
+def closed(machine):
+    machine.close()
+
+@pytest.mark.parametrize(
+    "leave", [halted, rewritten, marked, half_asked, listened, waited, closed, print] * 2
+)
+def test_it_is_as_the_state_says(machine, console, leave):
+    cores.append(machine.core)
+    helped = console.command("h")
+    memory = machine.read_memory(0, 0x9f000)
+    seen.append((machine.time, machine.devices, console.text, helped, memory))
+    assert seen[-1] == seen[0]
+    leave(machine)
+
+def test_machines_were_used_again():
+    assert len(set(map(id, cores))) == 1 + 4  # but not those with a mark or a listener of a test's
+""",
+    )
+
+    assert "17 passed" in project.pytest("-n", "0")
+
+
 def test_states_of_ones_own_are_reached_once(project: Project) -> None:
     project.write(
         "conftest.py",
