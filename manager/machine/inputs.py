@@ -28,6 +28,8 @@ class Input:
     port: str = ""
     """The id of the device that it is for; empty for every device that takes it."""
     data: bytes = b""
+    wired: bool = False
+    """Whether another machine of the lab sent it: what that one does decides it, not the host."""
 
 
 class Inputs:

@@ -14,7 +14,8 @@ from manager.errors import UsageError
 from manager.lazy import dataclass
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
-from manager.replay.replay import restored, seconds
+from manager.replay.checks import seconds
+from manager.replay.replay import restored
 from manager.text.console_text import WINDOW, ConsoleText
 from manager.text.search import Search
 

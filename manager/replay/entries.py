@@ -53,6 +53,8 @@ class Header:
     branch_of: str = ""
     """The name of the log that this one left at `branch_at`; empty if it left none."""
     branch_at: int = 0
+    together: str = ""
+    """The same in all logs of a lab that were begun at once, and later ones sort after it."""
     writer: str = __version__
 
 
@@ -119,6 +121,7 @@ def header_to_plain(header: Header) -> Plain:
         "start": _start_plain(start),
         "records": list(header.records),
         "branch": {"of": header.branch_of, "at": header.branch_at},
+        **({"together": header.together} if header.together else {}),
     }
 
 
@@ -147,6 +150,7 @@ def header_from_plain(plain: Any) -> Header:
         records=[_is(str, record) for record in plain["records"]],
         branch_of=_is(str, branch["of"]),
         branch_at=_moment(branch["at"]),
+        together=_is(str, plain.get("together", "")),
         writer=_is(str, plain["writer"]),
     )
 
@@ -154,7 +158,8 @@ def header_from_plain(plain: Any) -> Header:
 def entry_to_plain(entry: Entry) -> Plain:
     """Each other value of a log."""
     if isinstance(entry, Input):
-        return [_INPUT, entry.at, entry.kind, entry.port, entry.data]
+        wired: list[Plain] = [True] if entry.wired else []
+        return [_INPUT, entry.at, entry.kind, entry.port, entry.data, *wired]
     if isinstance(entry, Check):
         return [_CHECK, *_check_plain(entry)]
     if isinstance(entry, Saved):
@@ -185,8 +190,9 @@ def entry_from_plain(plain: Any) -> Entry:
     """Read it. Raises ValueError, TypeError for what is none."""
     kind, *rest = plain
     if kind == _INPUT:
-        at, name, port, data = rest
-        return Input(_moment(at), _is(str, name), sys.intern(_is(str, port)), _is(bytes, data))
+        at, name, port, data, *wired = rest
+        port = sys.intern(_is(str, port))
+        return Input(_moment(at), _is(str, name), port, _is(bytes, data), wired == [True])
     if kind == _CHECK:
         return _check(rest)
     if kind == _SAVED:

@@ -24,7 +24,14 @@ CHECK_AFTER = 100_000_000
 """Virtual ns from output to the check that covers it: an idle machine makes none."""
 
 
-def header_of(machine: Machine, start: Start, *, branch_of: str = "", branch_at: int = 0) -> Header:
+def header_of(
+    machine: Machine,
+    start: Start,
+    *,
+    branch_of: str = "",
+    branch_at: int = 0,
+    together: str = "",
+) -> Header:
     """The header of a log of `machine`, which has just been started. Raises HostError."""
     from manager.graph import identity
 
@@ -39,6 +46,7 @@ def header_of(machine: Machine, start: Start, *, branch_of: str = "", branch_at:
         records=list(machine.records()),
         branch_of=branch_of,
         branch_at=branch_at,
+        together=together,
     )
 
 

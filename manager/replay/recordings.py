@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
@@ -79,6 +80,14 @@ def story(path: Path) -> Story:
                 f"{path}: nothing was recorded", help="`vmmgr up` records unless `[record]` says no"
             )
         path = found[-1]
+    return joined(chain(path))
+
+
+def chain(path: Path) -> list[Log]:
+    """The log at `path`, and those before it of which each ends in the snapshot of the next.
+
+    Raises SnapshotCorruptError.
+    """
     chain = [read(path)]
     earlier = [log for log in logs(path.parent) if log.name < path.name]
     while chain[0].header.start.snapshot and earlier:
@@ -87,6 +96,11 @@ def story(path: Path) -> Story:
             break
         earlier = [log for log in earlier if log.name < before.path.name]
         chain.insert(0, before)
+    return chain
+
+
+def joined(chain: Sequence[Log]) -> Story:
+    """The run that these logs are of, one after the other."""
     header, newest = chain[0].header, chain[-1].header
     if newest.identity_hash == header.identity_hash:  # its files may have been moved since
         header = replace(header, config=newest.config, images=newest.images)

@@ -3,21 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
-
-from manager.bus.clock import SECOND
-from manager.bus.record import Record
 from manager.errors import HostError, SnapshotCorruptError, SnapshotMismatchError
-from manager.lazy import dataclass
 from manager.machine.boot_images import of_file
 from manager.machine.inputs import Input
-from manager.replay import digests
-from manager.replay.entries import Check, End, Entry, Header, Heard
+from manager.replay.checks import OF_ITSELF, Checks, Divergence, end_of
+from manager.replay.entries import Entry, Header
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -26,43 +20,6 @@ if TYPE_CHECKING:
 
 SLICE = 50_000_000
 """Virtual ns after which output is passed on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Divergence:
-    """The first thing that was not as it was recorded."""
-
-    at: int
-    """Virtual time in ns of the check that failed."""
-    after: int
-    """Virtual time of the last check that held: what went wrong did so in between."""
-    ports: tuple[str, ...] = ()
-    """Ports that sent something else."""
-    states: tuple[str, ...] = ()
-    """Records that differ."""
-    ended: str = ""
-    """How one of the two ended and the other did not."""
-
-    def lines(self) -> list[str]:
-        """In plain words."""
-        lines = [
-            f"the replay differs at {seconds(self.at)}; up to {seconds(self.after)} it was the same"
-        ]
-        if self.ended:
-            lines.append(f"  {self.ended}")
-        lines += [f"  {port} sent something else" for port in self.ports]
-        if self.states:
-            lines.append(f"  different state: {', '.join(self.states)}")
-        return lines
-
-
-def seconds(time: int) -> str:
-    """A virtual time for people, to the nanosecond.
-
-    >>> seconds(1_500_000_001)
-    '1.500000001 s'
-    """
-    return f"{time // SECOND}.{time % SECOND:09} s"
 
 
 def graph_of(header: Header) -> Graph:
@@ -130,18 +87,8 @@ def restored(graph: Graph, snapshot: Snapshot) -> Machine:
     return Machine.restore(graph, snapshot)
 
 
-@dataclass(slots=True)
-class _Port:
-    count: int = 0
-    digest: blake3 = field(default_factory=blake3)
-
-
-class Replay:
-    """Feeds `machine` the input that `entries` have for after its present time.
-
-    `output` gets (port, data) as the guest sends it. Checks that lie behind are skipped; of the
-    first one after a start in the middle, what ports sent is not known and only state compared.
-    """
+class Replay(Checks):
+    """Feeds `machine` the input that `entries` have for after its present time, and compares."""
 
     def __init__(
         self,
@@ -152,29 +99,15 @@ class Replay:
         begun_at: int,
         output: Callable[[str, bytes], None] = lambda port, data: None,
     ) -> None:
-        self.machine = machine
-        self.divergence: Divergence | None = None
-        self.checked = 0
-        """Checks that held."""
-        self.found: Mapping[str, Record] = {}
-        """The state at the check that failed."""
+        super().__init__(machine, records, entries, begun_at=begun_at, output=output)
         now = machine.now()
-        self._ids = list(records)
-        self._output = output
-        self._ports = {id: _Port() for id in machine.ports}
-        self._whole = now == begun_at
-        self._last_check = now
-        self._checks = [entry for entry in entries if isinstance(entry, Check) and entry.at > now]
-        self._next = 0
-        self._end = next((entry for entry in entries if isinstance(entry, End)), None)
+        self._end = end_of(entries)
         last = max([now, *(entry.at for entry in entries)])
         # Input with a later stamp than the end never arrived.
         self.last_at = self._end.at if self._end is not None else last
-        self._timer = machine.clock.timer(self._due)
         for entry in entries:
             if isinstance(entry, Input) and entry.at > now:
                 machine.inputs.schedule(entry)
-        self._arm()
 
     def run(self, until: int | None = None) -> Divergence | None:
         """Go to `until`, or to the end of what was recorded; the first divergence stops it.
@@ -189,73 +122,12 @@ class Replay:
         ended = None
         while self.divergence is None and ended is None and machine.now() < target:
             ended = machine.run(min(machine.now() + SLICE, target))
-            self._collect()
+            self.collect()
         if self.divergence is not None or (end is None and ended is None):
             return self.divergence
-        if end is not None and end.reason in ("ended", "fault") and ended is None:
+        if end is not None and end.reason in OF_ITSELF and ended is None:
             # What stopped the guest did so inside a block, perhaps after the last deadline.
             ended = machine.run(target + 1)
-            self._collect()
-        if (ended is not None) != (end is not None and end.reason in ("ended", "fault")):
-            self._diverge(
-                machine.now(),
-                ended=f"the replay ended: {ended.detail}"
-                if ended is not None
-                else f"the recorded run ended: {end.detail if end is not None else ''}",
-            )
-        elif end is not None:
-            self._compare(end.check)
-            if self.divergence is None and end.ram:
-                ram = digests.of_ram(machine.memory)
-                if ram != end.ram:
-                    self._diverge(end.at, states=("RAM",))
+            self.collect()
+        self.compare_how_it_ended(end, ended)
         return self.divergence
-
-    def _arm(self) -> None:
-        if self._next < len(self._checks):
-            self._timer.arm(self._checks[self._next].at)
-
-    def _due(self) -> None:
-        self._collect()
-        check = self._checks[self._next]
-        self._next += 1
-        self._compare(check)
-        if self.divergence is None:
-            self._arm()
-
-    def _collect(self) -> None:
-        for id, port in self.machine.ports.items():
-            if data := port.take_output():
-                self._ports[id].count += len(data)
-                self._ports[id].digest.update(data)
-                self._output(id, data)
-
-    def _compare(self, check: Check) -> None:
-        states = self.machine.records()
-        different = digests.differing(self._ids, check.states, digests.joined(states))
-        ports = []
-        for id, port in self._ports.items():
-            if self._whole and check.ports is not None:
-                heard = check.ports.get(id, Heard(0, b""))
-                sent = (port.count, port.digest.digest(digests.OUTPUT_BYTES) if port.count else b"")
-                if sent != (heard.count, heard.digest):
-                    ports.append(id)
-            self._ports[id] = _Port()
-        if different or ports:
-            self.found = states
-            self._diverge(check.at, ports=tuple(ports), states=tuple(different))
-            return
-        self._whole = True
-        self._last_check = check.at
-        self.checked += 1
-
-    def _diverge(
-        self,
-        at: int,
-        ports: tuple[str, ...] = (),
-        states: tuple[str, ...] = (),
-        ended: str = "",
-    ) -> None:
-        self.divergence = Divergence(at, self._last_check, ports, states, ended)
-        self._timer.disarm()
-        self.machine.stop()

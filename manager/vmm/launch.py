@@ -69,6 +69,8 @@ class Launch:
     """Whether a terminal that is no console gets all that the guest prints."""
     cache: bool = True
     """Whether a machine that was kept when it was ready may be taken instead of booting."""
+    together: str = ""
+    """For a machine of a lab: see manager.replay.entries.Header."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Owned:
             directory.begin_log()
         source = _open_machine(launch, directory, stack)
         connections = _open_ports(launch, source, directory)
-        recorder = RunRecorder(connections, directory.paths, audience.say)
+        recorder = RunRecorder(connections, directory.paths, audience.say, together=launch.together)
         running = kind(
             source.machine,
             connections,

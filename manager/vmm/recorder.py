@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import HostError, UsageError, WrongStateError
 from manager.machine.inputs import Input
 from manager.replay import recordings
+from manager.replay.checkpoints import Checkpoint, work_of
+from manager.replay.checks import seconds
 from manager.replay.digests import joined
 from manager.replay.entries import Check, Start
-from manager.replay.log import read
+from manager.replay.log import Writer, read
 from manager.replay.recorder import Recorder, header_of
-from manager.replay.replay import seconds
-from manager.replay.timeline import Checkpoint, Rewound, Timeline, input_before
+from manager.replay.timeline import Rewound, Timeline, input_before
 from manager.snapshot.store import Store
 
 if TYPE_CHECKING:
@@ -24,19 +25,25 @@ if TYPE_CHECKING:
     from manager.vmm.connections import SerialConnections
     from manager.vmm.outcome import Outcome
 
-GoOnWith = Callable[["Machine", Mapping[str, int]], None]
-"""Puts an earlier self of the machine in its place; how many bytes each port had sent by then."""
+GoOnWith = Callable[[Rewound], None]
+"""Puts an earlier self of the machine in its place."""
 
 
 class RunRecorder:
     """Records what happens to one machine, from `begin` until one of the ends."""
 
     def __init__(
-        self, connections: SerialConnections, paths: MachinePaths, say: Callable[[str], None]
+        self,
+        connections: SerialConnections,
+        paths: MachinePaths,
+        say: Callable[[str], None],
+        *,
+        together: str = "",
     ) -> None:
         self._connections = connections
         self._paths = paths
         self._say = say
+        self._together = together
         self._recorder: Recorder | None = None
         self._timeline: Timeline | None = None
         self._begun_with: dict[str, int] = {}
@@ -73,7 +80,8 @@ class RunRecorder:
             self._timeline.base = Checkpoint(machine.now(), "", base, self._sent())
         try:
             self._begun_with = dict.fromkeys(self._connections.by_id, 0)
-            log = recordings.begin(self._paths.recordings, header_of(machine, start))
+            header = header_of(machine, start, together=self._together)
+            log = recordings.begin(self._paths.recordings, header)
             if machine.now() > start.at:  # it was not booted, but is a warm start
                 log.add(Check(machine.now(), None, joined(machine.records())))
             self._recorder = Recorder(machine, log)
@@ -152,17 +160,37 @@ class RunRecorder:
         if to is None or not 0 <= to <= now:
             raise UsageError(f"the machine is at {seconds(now)}; that is not before")
         rewound = timeline.back_to(to, recorder.log.header, log.entries, self._begun_with)
-        recorder.end("rewound")
-        self._recorder = None
-        go_on_with(rewound.machine, rewound.sent)
+        try:
+            branch = self.branch(rewound, to)
+        except BaseException:
+            rewound.machine.close()
+            raise
+        self.go_on(rewound, branch, go_on_with)
+        timeline.went_back(to, work_of(rewound.machine))
+        return rewound
+
+    def branch(self, rewound: Rewound, at: int, together: str = "") -> Writer:
+        """A new log for an earlier self, that leaves the present one at `at`.
+
+        What happens is recorded there from `go_on` on. Raises HostError.
+        """
+        recorder, _ = self.require_way_back()
         header = header_of(
             rewound.machine,
             recorder.log.header.start,
             branch_of=recorder.log.path.name,
-            branch_at=to,
+            branch_at=at,
+            together=together,
         )
         branch = recordings.begin(self._paths.recordings, header)
         for entry in rewound.entries:
             branch.add(entry)
+        return branch
+
+    def go_on(self, rewound: Rewound, branch: Writer, go_on_with: GoOnWith) -> None:
+        """Record in `branch`, once the earlier self has its place. Raises what that raises."""
+        recorder, _ = self.require_way_back()
+        recorder.end("rewound")
+        self._recorder = None
+        go_on_with(rewound)
         self._recorder = Recorder(rewound.machine, branch)
-        return rewound

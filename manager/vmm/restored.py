@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import selectors
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.errors import ExitCode, SnapshotCorruptError, VmmgrError
@@ -15,6 +14,7 @@ from manager.vmm.timers import HostTimers
 
 if TYPE_CHECKING:
     from manager.machine.machine import Machine
+    from manager.replay.checkpoints import Checkpoint
     from manager.snapshot.background_check import BackgroundCheck
     from manager.snapshot.read import Snapshot
     from manager.vmm.events import Events
@@ -78,13 +78,15 @@ class RestoredState:
 
         self._timers.after(HEAD_START, start)
 
-    def begin_at_checkpoint(self, path: Path, machine: Machine) -> None:
-        """The same for a machine that went back. Raises SnapshotCorruptError."""
+    def begin_at_checkpoint(self, start: Checkpoint | None, machine: Machine) -> None:
+        """The same for a machine that went back, if by one. Raises SnapshotCorruptError."""
         from manager.snapshot.read import open_snapshot
 
+        if start is None:
+            return
         name = machine.graph.name
         what = f"the checkpoint that {name} went back to"
-        self.begin(open_snapshot(path), machine, Origin(what, f"`vmmgr down {name}` ends it"))
+        self.begin(open_snapshot(start.path), machine, Origin(what, f"`vmmgr down {name}` ends it"))
 
     @property
     def damage(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +23,7 @@ from manager.vmm.waiting import Waiting
 if TYPE_CHECKING:
     from manager.machine.inputs import Input
     from manager.machine.machine import Machine
+    from manager.replay.timeline import Rewound
     from manager.sandbox.layers import Layer
     from manager.state.directory import MachineDirectory
     from manager.vmm.connections import SerialConnections
@@ -140,8 +141,6 @@ class RunningMachine:
         began, before = time.monotonic(), self.now()
         self.connections.pump()
         rewound = self._recorder.rewind(back=back, to=to, inputs=inputs, go_on_with=self._replace)
-        if rewound.start is not None:
-            self.restored.begin_at_checkpoint(rewound.start.path, self._machine)
         self.networks.cut()
         result = {
             "from": before,
@@ -152,16 +151,17 @@ class RunningMachine:
         self.events.publish("rewound", **result)
         return result
 
-    def _replace(self, machine: Machine, sent: Mapping[str, int]) -> None:
-        """Go on with `machine`, an earlier self, whose ports had sent `sent` bytes by then."""
-        before, self._machine = self._machine, machine
+    def _replace(self, rewound: Rewound) -> None:
+        """Go on with an earlier self."""
+        before, self._machine = self._machine, rewound.machine
         self.rewinds += 1
         self.waiting.rewound()
-        self.connections.rewind(machine.ports, sent)
-        self.networks.rewind(machine)
+        self.connections.rewind(self._machine.ports, rewound.sent)
+        self.networks.rewind(self._machine)
         if self._directory is not None:
-            MachineDisks(self._directory.paths).adopt(machine.graph, machine.disks)
-        self.holds.watch_disks(machine)
+            MachineDisks(self._directory.paths).adopt(self._machine.graph, self._machine.disks)
+        self.holds.watch_disks(self._machine)
+        self.restored.begin_at_checkpoint(rewound.start, self._machine)
         before.close()
         del before
         gc.collect()  # its RAM and its engine are in cycles

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from manager.cli.arguments import load
     from manager.cli.proofs import inputs_of, port_of
     from manager.replay import bisect
-    from manager.replay.replay import seconds
+    from manager.replay.checks import seconds
 
     graph = load(args.file, args.settings, require_files=True)
     needs_port = args.sends or args.pattern is not None

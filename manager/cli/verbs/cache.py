@@ -29,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.config.units import MIB
-    from manager.replay.replay import seconds
+    from manager.replay.checks import seconds
     from manager.state.warm_starts import WarmStarts, warm_starts_directory
 
     cache = WarmStarts(warm_starts_directory())

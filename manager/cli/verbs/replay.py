@@ -17,8 +17,9 @@ from manager.text.shown import loud
 if TYPE_CHECKING:
     from manager.machine.machine import Machine
     from manager.network.pcap import Capture
+    from manager.replay.checks import Divergence
     from manager.replay.recordings import Story
-    from manager.replay.replay import Divergence, Replay
+    from manager.replay.replay import Replay
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,7 +57,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.proofs import port_of, story_of
-    from manager.replay.replay import Replay, graph_of, seconds
+    from manager.replay.checks import seconds
+    from manager.replay.replay import Replay, graph_of
 
     told = story_of(args.name)
     console = port_of(graph_of(told.header), args.port)

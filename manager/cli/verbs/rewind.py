@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Carry out either verb."""
     from manager.cli.clients import connect
     from manager.cli.proofs import situation_of
-    from manager.replay.replay import seconds
+    from manager.replay.checks import seconds
 
     wanted = args.time if "time" in args else {"inputs": args.count}
     situation = situation_of(args.name)

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _as_text(plan: Plan, report: Report, took: float) -> list[str]:
-    from manager.replay.replay import seconds
+    from manager.replay.checks import seconds
 
     name = plan.graph.name
     if report.mismatch is None:
@@ -108,7 +108,7 @@ def _as_text(plan: Plan, report: Report, took: float) -> list[str]:
 
 def _explained(mismatch: Mismatch) -> list[str]:
     from manager.replay import compare
-    from manager.replay.replay import seconds
+    from manager.replay.checks import seconds
 
     lines = [f"  compared: {mismatch.what}"]
     if mismatch.reproduced:

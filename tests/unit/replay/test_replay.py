@@ -22,9 +22,11 @@ from manager.graph.nodes import Graph
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
 from manager.replay import digests, recordings
+from manager.replay.checks import Divergence
 from manager.replay.entries import Check, Start
 from manager.replay.log import read
-from manager.replay.replay import Divergence, Replay, machine_at_start
+from manager.replay.recorder import header_of
+from manager.replay.replay import Replay, machine_at_start
 from manager.snapshot.read import open_snapshot
 from manager.snapshot.write import write_snapshot
 
@@ -339,3 +341,18 @@ def test_files_that_were_moved_while_it_was_suspended(tmp_path: Path) -> None:
 
     assert divergence is None
     assert output["lpc.com1"] == recorded.output["lpc.com1"]
+
+
+def test_a_log_says_what_came_from_another_machine_of_the_lab(hello: Graph, tmp_path: Path) -> None:
+    machine = Machine.power_on(hello)
+    header = header_of(machine, Start(), together="0001")
+    entries = [Input(1, "data", "lpc.com1", b"x"), Input(2, "data", "lpc.com1", b"y", wired=True)]
+    writer = recordings.begin(tmp_path, header)
+    for entry in entries:
+        writer.add(entry)
+    writer.close()
+
+    told = read(writer.path)
+
+    assert told.entries == entries
+    assert told.header.together == "0001"

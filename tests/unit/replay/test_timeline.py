@@ -12,8 +12,9 @@ from manager.bus.record import to_plain
 from manager.errors import SnapshotMismatchError, UsageError
 from manager.machine.machine import Machine
 from manager.replay import digests
+from manager.replay.checkpoints import DENSE
 from manager.replay.log import read
-from manager.replay.timeline import DENSE, Timeline, input_before
+from manager.replay.timeline import Timeline, input_before
 from manager.snapshot.store import Store
 
 from .conftest import MILLISECOND, SECOND, Recorded
@@ -69,7 +70,7 @@ def test_checkpoints_are_dense_lately_and_bounded(recorded: Recorded, tmp_path: 
         recorded.machine.run(second * SECOND)
         timeline.take(recorded.machine, lambda: {})
 
-    times = [item.at for item in timeline.checkpoints]
+    times = [item.at for item in timeline.kept]
     distances = [b - a for a, b in pairwise(times)]
 
     assert len(times) <= 3 * DENSE
