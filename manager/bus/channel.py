@@ -9,8 +9,12 @@ from typing import Protocol
 class Channel(Protocol):
     """What a uart talks to. Flow control is by pulling: a byte is taken only when there is room."""
 
-    def transmit(self, byte: int) -> None:
-        """Take one byte from the guest. Never refuses; the channel keeps it."""
+    def transmit(self, byte: int) -> bytearray | None:
+        """Take one byte from the guest. Never refuses; the channel keeps it.
+
+        To what it returns, if anything, the next bytes may be added without a call, until
+        anything else happens: see Grants.absorb.
+        """
 
     def receive(self) -> int:
         """The next byte for the guest, 0-255, or -1 when none is waiting."""

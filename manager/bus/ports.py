@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol, runtime_checkable
 
+from manager.bus.grants import NO_GRANTS, Grants
+
 PORTS = 0x10000
 DELAY_PORT = 0x80
 """What firmware shows its progress at, and kernels write to let a microsecond pass."""
@@ -58,9 +60,10 @@ class PortConflictError(ValueError):
 class PortBus:
     """Dispatches IN and OUT. An unclaimed port reads as all ones and drops writes, as on a PC."""
 
-    __slots__ = ("_nested", "_owners", "_wide", "last_unclaimed", "on_unclaimed")
+    __slots__ = ("_grants", "_nested", "_owners", "_wide", "last_unclaimed", "on_unclaimed")
 
-    def __init__(self) -> None:
+    def __init__(self, grants: Grants = NO_GRANTS) -> None:
+        self._grants = grants
         self._owners: dict[int, tuple[BytePorts, int]] = {}
         self._wide: dict[int, tuple[WidePorts, int, int]] = {}
         self._nested: set[int] = set()
@@ -148,5 +151,10 @@ class PortBus:
     def _unclaimed(self, port: int, is_write: bool) -> None:
         if port != DELAY_PORT:
             self.last_unclaimed = (port, is_write)
+        elif self.on_unclaimed is None:
+            if is_write:
+                self._grants.absorb(None)
+            else:
+                self._grants.steady()
         if self.on_unclaimed is not None:
             self.on_unclaimed(port, is_write)

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from mmap import mmap
 from typing import NamedTuple, Protocol
 
+from manager.bus.grants import Grants
 from manager.bus.ports import PortLender
 from manager.cpu.state import CpuState
 from manager.cpu.witness import Witness
@@ -352,5 +353,5 @@ class Exact(Protocol):
     other waits), and the numbers that a seeded schedule has drawn."""
 
 
-class PcEngine(Engine, Debugging, Exact, PortLender, Witness, Protocol):
+class PcEngine(Engine, Debugging, Exact, PortLender, Grants, Witness, Protocol):
     """All that a machine of ours asks of its engine."""

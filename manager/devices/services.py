@@ -18,6 +18,7 @@ from manager.bus.channel import Channel
 from manager.bus.clock import Clock
 from manager.bus.dma import Dma
 from manager.bus.ethernet import Cable
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Fork, Line, Unconnected
 from manager.bus.memory import Memory, home
 from manager.bus.messages import Message, MessageBus
@@ -110,6 +111,7 @@ class Backplane:
     has_firmware: bool
     rom_base: int
     """Where the firmware's code begins."""
+    grants: Grants = NO_GRANTS
     lender: PortLender | None = None
     """Serves ports from buffers, where that is possible and no trace wants to see it."""
     pci: PciBus = field(default_factory=PciBus)
@@ -147,6 +149,11 @@ class Services:
         """Give one of the node's memory ranges to `device`."""
         self._check(place, self._node.memory)
         self._backplane.addresses.claim(place.base, place.length, device)
+
+    @property
+    def grants(self) -> Grants:
+        """How a device spares the next accesses: `steady()` and `absorb()`."""
+        return self._backplane.grants
 
     @property
     def lender(self) -> PortLender | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.memory import FOUR_GIB, Memory
 from manager.bus.messages import NMI, decode
 from manager.bus.mmio import MemoryBus
@@ -65,6 +66,7 @@ class Outside:
     """The disk of a name."""
     written: Callable[[int, int], None]
     """DMA has written to RAM; takes start and end."""
+    grants: Grants = NO_GRANTS
     lender: PortLender | None = None
     """Serves ports from buffers."""
     rom_base: int = FOUR_GIB
@@ -119,6 +121,7 @@ class Board:
             cpu_count=graph.cpu_count,
             has_firmware=self._has_firmware,
             rom_base=outside.rom_base,
+            grants=outside.grants,
             lender=outside.lender,
         )
         tacit = tuple(tacit_parts(graph.devices))

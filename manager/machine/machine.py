@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from manager.bus.clock import Clock
+from manager.bus.grants import NO_GRANTS
 from manager.bus.memory import ADDRESS_SPACE, FOUR_GIB, Memory, RamRegion
 from manager.bus.mmio import MemoryBus
 from manager.bus.ports import PortBus
@@ -77,7 +78,9 @@ class Machine:
         self.engine = engine
         self.memory = memory
         self._rom = rom
-        io = self._io = PortBus()
+        # A trace of ports sees each access, so nothing is granted or lent.
+        spares = "ports" not in graph.debug.trace
+        io = self._io = PortBus(engine if spares else NO_GRANTS)
         self.trace = Trace(graph, self.now, lambda: engine.current)
         if graph.debug.strict_io:
             io.on_unclaimed = self._strict_io
@@ -115,7 +118,8 @@ class Machine:
                 addresses=addresses,
                 blocks=self.disks.blocks,
                 written=self.engine.invalidate,
-                lender=engine if "ports" not in graph.debug.trace else None,
+                grants=engine if spares else NO_GRANTS,
+                lender=engine if spares else None,
                 rom_base=rom.base if rom is not None else FOUR_GIB,
                 post=lambda kind, port, data: self.inputs.post(kind, port, data),
             ),

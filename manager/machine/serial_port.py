@@ -49,11 +49,13 @@ class SerialPort:
 
     # -- the uart's side ------------------------------------------------------------------
 
-    def transmit(self, byte: int) -> None:
-        """Take one byte from the guest."""
-        self._output.append(byte)
-        if len(self._output) == 1:
+    def transmit(self, byte: int) -> bytearray | None:
+        """Take one byte from the guest; the next may be added to what it returns."""
+        output = self._output
+        output.append(byte)
+        if len(output) == 1:
             self.listeners.begun()
+        return output or None  # empty if it has been taken: then the next byte begins it again
 
     def transmit_all(self, data: bytes) -> None:
         """Take bytes from the guest."""

@@ -80,6 +80,8 @@ class UnicornEngine:
         self.map_hole = engine.map_hole
         self.watch_msrs = engine.watch_msrs
         self.lend_port = engine.lend_port
+        self.steady = engine.steady
+        self.absorb = engine.absorb
         self.watch_bios_calls = engine.watch_bios_calls
         self.invalidate = engine.invalidate
         self.forget_mark = engine.forget_mark

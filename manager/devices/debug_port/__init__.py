@@ -30,6 +30,6 @@ class DebugPortNode(DeviceNode):
         """The port, as a serial port of the machine."""
         from manager.devices.debug_port.device import DebugPort
 
-        device = DebugPort(board.channel())
+        device = DebugPort(board.channel(), board.grants)
         board.claim(self.ports[0], device)
         return device

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from manager.bus.channel import Channel
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.record import Record
 from manager.devices.device import Device
 from manager.lazy import dataclass
@@ -28,14 +29,17 @@ class DebugPort(Device[DebugPortState]):
 
     STATE = DebugPortState
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, grants: Grants = NO_GRANTS) -> None:
         self._channel = channel
+        self._grants = grants
         self.state = self.power_on()
 
     def read_port(self, offset: int) -> int:
         """The mark of a debug port."""
+        self._grants.steady()
         return PRESENT
 
     def write_port(self, offset: int, value: int) -> None:
         """One byte for the log."""
-        self._channel.transmit(value)
+        if (further := self._channel.transmit(value)) is not None:
+            self._grants.absorb(further)

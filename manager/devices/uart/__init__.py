@@ -98,7 +98,8 @@ class IsaUartNode(DeviceNode):
 
         channel = board.channel()
         gated = self.out2 == "gates"
-        uart = IsaUart(board.irq(), channel, board.clock, _pace(self.pace), gated=gated)
+        pace = _pace(self.pace)
+        uart = IsaUart(board.irq(), channel, board.clock, pace, board.grants, gated=gated)
         channel.connect(uart.input_ready)
         board.claim(self.ports[0], uart)
         return uart
@@ -166,7 +167,8 @@ class PciUartNode(DeviceNode):
 
         channel = board.channel()
         line = board.intx()
-        uart = PciUart(board.header(), board.io, line, channel, board.clock, _pace(self.pace))
+        wires = (line, channel, board.clock, _pace(self.pace), board.grants)
+        uart = PciUart(board.header(), board.io, *wires)
         channel.connect(uart.input_ready)
         board.attach(uart.function)
         return uart

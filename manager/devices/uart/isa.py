@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.devices.uart import registers as reg
 from manager.devices.uart.pace import Pace
@@ -33,12 +34,13 @@ class IsaUart(Uart16550):
         channel: Channel,
         clock: Clock,
         pace: Pace = INSTANT,
+        grants: Grants = NO_GRANTS,
         *,
         gated: bool = True,
     ) -> None:
         self._gated = gated
         self._held_since: int | None = None
-        super().__init__(line, channel, clock, pace)
+        super().__init__(line, channel, clock, pace, grants)
 
     def read_port(self, offset: int) -> int:
         """IN from the port at `offset`."""

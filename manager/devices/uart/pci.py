@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.bus.pci import PciConfigState, PciFunction, PciHeader, PciSlot
 from manager.bus.pci.state import upgrade_nested
@@ -49,10 +50,11 @@ class PciUart(Device[PciUartState]):
         channel: Channel,
         clock: Clock,
         pace: Pace = INSTANT,
+        grants: Grants = NO_GRANTS,
     ) -> None:
         behind = {bar.index: self for bar in header.bars}
         self.function = PciFunction(header, PciSlot(ports=ports, line=line), behind)
-        self.uart = Uart16550(self.function, channel, clock, pace)
+        self.uart = Uart16550(self.function, channel, clock, pace, grants)
         self.load(self.power_on())
 
     def power_on(self) -> PciUartState:

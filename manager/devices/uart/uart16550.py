@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from manager.bus.channel import Channel
 from manager.bus.clock import Clock, Timer
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.bus.record import NEVER, Record, flag, moment, octets, uint
 from manager.devices.device import Device, Takes
@@ -98,7 +99,9 @@ class Uart16550(Device[Uart16550State]):
         channel: Channel,
         clock: Clock,
         pace: Pace = INSTANT,
+        grants: Grants = NO_GRANTS,
     ) -> None:
+        self._grants = grants
         self._line = line
         self._channel = channel
         self._clock = clock
@@ -119,18 +122,22 @@ class Uart16550(Device[Uart16550State]):
         offset &= reg.REGISTERS - 1
         if offset == reg.LSR:
             return self._read_lsr()
-        if offset == reg.RBR:
-            return state.dll if state.lcr & reg.LCR_DLAB else self._read_rbr()
+        latch = state.lcr & reg.LCR_DLAB
+        if offset == reg.RBR and not latch:
+            return self._read_rbr()
         if offset == reg.IIR:
             return self._read_iir()
+        if offset == reg.MSR:
+            return self._read_msr()
+        self._grants.steady()
+        if offset == reg.DLL:
+            return state.dll
         if offset == reg.IER:
-            return state.dlm if state.lcr & reg.LCR_DLAB else state.ier
+            return state.dlm if latch else state.ier
         if offset == reg.LCR:
             return state.lcr
         if offset == reg.MCR:
             return state.mcr
-        if offset == reg.MSR:
-            return self._read_msr()
         return state.scr
 
     def write(self, offset: int, value: int) -> None:
@@ -215,6 +222,7 @@ class Uart16550(Device[Uart16550State]):
     def _read_rbr(self) -> int:
         state = self.state
         if not state.received:
+            self._grants.steady()
             return 0
         byte = state.received.pop(0)
         state.breaks >>= 1
@@ -232,6 +240,8 @@ class Uart16550(Device[Uart16550State]):
         if interrupt == reg.IIR_THRE:
             state.thre_pending = False
             self.settle()
+        else:
+            self._grants.steady()
         return interrupt | (reg.IIR_FIFOS if state.fcr & reg.FCR_ENABLE else 0)
 
     def _read_lsr(self) -> int:
@@ -249,6 +259,8 @@ class Uart16550(Device[Uart16550State]):
             state.overrun = False
             state.breaks &= ~1
             self.settle()
+        else:
+            self._grants.steady()
         return value
 
     def _read_msr(self) -> int:
@@ -257,15 +269,26 @@ class Uart16550(Device[Uart16550State]):
         if value & reg.MSR_DELTAS:
             state.msr = value & ~reg.MSR_DELTAS
             self.settle()
+        else:
+            self._grants.steady()
         return value
 
     def _write_thr(self, byte: int) -> None:
         state = self.state
-        if not self._pace.baud:
-            self._emit(byte)
+        if self._pace.baud:
+            self._write_paced(byte)
+            return
+        further = self._emit(byte)
+        if not state.thre_pending:
             state.thre_pending = True
             self._drive()
-            return
+        elif state.mcr & reg.MCR_LOOP:
+            self._drive()
+        if further is not None:
+            self._grants.absorb(further)
+
+    def _write_paced(self, byte: int) -> None:
+        state = self.state
         del state.sending[self._depth() :]  # a full THR or FIFO loses its last character
         state.sending.append(byte)
         if len(state.sending) == 1:
@@ -283,11 +306,12 @@ class Uart16550(Device[Uart16550State]):
             state.thre_pending = True
         self.settle()
 
-    def _emit(self, byte: int) -> None:
+    def _emit(self, byte: int) -> bytearray | None:
+        """Send a character; what further ones may be added to, as Channel.transmit has it."""
         if self.state.mcr & reg.MCR_LOOP:
             self._receive_looped(byte)
-        else:
-            self._channel.transmit(byte)
+            return None
+        return self._channel.transmit(byte)
 
     def _character_time(self, count: int = 1) -> int:
         state = self.state

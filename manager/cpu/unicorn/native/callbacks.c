@@ -26,6 +26,7 @@ uint64_t ask(struct engine *e, PyObject *method, size_t count, const uint64_t *a
         boxed[i] = PyLong_FromUnsignedLongLong(arguments[i]);
     e->in_python = true;
     give_back_port(e);
+    suspend_grants(e);
     PyObject *result = PyObject_CallFunctionObjArgs(method, boxed[0], boxed[1], boxed[2], boxed[3],
                                                     NULL); /* the first NULL ends them */
     e->in_python = false;

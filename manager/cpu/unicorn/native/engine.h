@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "grants.h"
 #include "layout.h"
 #include "unicorn.h"
 
@@ -261,6 +262,7 @@ struct engine {
     size_t claim_count;
 
     struct lent lent;
+    struct grants grants;
     PyObject *msr_watch;    /* (number, value, written, refused), or NULL */
     PyObject *bios_watch;   /* (interrupt number), or NULL */
     PyObject *raised;       /* what a callback raised: re-raised by run() */
@@ -511,11 +513,6 @@ static inline uint64_t ask1(struct engine *e, enum call call, uint64_t a)
 static inline uint64_t ask2(struct engine *e, enum call call, uint64_t a, uint64_t b)
 {
     return ask(e, e->current->calls[call], 2, (uint64_t[]){a, b});
-}
-
-static inline uint64_t ask3(struct engine *e, enum call call, uint64_t a, uint64_t b, uint64_t c)
-{
-    return ask(e, e->current->calls[call], 3, (uint64_t[]){a, b, c});
 }
 
 /* After a call into Python by translated code at `host_pc`: leaves if the machine is over or has been

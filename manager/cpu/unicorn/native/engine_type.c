@@ -133,6 +133,7 @@ static int engine_clear(PyObject *self)
         PyBuffer_Release(&e->lent.view);
     Py_CLEAR(e->lent.returned);
     Py_CLEAR(e->raised);
+    end_grants(e);
     clear_claims(e);
     if (e->crashed) { /* it is in an unknown state, not even closed safely */
         e->uc = NULL;
@@ -253,6 +254,10 @@ static PyMethodDef engine_methods[] = {
     {"watch_msrs", engine_watch_msrs, METH_O, "watch_msrs(f): f(number, value, written, refused)"},
     {"lend_port", engine_lend_port, METH_VARARGS,
      "lend_port(port, buffer, start, writable, returned): accesses to go there; returned(at) then"},
+    {"steady", (PyCFunction)(void (*)(void))engine_steady, METH_FASTCALL,
+     "steady(size=1): the read under way changes nothing, and gives the same until Python runs"},
+    {"absorb", (PyCFunction)(void (*)(void))engine_absorb, METH_VARARGS | METH_KEYWORDS,
+     "absorb(buffer or None, most, size=1): writes like this one only add to it"},
     {"watch_bios_calls", engine_watch_bios_calls, METH_O,
      "watch_bios_calls(f): f(number) at INT n in real mode without a handler"},
     {"invalidate", engine_invalidate, METH_VARARGS, "invalidate(start, end): RAM is about to be written"},

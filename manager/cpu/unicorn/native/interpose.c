@@ -289,25 +289,33 @@ static void check_permission(void *env, uint32_t port, int log2_size, uintptr_t 
 
 static uint64_t read_port(void *env, uint32_t port, int log2_size, uintptr_t host_pc)
 {
+    struct engine *e = running_engine;
+    int size = 1 << log2_size;
     check_permission(env, port, log2_size, host_pc);
-    charge(running_engine, PORT_TICKS);
+    charge(e, PORT_TICKS);
+    port &= 0xffff;
+    const struct steady *known = steady_at(&e->grants, port_place(port, size), e->current);
+    if (known != NULL)
+        return known->value;
     uint64_t value;
-    if (read_lent(running_engine, port & 0xffff, 1 << log2_size, &value))
+    if (read_lent(e, port, size, &value))
         return value;
-    value = ask2(running_engine, CALL_READ_PORT, port & 0xffff, 1 << log2_size);
-    leave_if_abandoned(running_engine, host_pc);
-    return value & (UINT32_MAX >> (32 - (8 << log2_size)));
+    value = read_device(e, port_place(port, size), e->current->calls[CALL_READ_PORT], port, size);
+    leave_if_abandoned(e, host_pc);
+    return value;
 }
 
 static void write_port(void *env, uint32_t port, int log2_size, uint32_t value, uintptr_t host_pc)
 {
+    struct engine *e = running_engine;
+    int size = 1 << log2_size;
     check_permission(env, port, log2_size, host_pc);
-    charge(running_engine, PORT_TICKS);
-    value &= UINT32_MAX >> (32 - (8 << log2_size));
-    if (write_lent(running_engine, port & 0xffff, 1 << log2_size, value))
+    charge(e, PORT_TICKS);
+    port &= 0xffff;
+    if (write_lent(e, port, size, value))
         return;
-    ask3(running_engine, CALL_WRITE_PORT, port & 0xffff, 1 << log2_size, value);
-    leave_if_abandoned(running_engine, host_pc);
+    write_device(e, port_place(port, size), e->current->calls[CALL_WRITE_PORT], port, size, value);
+    leave_if_abandoned(e, host_pc);
 }
 
 #define PORT(letter, log2_size)                                                         \

@@ -50,10 +50,12 @@ static uint64_t read_hole(void *uc, uint64_t offset, unsigned size, void *opaque
         return UINT64_MAX; /* the bus floats high */
     charge(e, MMIO_TICKS);
     PyObject *read = Py_NewRef(claim->read); /* the device may give up its claim meanwhile */
-    uint64_t value = ask(e, read, 2, (uint64_t[]){hole->base + offset - claim->base, size});
+    uint64_t address = hole->base + offset;
+    uint64_t value = read_device(e, memory_place(address, (int)size), read, address - claim->base,
+                                 (int)size);
     Py_DECREF(read);
     leave_if_abandoned(e, FIELD(uintptr_t, e->cs, CS_MEM_IO_PC));
-    return value & (UINT32_MAX >> (32 - 8 * size));
+    return value;
 }
 
 static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value, void *opaque)
@@ -66,8 +68,8 @@ static void write_hole(void *uc, uint64_t offset, unsigned size, uint64_t value,
         return;
     charge(e, MMIO_TICKS);
     PyObject *write = Py_NewRef(claim->write);
-    uint64_t at = hole->base + offset - claim->base;
-    ask(e, write, 3, (uint64_t[]){at, size, value & (UINT32_MAX >> (32 - 8 * size))});
+    uint64_t address = hole->base + offset;
+    write_device(e, memory_place(address, (int)size), write, address - claim->base, (int)size, value);
     Py_DECREF(write);
     leave_if_abandoned(e, FIELD(uintptr_t, e->cs, CS_MEM_IO_PC));
 }

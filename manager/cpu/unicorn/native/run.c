@@ -88,6 +88,7 @@ PyObject *engine_run(PyObject *self, PyObject *deadline)
                   FIELD(uint32_t, e->cs, CS_HALTED) && e->now < e->deadline;
     } while (goes_on);
     give_back_port(e);
+    end_grants(e);
     if (e->raised != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(e->raised), e->raised);
         Py_CLEAR(e->raised);
