@@ -23,6 +23,7 @@ from manager.storage.base import Zeros
 from manager.storage.blocks import DiskBlocks
 from manager.storage.disk import Disk
 from manager.storage.write_log import WriteLog
+from manager.testing.grants import Noted
 
 DISK_SIZE = 1 << 30
 
@@ -45,6 +46,8 @@ class Bench:
         self.happened: list[str] = []
         """What devices did to the machine since the last look: "reset", "end 3", "intr high"."""
         note = self.happened.append
+        self.grants = Noted()
+        """What devices grant."""
         outside = Outside(
             cpus=[
                 CpuPins(
@@ -66,8 +69,9 @@ class Bench:
                 Disk(Zeros(DISK_SIZE), WriteLog.nameless()), name, lambda fault: None
             ),
             written=lambda start, end: None,
+            grants=self.grants,
         )
-        self.board = Board(graph, PortBus(), Clock(self.time), outside)
+        self.board = Board(graph, PortBus(self.grants), Clock(self.time), outside)
         for id, cable in self.board.network_ports.items():
             cable.listeners.add(lambda frame, id=id: note(f"{id} sends {frame.hex()}"))  # type: ignore[misc]
 

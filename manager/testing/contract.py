@@ -172,9 +172,9 @@ class Driver:
         size = self._random.choice(SIZES)
         port = base + self._random.randrange(length) & 0xFFFF
         if self._random.random() < 0.5:
-            return f"in {port:#x}, {size}", self._board.io.read(port, size)
+            return f"in {port:#x}, {size}", self._read(self._board.io.read, port, size)
         value = self._number(size)
-        self._board.io.write(port, size, value)
+        self._write(self._board.io.write, port, size, value)
         return f"out {port:#x}, {size}, {value:#x}", None
 
     def _register(self) -> tuple[str, Any]:
@@ -187,12 +187,26 @@ class Driver:
         near = self._random.random() < 0.8  # registers are where a range begins
         offset = self._random.randrange(0, min(length, 0x100) if near else length, size)
         if self._random.random() < 0.5:
-            return f"read {base + offset:#x}, {size}", self._board.addresses.read(
-                base + offset, size
+            return f"read {base + offset:#x}, {size}", self._read(
+                self._board.addresses.read, base + offset, size
             )
         value = self._number(size)
-        self._board.addresses.write(base + offset, size, value)
+        self._write(self._board.addresses.write, base + offset, size, value)
         return f"write {base + offset:#x}, {size}, {value:#x}", None
+
+    def _read(self, read: Callable[[int, int], int], at: int, size: int) -> int:
+        return self._bench.grants.checked_read(size, lambda: read(at, size), self._seen)
+
+    def _write(
+        self, write: Callable[[int, int, int], None], at: int, size: int, value: int
+    ) -> None:
+        grants = self._bench.grants
+        grants.checked_write(size, value, lambda: write(at, size, value), self._seen)
+
+    def _seen(self) -> Any:
+        """What a granted access must leave as it is."""
+        record = to_plain(self._board.devices[self._node.id].save())
+        return record, self._board.clock.next_deadline(), tuple(self._bench.happened)
 
     def _base(self, index: int) -> int:
         address = self._node.address

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support import granting_device
 from support.own_counter import machine_with_counter
 
 from manager.testing.bench import Bench
@@ -45,6 +46,46 @@ def test_a_device_that_keeps_the_contract_passes(tmp_path: Path) -> None:
 def test_what_breaks_it_is_told(tmp_path: Path, old: str, new: str, told: str) -> None:
     with pytest.raises(AssertionError) as failure:
         check(tmp_path, old, new)
+
+    assert told in str(failure.value)
+
+
+def granting(folder: Path, old: str = "", new: str = "") -> Path:
+    """A machine with a device that grants; in its file `old` becomes `new`."""
+    text = Path(granting_device.__file__).read_text()
+    assert old in text
+    (folder / "own.py").write_text(text.replace(old, new) if old else text)
+    file = machine_with_counter(folder, b"")
+    file.write_text(file.read_text() + '[lpc.own]\ndevice = "./own.py:GrantingNode"\n')
+    return file
+
+
+def test_what_is_granted_and_holds_passes(tmp_path: Path) -> None:
+    check_device(granting(tmp_path), "lpc.own", seeds=2, steps=100)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("return state.count", "self._grants.steady(); return state.count", "a steady read gives"),
+        (
+            "return 0xFF",
+            "state.count ^= 1; self._grants.steady(); return 0xFF",
+            "a read that is called steady changes the device",
+        ),
+        ("absorb(state.log, MOST", "absorb(bytearray(), MOST", " was added"),
+        (
+            "        state.log += ",
+            "        state.lost += 1\n        state.log += ",
+            "a write that is called absorbed changes more than its buffer",
+        ),
+    ],
+)
+def test_what_is_granted_and_does_not_hold_is_told(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    with pytest.raises(AssertionError) as failure:
+        check_device(granting(tmp_path, old, new), "lpc.own", seeds=4, steps=100)
 
     assert told in str(failure.value)
 
