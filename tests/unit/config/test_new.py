@@ -6,9 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.assembler import assemble
+from support.ne2k_guests import GREETING
 
 from manager.cli.main import main
-from manager.config.starters import TEMPLATES
+from manager.config.starters import TEMPLATES, starting_lab
 
 GUEST = (Path(__file__).parents[2] / "cases/diagnostics/kernel.bin").read_bytes()
 """A kernel; filled up to a page, firmware has that size too."""
@@ -57,3 +59,19 @@ def test_wrong_name_is_a_usage_error(
     assert main(["new", "My Machine"]) == 2
     assert "is not a name for a machine" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_lab_validates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "pair", "--lab"]) == 0
+    assert main(["validate", "pair.toml"]) == 0
+    assert capsys.readouterr().out.endswith("pair.toml: ok\n")
+    assert main(["new", "pair", "--lab"]) == 2
+
+
+def test_the_guest_of_a_new_lab_is_what_its_source_says() -> None:
+    code = assemble(GREETING, 0x7C00, 16)
+
+    assert starting_lab("pair")["pair-one.bin"] == code + b"Hello from one\r\n".ljust(46, b"\0")
