@@ -40,6 +40,10 @@ class Backend(Protocol):
     def fault(self) -> str:
         """Why some of the output was lost for good, if it was: the host's words."""
 
+    @property
+    def connected(self) -> bool | None:
+        """Whether there is a peer; None where there always is, or none is ever known of."""
+
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Start: watch descriptors in `selector`, give input to `receive`. Called once."""
 

@@ -21,6 +21,8 @@ class FileBackend:
 
     backlog = 0
 
+    connected: bool | None = None
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self.dropped = 0

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 from contextlib import suppress
@@ -48,6 +49,13 @@ class ListeningBackend:
     def dropped(self) -> int:
         """Bytes that the client was too slow for."""
         return self._outbox.dropped
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a client; one that only sends no more is still there."""
+        if self._link is None or self._client is None:
+            return False
+        return self._link.reading or not _hung_up(self._client)
 
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Start to take clients."""
@@ -123,3 +131,10 @@ class ListeningBackend:
             link.detach()
         if client is not None:
             client.close()
+
+
+def _hung_up(client: socket.socket) -> bool:
+    """Whether the other side takes nothing any more, as far as its kernel tells."""
+    poller = select.poll()
+    poller.register(client, 0)
+    return any(events & (select.POLLHUP | select.POLLERR) for _, events in poller.poll(0))

@@ -14,6 +14,7 @@ class NullBackend:
     backlog = 0
     dropped = 0
     fault = ""
+    connected: bool | None = None
 
     def attach(self, selector: selectors.BaseSelector, receive: Receive) -> None:
         """Nothing to watch."""

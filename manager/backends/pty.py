@@ -22,6 +22,7 @@ class PtyBackend:
     """
 
     fault = ""
+    connected: bool | None = None
 
     def __init__(self, path: Path | None = None) -> None:
         try:

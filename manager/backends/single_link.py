@@ -15,6 +15,11 @@ class SingleLink:
 
     fault = ""
 
+    @property
+    def connected(self) -> bool | None:
+        """Whether the peer is there."""
+        return self._link is not None
+
     def __init__(self, waiting: Outbox) -> None:
         self._waiting = waiting
         self._link: Link | None = None

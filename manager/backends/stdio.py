@@ -38,6 +38,8 @@ class StdioBackend:
     unless it is to be `raw`.
     """
 
+    connected: bool | None = None
+
     def __init__(
         self,
         stdin: int = 0,

@@ -46,8 +46,12 @@ class SerialChannel(Channel, Protocol):
     def receive_some(self, most: int) -> bytes:
         """The next bytes for the guest, `most` or fewer."""
 
-    def connect(self, input_ready: Callable[[], None]) -> None:
-        """Tell the device of input through `input_ready`."""
+    def connect(self, input_ready: Callable[[], None], peer: Any = None) -> None:
+        """Tell the device of input through `input_ready`.
+
+        `peer`, if it is to hear of clients at the host's end, has `has_peer()` and
+        `peer_changed(there)`.
+        """
 
 
 class ShareEnd(Protocol):

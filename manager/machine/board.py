@@ -28,7 +28,7 @@ from manager.lazy import dataclass
 from manager.machine.inputs import DATA, Input
 from manager.machine.interrupts import Interrupts
 from manager.machine.network_port import FRAME, NetworkPort
-from manager.machine.serial_port import SerialPort
+from manager.machine.serial_port import PEER, SerialPort
 from manager.machine.share_port import CHANGES, SharePort
 
 if TYPE_CHECKING:
@@ -244,9 +244,13 @@ class Board:
         self._takers |= {(kind, id): take for kind, take in takes.items()}
 
     def _open_channel(self, id: str) -> SerialPort:
-        port = SerialPort(id, lambda data: self._post(DATA, id, data))
+        port = SerialPort(
+            id,
+            lambda data: self._post(DATA, id, data),
+            lambda there: self._post(PEER, id, there),
+        )
         self.ports[id] = port
-        self._register(id, {DATA: port.arrive})
+        self._register(id, {DATA: port.arrive, PEER: port.peer_arrives})
         return port
 
     def _open_cable(self, id: str) -> NetworkPort:

@@ -8,15 +8,27 @@ bursts, to every listener. Time does not pass here and nothing is ever dropped.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from manager.bus.record import Record, octets
 from manager.lazy import dataclass
 from manager.machine.listeners import Listeners
 
+PEER = "peer"
+"""The kind of input that it is when a client comes to the host's end, or leaves: 1 or 0."""
 PENDING_LIMIT = 1 << 20
 """When this much is waiting, the source of a port's input is no longer read."""
 RECORD_LIMIT = 16 * PENDING_LIMIT
+
+
+class PeerAware(Protocol):
+    """A device whose guest hears of who is at the host's end, and whose record has that."""
+
+    def has_peer(self) -> bool | None:
+        """Whether a client is there as far as the guest knows; None before the first came."""
+
+    def peer_changed(self, there: bool) -> None:
+        """One has come or left."""
 
 
 @dataclass(slots=True)
@@ -31,11 +43,22 @@ class SerialPortState(Record):
 class SerialPort:
     """manager.bus.channel.Channel for the uart; feed() and take_output() for the host."""
 
-    __slots__ = ("_input_ready", "_output", "_post", "_taken", "id", "listeners", "state")
+    __slots__ = (
+        "_input_ready", "_output", "_post", "_taken", "_tell_peer", "id", "listeners", "peer",
+        "state",
+    )  # fmt: skip
 
-    def __init__(self, id: str, post: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        post: Callable[[bytes], None] | None = None,
+        tell_peer: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.id = id
         self._post = post if post is not None else self.arrive
+        self._tell_peer = tell_peer if tell_peer is not None else self.peer_arrives
+        self.peer: PeerAware | None = None
+        """The device, if it is to hear of the host's end."""
         self.state = SerialPortState()
         self._taken = 0
         self._output = bytearray()
@@ -43,9 +66,10 @@ class SerialPort:
         self.listeners = Listeners()
         """Who hears the output."""
 
-    def connect(self, input_ready: Callable[[], None]) -> None:
-        """Tell a uart of input through `input_ready`."""
+    def connect(self, input_ready: Callable[[], None], peer: PeerAware | None = None) -> None:
+        """Tell a uart of input through `input_ready`, and of the host's end if it has `peer`."""
         self._input_ready = input_ready
+        self.peer = peer
 
     # -- the uart's side ------------------------------------------------------------------
 
@@ -104,6 +128,15 @@ class SerialPort:
         self.state.pending += data
         if self._input_ready is not None:
             self._input_ready()
+
+    def tell_peer(self, there: bool) -> None:
+        """A client has come to the host's end, or left it. That is input like any other."""
+        self._tell_peer(bytes([there]))
+
+    def peer_arrives(self, data: bytes) -> None:
+        """The time has come for the device to hear of it."""
+        if self.peer is not None:
+            self.peer.peer_changed(any(data))
 
     def take_output(self) -> bytes:
         """All that the guest sent since the last call; the listeners have heard it."""

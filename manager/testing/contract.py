@@ -238,8 +238,12 @@ class Driver:
     def _inputs(self) -> Takes:
         """All that the device takes from outside."""
         takes = dict(self._board.devices[self._node.id].takes())
-        if (port := self._board.ports.get(self._node.id)) is not None:
-            takes["data"] = port.arrive
+        own = (self._node.id, f"{self._node.id}.")
+        for id, port in self._board.ports.items():
+            if id == own[0] or id.startswith(own[1]):
+                takes[f"data {id}"] = port.arrive
+                if port.peer is not None:
+                    takes[f"peer {id}"] = port.peer_arrives
         if (cable := self._board.network_ports.get(self._node.id)) is not None:
             takes["frame"] = cable.arrive
         if (share := self._board.share_ports.get(self._node.id)) is not None:

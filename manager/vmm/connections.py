@@ -51,6 +51,7 @@ class SerialConnection:
         self.sent = 0
         """Bytes that the guest sent since this process owns the machine."""
         self._in_flight = 0
+        self._peer_in_flight = False
         self._on_hold = False
         if log is not None:
             self.ring.add(tail(log, REPLAY_OF_LOG))
@@ -84,6 +85,7 @@ class SerialConnection:
     def arrived(self) -> None:
         """Virtual time has passed: what was fed is at the port."""
         self._in_flight = 0
+        self._peer_in_flight = False
 
     def take_output(self) -> None:
         """Pass on what the guest sent."""
@@ -134,6 +136,17 @@ class SerialConnection:
         if self.host is not None and self._on_hold != (self.pending > PENDING_LIMIT):
             self._on_hold = not self._on_hold
             self.with_host(lambda host: host.hold(self._on_hold))
+
+    def look_at_peer(self) -> None:
+        """Let the guest hear that a client has come or left, if its device tells of that."""
+        device = self.port.peer
+        there = self.host.connected if self.host is not None else None
+        if device is None or there is None or self._peer_in_flight:
+            return
+        known = device.has_peer()
+        if there != known and (there or known is not None):
+            self._peer_in_flight = True
+            self.port.tell_peer(there)
 
     def with_host(self, action: Callable[[Backend], None]) -> None:
         """Have the backend do something. One that fails is unplugged: the guest goes on."""
@@ -197,6 +210,7 @@ class SerialConnections:
         for connection in self.by_id.values():
             connection.take_output()
             connection.balance()
+            connection.look_at_peer()
 
     def arrived(self) -> None:
         """Told that virtual time has passed."""

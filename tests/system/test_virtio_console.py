@@ -64,7 +64,7 @@ def test_a_shell_on_the_console_and_a_port_by_name(vmmgr: Vmmgr, tmp_path: Path)
     guest.send("8", "tty; echo is $((1+1))")
     guest.expect("8", "/dev/hvc0\r*\nis 2")
 
-    guest.send("com1", "exec 3<>$A; cat <&3 >&3 &")
+    guest.send("com1", "(exec 3<>$A; while :; do cat <&3 >&3; echo hung up; sleep 1; done) &")
     with socket.socket(socket.AF_UNIX) as agent:
         agent.settimeout(60)
         agent.connect(str(tmp_path / "agent.sock"))
@@ -72,8 +72,14 @@ def test_a_shell_on_the_console_and_a_port_by_name(vmmgr: Vmmgr, tmp_path: Path)
         assert agent.makefile("rb").readline() == b"before\n"
         vmmgr("suspend", "console")
     vmmgr("resume", "console", "-d")
-    guest.send("agent", "after")
-    guest.expect("agent", "before\r*\nafter")
+    guest.expect("com1", "hung up")
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.settimeout(60)
+        agent.connect(str(tmp_path / "agent.sock"))
+        agent.sendall(b"after\n")
+        assert agent.makefile("rb").readline().endswith(b"after\n")
+        before = vmmgr("logs", "console", "--port", "com1").stdout.count("hung up")
+    guest.expect("com1", "hung up[^/]*" * (before + 1))
     vmmgr("down", "console")
 
     again = vmmgr("replay", "console", "--port", "agent")

@@ -4,13 +4,14 @@
 Source: VIRTIO 1.2, section 5.3. Port 0 is a console; the others have names, of which the driver is
 told through a queue for control messages. What it is yet to be told is a few bits for each port, so
 a driver that makes no room for messages costs nothing. A port with a name gets input while a
-program of the guest has it open; the host's end is always open.
+program of the guest has it open. The host's end of one is open until a client of its socket has
+left, and again when the next one comes; the console's is always open.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -55,14 +56,17 @@ class PortChannel(Protocol):
     def pending(self) -> int:
         """Bytes for the guest."""
 
-    def connect(self, input_ready: partial[None]) -> None:
-        """Tell of input through `input_ready`."""
+    def connect(self, input_ready: partial[None], peer: Peer | None) -> None:
+        """Tell of input through `input_ready`, and of the host's end."""
 
     def transmit_all(self, data: bytes) -> None:
         """Take bytes from the guest."""
 
     def receive_some(self, most: int) -> bytes:
         """The next bytes for the guest, `most` or fewer; none when there are none."""
+
+
+NO_PEER_YET, PEER_THERE, PEER_GONE = range(3)
 
 
 @dataclass(slots=True)
@@ -76,6 +80,32 @@ class PortState(Record):
     untold: int = uint(
         4, "what the driver is yet to be told of it", names="ADDED CONSOLE NAMED OPEN"
     )
+    is_ready: bool = flag("whether the driver wants to hear of it")
+    peer: int = uint(2, "at the host's end: 0 no client yet, 1 a client, 2 it has left")
+
+
+class Peer:
+    """The host's end of one port."""
+
+    __slots__ = ("_changed", "_state")
+
+    def __init__(self, state: Callable[[], PortState], changed: Callable[[], None]) -> None:
+        self._state = state
+        self._changed = changed
+
+    def has_peer(self) -> bool | None:
+        """Whether a client is there; None before the first came."""
+        known = self._state().peer
+        return None if known == NO_PEER_YET else known == PEER_THERE
+
+    def peer_changed(self, there: bool) -> None:
+        """One has come or left: the driver hears of it if the end opens or closes."""
+        state = self._state()
+        was_open = state.peer != PEER_GONE
+        state.peer = PEER_THERE if there else PEER_GONE
+        if state.is_ready and was_open != there:
+            state.untold |= OPEN
+            self._changed()
 
 
 class ConsoleCore(VirtioCore):
@@ -98,7 +128,7 @@ class ConsoleCore(VirtioCore):
             for number in range(len(channels))
         ]
         for number, channel in enumerate(channels):
-            channel.connect(partial(self._input_ready, number))
+            channel.connect(partial(self._input_ready, number), self._peer(number))
         self.adopt_ports(self.control.state, self.ports)
 
     def adopt_ports(self, control: ServiceState, ports: list[PortState]) -> None:
@@ -127,7 +157,7 @@ class ConsoleCore(VirtioCore):
         for server in (self.control, *self._servers):
             server.forget()
         for port in self.ports:
-            port.is_open, port.untold = False, 0
+            port.is_open, port.is_ready, port.untold = False, False, 0
 
     def notified(self, index: int) -> None:
         """There may be output, room for input, or a message."""
@@ -181,6 +211,12 @@ class ConsoleCore(VirtioCore):
             head = queue.take()
         return None if head is None else queue.chain(head)
 
+    def _peer(self, number: int) -> Peer | None:
+        """What hears of a port's clients; the console's driver has no use for it."""
+        if number == 0:
+            return None
+        return Peer(lambda: self.ports[number], lambda: self.serve(self._tell))
+
     # -- control messages ---------------------------------------------------------------------
 
     def _obey(self, chain: Chain) -> int:
@@ -197,6 +233,7 @@ class ConsoleCore(VirtioCore):
                 port.untold |= ADDED
         elif number < present and event == PORT_READY and value:
             self.ports[number].untold |= (CONSOLE if number == 0 else NAMED) | OPEN
+            self.ports[number].is_ready = True
         elif number < present and event == PORT_OPEN:
             self.ports[number].is_open = bool(value)
             self._fill(number)
@@ -213,7 +250,8 @@ class ConsoleCore(VirtioCore):
                 if chain is None:
                     return
                 name = self._names[number].encode() if bit == NAMED else b""
-                message = _MESSAGE.pack(number, event, 1) + name
+                value = 0 if bit == OPEN and port.peer == PEER_GONE else 1
+                message = _MESSAGE.pack(number, event, value) + name
                 if self._dma.scatter(chain.writable, message) < len(message):
                     raise QueueBrokenError("a buffer that has no room for a message")
                 port.untold &= ~bit

@@ -63,6 +63,10 @@ class Bench:
         other.core.settle()
         return other
 
+    def peer(self, number: int, there: bool) -> None:
+        """A client comes to the host's end of a port, or leaves."""
+        self.channels[number].tell_peer(there)
+
     def pass_time(self, ns: int = SECOND) -> None:
         self.time.advance(self.clock, ns)
         for channel in self.channels:
@@ -138,6 +142,38 @@ def test_the_driver_is_told_of_the_ports_as_it_gets_ready() -> None:
         (1, vc.PORT_NAME, 1, b"agent"),
         (1, vc.PORT_OPEN, 1, b""),
     ]
+
+
+def test_a_client_that_leaves_closes_the_host_s_end_until_the_next_one() -> None:
+    guest = Guest()
+    guest.set_up()
+    channel = guest.bench.channels[1]
+    assert channel.peer is not None
+    assert channel.peer.has_peer() is None
+
+    guest.bench.peer(1, there=True)
+    guest.bench.peer(1, there=False)
+    guest.bench = guest.bench.again()
+    guest.bench.peer(1, there=True)
+    guest.bench.peer(1, there=True)
+    guest.bench.peer(0, there=False)
+
+    assert guest.told()[-3:] == [
+        (1, vc.PORT_OPEN, 1, b""),
+        (1, vc.PORT_OPEN, 0, b""),
+        (1, vc.PORT_OPEN, 1, b""),
+    ]
+
+
+def test_a_driver_that_comes_later_hears_that_the_client_has_left() -> None:
+    guest = Guest()
+    guest.bench.peer(1, there=True)
+    guest.bench.peer(1, there=False)
+
+    guest.room(vc.CONTROL_RECEIVE, SIZE)
+    guest.say(1, vc.PORT_READY, 1)
+
+    assert guest.told() == [(1, vc.PORT_NAME, 1, b"agent"), (1, vc.PORT_OPEN, 0, b"")]
 
 
 def test_what_there_is_no_room_to_tell_is_told_later_and_once() -> None:
