@@ -3,6 +3,7 @@
 # make quick   style, and the unit tests without guests: under a minute
 # make test    everything that must hold: style, types, licences, tests; COVERAGE=1 counts lines
 # make bench   the benchmarks, side by side with peers, written to docs/benchmarks.md and .svg
+# make bench-check  what got slower than the page says, by a tenth or more; for people
 # make docs    write again the pages that repeat what the program knows
 # make wheels  what is published, in dist: a reproducible sdist, wheels, their parts and hashes
 # make guest   build machines/hello/hello.bin again, after a change of its source
@@ -21,7 +22,7 @@ BUILD_INPUTS := pyproject.toml setup.py $(NATIVE)
 RUN_READY := $(VENV)/.ready-to-run
 DEV_READY := $(VENV)/.ready-to-develop
 
-.PHONY: hello quick test style types licences unit bench docs wheels guest clean
+.PHONY: hello quick test style types licences unit bench bench-check docs wheels guest clean
 
 hello: $(RUN_READY)
 	@if [ -t 0 ]; then $(BIN)/vmmgr up machines/hello.toml; \
@@ -47,6 +48,9 @@ unit: $(DEV_READY)
 
 bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md --picture docs/benchmarks.svg
+
+bench-check: $(DEV_READY)
+	$(BIN)/python -m benchmarks --against docs/benchmarks.md
 
 docs: $(DEV_READY)
 	$(BIN)/python docs/generate.py

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`python -m benchmarks [NAME...] [--json FILE] [--markdown FILE] [--picture FILE]`."""
+"""`python -m benchmarks [NAME...] [--against PAGE] [--json|--markdown|--picture FILE]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import benchmarks
-from benchmarks import host, picture, report
+from benchmarks import check, host, picture, report
 from benchmarks.row import FULL, Effort, Row
 
 
@@ -48,6 +48,7 @@ def main(argv: Sequence[str]) -> int:
         if name not in modules:
             print(f"no benchmark {name!r}; there are: {', '.join(modules)}", file=sys.stderr)
             return 2
+    page = check.read(args.against.read_text()) if args.against is not None else {}
     facts = host.facts() | {"effort": f"{args.rounds} rounds, scale {args.scale:g}"}
     for name, value in facts.items():
         print(f"{name:12} {value}")
@@ -63,6 +64,10 @@ def main(argv: Sequence[str]) -> int:
         args.markdown.write_text(report.markdown(facts, results))
     if args.picture is not None:
         args.picture.write_text(picture.svg(results))
+    if args.against is not None:
+        print(f"\nagainst {args.against}:")
+        for line in list(check.slower(page, results)) or ["nothing got slower by a tenth"]:
+            print(line)
     return 0
 
 
@@ -74,6 +79,12 @@ def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(modules))
     parser.add_argument("--list", action="store_true", help="name the benchmarks, measure nothing")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="PAGE",
+        help="name what got slower since --markdown wrote it",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every value here")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write a page here")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="also draw the ratios here")

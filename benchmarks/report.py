@@ -27,10 +27,10 @@ def text(benchmark: str, rows: Sequence[Row]) -> str:
     lines = [f"== {benchmark}"]
     for name, members in contests(rows):
         lines.append(name)
-        reference = _reference(members)
+        ours = reference(members)
         for row in members:
             if row.values:
-                _, median, best, unit, count, versus = _cells(row, reference)
+                _, median, best, unit, count, versus = _cells(row, ours)
                 lines.append(
                     f"  {row.contestant:34} {median:>10} {unit:5} best {best:>10}  N {count:>3}"
                     f"  {versus}".rstrip()
@@ -73,7 +73,7 @@ def plain(facts: Mapping[str, str], results: Results) -> dict[str, Any]:
         "host": dict(facts),
         "benchmarks": {
             name: [
-                _plain_row(row, _reference(members))
+                _plain_row(row, reference(members))
                 for _, members in contests(rows)
                 for row in members
             ]
@@ -82,26 +82,26 @@ def plain(facts: Mapping[str, str], results: Results) -> dict[str, Any]:
     }
 
 
-def _plain_row(row: Row, reference: Row | None) -> dict[str, Any]:
+def _plain_row(row: Row, ours: Row | None) -> dict[str, Any]:
     result = asdict(row)
     if row.values:
         result |= {"median": row.median, "best": row.best}
-    if row.values and reference is not None and row is not reference:
-        result["advantage"] = advantage(reference, row)
+    if row.values and ours is not None and row is not ours:
+        result["advantage"] = advantage(ours, row)
     return result
 
 
-def _reference(members: Sequence[Row]) -> Row | None:
+def reference(members: Sequence[Row]) -> Row | None:
     """Who the others are compared with: vmmgr, if it took part."""
     return next((row for row in members if row.contestant == VMMGR and row.values), None)
 
 
 def _table(members: Sequence[Row]) -> list[str]:
-    reference = _reference(members)
+    ours = reference(members)
     lines = [f"| {' | '.join(HEADINGS)} |", "|---|---:|---:|---|---:|---|"]
     for row in members:
         if row.values:
-            lines.append(f"| {' | '.join(_cell(cell) for cell in _cells(row, reference))} |")
+            lines.append(f"| {' | '.join(_cell(cell) for cell in _cells(row, ours))} |")
         else:
             lines.append(f"| {_cell(row.contestant)} | absent | | | 0 | |")
     return lines
@@ -116,10 +116,10 @@ def _notes(members: Sequence[Row]) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _cells(row: Row, reference: Row | None) -> tuple[str, str, str, str, str, str]:
+def _cells(row: Row, ours: Row | None) -> tuple[str, str, str, str, str, str]:
     versus = ""
-    if reference is not None and row is not reference:
-        ratio = advantage(reference, row)
+    if ours is not None and row is not ours:
+        ratio = advantage(ours, row)
         versus = f"{ratio:.3g} times as fast" if ratio >= 1 else f"{1 / ratio:.3g} times slower"
     return (
         row.contestant, number(row.median), number(row.best), row.unit, str(len(row.values)), versus
