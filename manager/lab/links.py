@@ -109,7 +109,7 @@ class Link:
         self,
         spec: LinkSpec,
         ports: Sequence[str],
-        tap: Callable[[int, bytes], None] | None = None,
+        tap: Callable[[int, bytes], object] | None = None,
     ) -> None:
         if not 0 < len(ports) <= MOST_CARDS:
             raise ValueError(f"a link cannot have {len(ports)} cards")

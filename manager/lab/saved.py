@@ -52,14 +52,13 @@ class Over:
     @classmethod
     def of_guest(cls, ended: Ended) -> Over:
         """The guest's own end."""
-        return cls("fault" if ended.is_fault else "ended", ended.status, ended.detail)
+        return cls("fault" if ended.is_fault else "ended", int(ended.status), ended.detail)
 
 
 def last_word(over: Mapping[str, Over]) -> Over:
-    """How a lab ended whose machines all did: as the first that was not as it should be did."""
-    name, last = next(
-        ((name, end) for name, end in over.items() if end.status), tuple(over.items())[-1]
-    )
+    """How a lab ended whose machines all did: as the first by name that was not as it should be."""
+    ends = sorted(over.items())
+    name, last = next(((name, end) for name, end in ends if end.status), ends[-1])
     faulted = any(end.kind == "fault" for end in over.values())
     return Over("fault" if faulted else "ended", last.status, f"{name}: {last.detail}")
 
@@ -209,7 +208,7 @@ def _read(plain: Any) -> tuple[LabRecord, dict[str, bytes]]:
     config = plain.get("config", {})
     if type(now) is not int or not 0 <= now < NEVER or not isinstance(identity, str):
         raise ValueError("its time or its identity is none")
-    if not all(isinstance(item, dict) for item in (wires, ids, ends, config)) or not ids:
+    if not all(isinstance(item, dict) for item in (wires, ids, ends, config)) or not ids | ends:
         raise ValueError("a part of it is no map, or it has no machine")
     if not all(isinstance(id, bytes) for id in ids.values()):
         raise ValueError("the id of a snapshot is none")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,6 +116,10 @@ class Wires:
             if not anew:
                 capture.rewind(link.tapped_until - 1)
             link.tap = partial(Capture.add, capture)
+
+    def tap(self, name: str, heard: Callable[[int, bytes], object]) -> None:
+        """Have each frame on a link heard, in place of a capture: when it was sent, its bytes."""
+        self._links[name].tap = heard
 
     @property
     def next_due(self) -> int:

@@ -30,7 +30,7 @@ class Task:
     """What to do with each seed. Plain, so that it is JSON."""
 
     machine: str
-    """A file that `worker.write_machine` wrote; its schedule has a seed, which is replaced."""
+    """A file that `subjects.write` wrote; its schedule has a seed, which is replaced."""
     trial: dict[str, Any]
     start: str = ""
     """A snapshot's directory; power-on if empty."""
@@ -70,10 +70,12 @@ class Laboratory:
     @classmethod
     def of(cls, task: Task) -> Laboratory:
         """Raises VmmgrError for a snapshot that cannot be read."""
-        from manager.replay.worker import read_machine
+        from manager.graph.nodes import Graph
+        from manager.replay import subjects
         from manager.snapshot.read import open_snapshot
 
-        graph, _ = read_machine(Path(task.machine))
+        graph, _ = subjects.read(Path(task.machine))
+        assert isinstance(graph, Graph)
         start = open_snapshot(Path(task.start)) if task.start else None
         return cls(graph, Trial.from_plain(task.trial), start)
 

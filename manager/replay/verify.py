@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Proving that suspends, resumes and slices do not change a run, or finding where they do.
 
-Three kinds of runs of one machine are compared. The whole one goes from power-on to the end in a
-single slice. The sliced one stops at each of the random points and goes on. The chains are
-suspended at each point and resumed in a new process, RAM saved in different ways.
+Three kinds of runs of one machine, or of one lab, are compared. The whole one goes from power-on
+to the end in a single slice. The sliced one stops at each of the random points and goes on. The
+chains are suspended at each point and resumed in a new process, RAM saved in different ways.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from manager.lazy import dataclass
-from manager.replay import compare
+from manager.replay import compare, subjects
 from manager.replay.processes import Processes
-from manager.replay.worker import MODES, Job, Leg, Reached, write_machine
+from manager.replay.worker import MODES, Job, Leg, Reached
 
 if TYPE_CHECKING:
+    from manager.graph.lab import Lab
     from manager.graph.nodes import Graph
     from manager.machine.inputs import Input
 
@@ -34,17 +35,27 @@ GRID = 12
 class Plan:
     """What to prove."""
 
-    graph: Graph
+    subject: Graph | Lab
     until: int
-    """Virtual ns from power-on."""
+    """Virtual ns from power-on; of a lab up to the last end of a quantum before."""
     points: int
     seed: int
     inputs: Sequence[Input] = ()
 
+    @property
+    def step(self) -> int:
+        """Points are at multiples of this, ns."""
+        return subjects.step_of(self.subject)
+
+    @property
+    def end(self) -> int:
+        """Where the run ends, if nothing ends it before; ns."""
+        return self.until // self.step * self.step
+
     def cuts(self) -> list[int]:
         """The virtual times of the points."""
         choose = random.Random(self.seed)  # noqa: S311  no secret
-        times = range(1, max(1, self.until))
+        times = range(self.step, max(self.step, self.end), self.step)
         return sorted(choose.sample(times, min(self.points, len(times))))
 
 
@@ -62,7 +73,8 @@ class Mismatch:
     """Whether it happened again while it was looked for."""
     differences: list[compare.Difference] = field(default_factory=list)
     states: tuple[Path, Path] | None = None
-    """Snapshots of both sides, where they differ first."""
+    """Snapshots of both sides, where they differ first; of a lab, of the first machine that does.
+    None where no machine differs."""
 
 
 @dataclass(slots=True)
@@ -74,7 +86,7 @@ class Report:
     processes: int
     mismatch: Mismatch | None
     ended: str = ""
-    """Why the machine ended before the time was over, if it did."""
+    """Why it ended before the time was over, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,7 @@ class Verification:
         self.folder = folder
         self._processes = processes
         self._progress = progress
-        self._machine = folder / "machine.cbor"
+        self._subject = folder / "subject.cbor"
         self._held = 0
         self._started = 2
         self._stop = Event()
@@ -109,21 +121,21 @@ class Verification:
         """Prove it, or find the first difference. Raises VmmgrError."""
         plan = self.plan
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_machine(self._machine, plan.graph, plan.inputs)
+        subjects.write(self._subject, plan.subject, plan.inputs)
         cuts = plan.cuts()
-        legs = [Leg(cut, slices=plan.seed + cut) for cut in [*cuts, plan.until]]
+        legs = [Leg(cut, slices=plan.seed + cut) for cut in [*cuts, plan.end]]
         (whole,), sliced = self._processes.both(
-            self._job([Leg(plan.until)]), self._job(legs, _Side())
+            self._job([Leg(plan.end)]), self._job(legs, _Side())
         )
         ended = whole.ended
         if not whole.same_state(sliced[-1]) or whole.output != _joined(sliced):
             mismatch = self._locate(
-                "one slice, and many", _Side(), _Side(slices=plan.seed), 0, plan.until
+                "one slice, and many", _Side(), _Side(slices=plan.seed), 0, plan.end
             )
             self._explain_output(mismatch, [whole], sliced)
             return Report(0, self._started, mismatch, ended)
         chains = [cuts[number :: self._processes.at_once] for number in range(self._at_once(cuts))]
-        times = [*cuts, plan.until]
+        times = [*cuts, plan.end]
         reference = dict(zip(times, sliced, strict=False))
         for time in times[len(sliced) :]:
             reference[time] = sliced[-1]  # past its end a machine stays as it ended
@@ -141,7 +153,7 @@ class Verification:
         return min(self._processes.at_once, len(cuts))
 
     def _job(self, legs: Sequence[Leg], side: _Side = _Side(), store: Path | None = None) -> Job:
-        return Job(str(self._machine), legs, side.start, str(store) if store is not None else "")
+        return Job(str(self._subject), legs, side.start, str(store) if store is not None else "")
 
     def _chain(
         self, number: int, cuts: Sequence[int], reference: dict[int, Reached], whole: Reached
@@ -152,10 +164,10 @@ class Verification:
         starts = [""]
         before = 0
         parts: list[Reached] = []
-        for index, cut in enumerate([*cuts, self.plan.until]):
+        for index, cut in enumerate([*cuts, self.plan.end]):
             if self._stop.is_set():
                 return None
-            last = cut == self.plan.until
+            last = cut == self.plan.end
             leg = Leg(
                 cut,
                 slices=choose.choice((None, choose.randrange(1 << 30))),
@@ -180,7 +192,7 @@ class Verification:
             if not last:
                 self._held += 1
                 self._progress(self._held, self.plan.points)
-        mismatch = Mismatch("console", 0, self.plan.until)
+        mismatch = Mismatch("console", 0, self.plan.end)
         if _joined(parts) == whole.output:
             return None
         self._explain_output(mismatch, [whole], parts)
@@ -204,8 +216,8 @@ class Verification:
                 return mismatch
             states = [states[0], seen]
         else:
-            first = low + 1  # often it is the restore itself
-            while high - low > 1:
+            first = low + self.plan.step  # often it is the restore itself
+            while high - low > self.plan.step:
                 low, high = self._narrow(one, two, low, high, first)
                 first = 0
             again = self._states(one, two, high)
@@ -216,7 +228,9 @@ class Verification:
 
     def _narrow(self, one: _Side, two: _Side, low: int, high: int, first: int) -> tuple[int, int]:
         """Look at both sides at several times in between, each side in one new process."""
-        times = {low + (high - low) * part // GRID for part in range(1, GRID)} | {first, high}
+        step = self.plan.step
+        parts = {low + (high - low) * part // GRID for part in range(1, GRID)}
+        times = {time // step * step for time in parts} | {first, high}
         legs = sorted(time for time in times if low < time <= high)
         self._started += 2
         jobs = [self._job([Leg(time, side.slices) for time in legs], side) for side in (one, two)]
@@ -226,7 +240,7 @@ class Verification:
             low = time
             if left.ended:
                 break  # both did, and stay as they are
-        return high - 1, high  # not different this time: there is nothing left to halve
+        return high - step, high  # not different this time: there is nothing left to halve
 
     def _states(self, one: _Side, two: _Side, until: int) -> list[Reached]:
         """Both sides at a time, each in a new process, and saved."""
@@ -239,11 +253,9 @@ class Verification:
         return [legs[-1] for legs in self._processes.both(*jobs)]
 
     def _explain(self, mismatch: Mismatch, states: Sequence[Reached]) -> Mismatch:
-        from manager.snapshot.read import open_snapshot
-
         one, two = (Path(reached.saved) for reached in states)
-        mismatch.states = (one, two)
-        mismatch.differences = compare.snapshots(open_snapshot(one), open_snapshot(two))
+        found = subjects.differences(self.plan.subject, one, two)
+        mismatch.differences, mismatch.states = found
         return mismatch
 
     def _explain_output(

@@ -14,8 +14,9 @@ from support.vmmgr import ROOT
 
 from manager.graph.build import load_graph
 from manager.machine.machine import Machine
+from manager.replay import subjects
 from manager.replay.processes import Processes
-from manager.replay.worker import Job, Leg, Reached, _run, write_machine
+from manager.replay.worker import Job, Leg, Reached, run_leg
 from manager.snapshot.write import write_snapshot
 
 CUTS = 8 if os.environ.get("VMMGR_THOROUGH") else 2
@@ -91,10 +92,10 @@ def test_linux_on_two_cpus_with_a_disk_runs_on_as_a_fresh_restore_does(tmp_path:
     file.write_text(text.replace('"linux/', f'"{ROOT}/machines/linux/') + LINUX)
     graph = load_graph(file)
     machine = Machine.power_on(graph)
-    write_machine(tmp_path / "machine", graph, [])
+    subjects.write(tmp_path / "machine", graph, [])
 
     def leg(until: int) -> Reached:
-        return _run(machine, Leg(until), Job("", []))
+        return run_leg(subjects.OneMachine(machine), Leg(until))
 
     for number, at in enumerate((60, 900)):
         machine.run(at * MILLISECOND)

@@ -20,8 +20,9 @@ from support.linux import IMAGES
 from support.vmmgr import Vmmgr
 
 from manager.graph.build import load_graph
+from manager.replay import subjects
 from manager.replay.processes import WORKER
-from manager.replay.worker import Job, Leg, write_machine
+from manager.replay.worker import Job, Leg
 
 pytestmark = pytest.mark.usefixtures("linux")
 
@@ -131,7 +132,7 @@ def test_suspends_and_slices_of_a_boot_on_several_cpus_cannot_be_seen(
 
 def test_the_host_has_no_part_in_whose_turn_it_is(tmp_path: Path) -> None:
     graph = load_graph(machine(tmp_path, "count = 4\nschedule = { seed = 3 }"))
-    write_machine(tmp_path / "machine", graph, ())
+    subjects.write(tmp_path / "machine", graph, ())
     job = json.dumps(asdict(Job(str(tmp_path / "machine"), [Leg(200_000_000)])))
     cores = sorted(os.sched_getaffinity(0))
 

@@ -109,9 +109,9 @@ def _seeds(text: str) -> tuple[range, ...]:
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
     from manager.cli.explored import Report, symbols_of
+    from manager.replay import subjects
     from manager.replay.explore import Exploration, Journal
     from manager.replay.seeds import Task
-    from manager.replay.worker import write_machine
 
     graph = _with_a_seed(args)
     trial = _trial(args, graph)
@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with scratch.folder("vmmgr-explore-") as folder:
             machine = folder / "machine.cbor"
-            write_machine(machine, graph, ())
+            subjects.write(machine, graph, ())
             task = Task(str(machine), trial.to_plain(), str(start or ""))
             exploration = Exploration(
                 task, _untried(args, journal, report), args.jobs, args.keep_going

@@ -19,6 +19,9 @@ from manager.errors import ExitCode
 from manager.text.shown import unfiltered
 
 if TYPE_CHECKING:
+    from manager.graph.lab import Lab
+    from manager.graph.nodes import Graph
+    from manager.machine.inputs import Input
     from manager.replay.verify import Mismatch, Plan, Report
 
 
@@ -31,7 +34,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Runs the machine undisturbed, in slices, and suspended at random points and "
         "resumed in new processes, and compares what the ports sent, all RAM and the state of "
         "every device at every point. On a mismatch it finds the first difference and leaves "
-        "both states.",
+        "both states. Of a lab it does so with all machines and what is between them, at ends of "
+        "quanta; --send then names the machine, TIME:MACHINE:TEXT or TIME:MACHINE.PORT:TEXT.",
     )
     parser.add_argument("file", metavar="FILE", type=Path)
     parser.add_argument("--points", metavar="N", type=int, default=20, help="how many [20]")
@@ -53,16 +57,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.arguments import load
-    from manager.cli.proofs import inputs_of, port_of
     from manager.replay.processes import Processes
     from manager.replay.verify import Plan, Verification
 
-    graph = load(args.file, args.settings, require_files=True)
     seed = secrets.randbelow(1 << 32) if args.seed is None else args.seed
-    port = port_of(graph, args.port) if args.sends else ""
-    inputs = inputs_of(graph, args.sends, args.input, port)
-    plan = Plan(graph, args.until, max(0, args.points), seed, inputs)
+    subject, inputs = _subject(args)
+    plan = Plan(subject, args.until, max(0, args.points), seed, inputs)
     folder = args.keep or Path(tempfile.mkdtemp(prefix="vmmgr-verify-"))
     shown = sys.stderr.isatty() and not args.json
 
@@ -88,17 +88,34 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK if report.mismatch is None else ExitCode.FAILURE
 
 
+def _subject(args: argparse.Namespace) -> tuple[Graph | Lab, list[Input]]:
+    """The machine or lab, and what it is sent. Raises UsageError."""
+    from manager.cli import lab_files
+    from manager.cli.arguments import load, load_lab
+
+    if lab_files.is_lab(args.file):
+        from manager.cli import lab_ends
+
+        lab = load_lab(args.file, args.settings, require_files=True)
+        return lab, lab_ends.inputs_of(lab, args.sends, args.input, args.port)
+    from manager.cli.proofs import inputs_of, port_of
+
+    graph = load(args.file, args.settings, require_files=True)
+    port = port_of(graph, args.port) if args.sends else ""
+    return graph, inputs_of(graph, args.sends, args.input, port)
+
+
 def _as_text(plan: Plan, report: Report, took: float) -> list[str]:
     from manager.replay.checks import seconds
 
-    name = plan.graph.name
+    name = plan.subject.name
     if report.mismatch is None:
         lines = [
             f"{name}: {report.points} points held, to {seconds(plan.until)} of virtual time, "
             f"in {report.processes} processes and {took:.1f} s; seed {plan.seed}"
         ]
         if report.ended:
-            lines.append(f"the machine ended before: {report.ended}")
+            lines.append(f"it ended before: {report.ended}")
         return lines
     return [
         f"{name}: NOT the same; `--seed {plan.seed} --points {plan.points}` shows it again",
@@ -130,7 +147,7 @@ def _explained(mismatch: Mismatch) -> list[str]:
 def _as_json(plan: Plan, report: Report, took: float) -> dict[str, object]:
     mismatch = report.mismatch
     result: dict[str, object] = {
-        "machine": plan.graph.name,
+        "machine": plan.subject.name,
         "same": mismatch is None,
         "seed": plan.seed,
         "points": report.points,

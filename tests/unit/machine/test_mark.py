@@ -19,8 +19,9 @@ from manager.errors import UsageError
 from manager.graph.build import load_graph
 from manager.machine.inputs import Input
 from manager.machine.machine import Machine
+from manager.replay import subjects
 from manager.replay.processes import Processes
-from manager.replay.worker import Job, Leg, Reached, _run, write_machine
+from manager.replay.worker import Job, Leg, Reached, run_leg
 from manager.snapshot.write import write_snapshot
 
 pytestmark = pytest.mark.guest
@@ -38,13 +39,12 @@ again:
 
 def look(machine: Machine, until: int = 0) -> Reached:
     """All of the machine, at that time or now."""
-    job = Job("", [])
-    return _run(machine, Leg(max(until, machine.now())), job)
+    return run_leg(subjects.OneMachine(machine), Leg(max(until, machine.now())))
 
 
 def elsewhere(machine: Machine, folder: Path, until: int, inputs: list[Input]) -> Reached:
     """What another process makes of a snapshot of the machine."""
-    write_machine(folder / "machine", machine.graph, inputs)
+    subjects.write(folder / "machine", machine.graph, inputs)
     write_snapshot(folder / "state", machine.run_to_image())
     [reached] = Processes().run(
         Job(str(folder / "machine"), [Leg(until)], start=str(folder / "state"))

@@ -17,10 +17,9 @@ from manager.graph.build import load_graph
 from manager.machine.expectation import Until
 from manager.machine.machine import Machine
 from manager.machine.trial import Trial, Tried
-from manager.replay import digests
+from manager.replay import digests, subjects
 from manager.replay.explore import WORKER, Exploration, Journal
 from manager.replay.seeds import Laboratory, Result, Task
-from manager.replay.worker import write_machine
 from manager.snapshot.read import open_snapshot
 from manager.snapshot.write import write_snapshot
 from manager.text.pattern import compile_pattern
@@ -105,7 +104,7 @@ def test_results_are_not_written_through_a_link(tmp_path: Path) -> None:
 
 def test_no_process_begins_without_a_seed_for_it(tmp_path: Path) -> None:
     file = races.machine_file(tmp_path, "missing-lock", schedule="schedule = { seed = 0 }")
-    write_machine(tmp_path / "machine", load_graph(file), ())
+    subjects.write(tmp_path / "machine", load_graph(file), ())
     task = Task(str(tmp_path / "machine"), Trial([], None, 1_000_000, "").to_plain())
     worker = ("sh", "-c", f'echo >>"$0"; exec {shlex.join(WORKER)}', str(tmp_path / "begun"))
 
