@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,10 +67,10 @@ def symbols_of(path: Path | None, graph: Graph) -> Symbols | None:
         raise UsageError(f"{path}: {error.message}", help="--symbols takes an ELF file") from None
 
 
-def command_for(args: argparse.Namespace, seed: int) -> str:
-    """The command that shows one seed again."""
+def command_for(args: argparse.Namespace, settings: Sequence[str]) -> str:
+    """The command that shows a seed again, for which these settings stand."""
     words = ["vmmgr", "run", str(args.file)]
-    for setting in (*args.settings, f"cpu.schedule.seed={seed}"):
+    for setting in (*args.settings, *settings):
         words += ["--set", setting]
     if args.start is not None:
         words += ["--from", args.start]
@@ -96,7 +96,7 @@ class Report:
     def __init__(
         self,
         total: int,
-        symbols: Symbols | None,
+        symbols: Callable[[str], Symbols | None],
         *,
         as_json: bool,
         junit: JunitReport | None = None,
@@ -108,7 +108,8 @@ class Report:
         self.smallest: Result | None = None
         """The smallest seed that failed."""
         self._total = total
-        self._symbols = symbols
+        self._symbols_of = symbols
+        self._symbols: Symbols | None = None
         self._json = as_json
         self._began = time.monotonic()
         self._next = self._began
@@ -170,6 +171,7 @@ class Report:
     def explain(self, story: Story, command: str) -> None:
         """How the smallest failing seed came to fail, and what shows it again."""
         self._story, self._command = story, command
+        self._symbols = self._symbols_of(story.machine)
         if self._junit is not None and self.smallest is not None:
             case = self._junit.cases[self.smallest.seed]
             details = list(self._explanation(story))
@@ -220,10 +222,11 @@ class Report:
         assert self.smallest is not None
         yield ""
         yield f"seed {self.smallest.seed}: {_told(self.smallest)}"
+        of = f" in {story.machine}" if story.machine else ""
         if story.interruptions:
-            yield "what came last before:"
+            yield f"what came last before{of}:"
             yield from columns([self._row(item) for item in story.interruptions[-LAST:]])
-        yield "then:"
+        yield f"then{of}:"
         yield from columns(
             [
                 (f"  CPU {place.cpu}", place.doing, self._place(place.address))
@@ -262,6 +265,7 @@ class Report:
             story = self._story
             summary["smallest"] = {
                 **_plain(self.smallest),
+                **({"machine": story.machine} if story.machine else {}),
                 "failed_at": story.at,
                 "interruptions": [
                     {**asdict(item), "place": self._place(item.address)}

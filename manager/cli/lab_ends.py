@@ -13,7 +13,14 @@ from manager.graph.lab import End
 from manager.machine.inputs import DATA, Input
 
 if TYPE_CHECKING:
+    import argparse
+
     from manager.graph.lab import Lab
+    from manager.lab.trial import LabTrial, Wait
+    from manager.text.pattern import Pattern
+
+FOR_EVER = 1 << 62
+"""ns."""
 
 
 def split(lab: Lab, option: str, text: str) -> tuple[End, str]:
@@ -45,6 +52,49 @@ def inputs_of(
         end, text = split(lab, "--send", data.decode("utf-8", "surrogateescape"))
         found.append(Input(at, DATA, str(end), text.encode("utf-8", "surrogateescape")))
     return sorted(found, key=lambda item: item.at)
+
+
+def trial_of(lab: Lab, args: argparse.Namespace) -> LabTrial:
+    """What `--until`, `--send` and `--fail-on` say of a lab. Raises UsageError."""
+    from manager.lab.trial import LabTrial, Tell, Wait
+
+    refuse_port(args.port)
+    steps: list[Wait | Tell] = []
+    for option, value in args.steps:
+        if option == "--screen-until":
+            raise UsageError("--screen-until takes a machine, and this is a lab")
+        if option == "--until":
+            end, text = split(lab, option, value.source)
+            steps.append(Wait(end, _pattern(option, text)))
+        else:
+            end, text = split(lab, option, value.decode("utf-8", "surrogateescape"))
+            steps.append(Tell(end, text.encode("utf-8", "surrogateescape")))
+    fail_on = [] if args.fail_on is None else _fail_on(lab, args.fail_on.source)
+    return LabTrial(steps, fail_on, args.max_time if args.max_time is not None else FOR_EVER)
+
+
+def _fail_on(lab: Lab, text: str) -> list[Wait]:
+    """At the port that is named, or at the consoles of all machines."""
+    from manager.lab.trial import Wait
+
+    if text.partition(":")[0].partition(".")[0] in lab.members and ":" in text:
+        end, rest = split(lab, "--fail-on", text)
+        return [Wait(end, _pattern("--fail-on", rest))]
+    pattern = _pattern("--fail-on", text)
+    return [
+        Wait(End(name, port_of(graph, None)), pattern)
+        for name, graph in lab.members.items()
+        if graph.serial_ports()
+    ]
+
+
+def _pattern(option: str, text: str) -> Pattern:
+    from manager.text.pattern import PatternError, compile_pattern
+
+    try:
+        return compile_pattern(text)
+    except PatternError as error:
+        raise UsageError(f"{option}: {error.report()}") from None
 
 
 def refuse_port(port: str | None) -> None:

@@ -123,6 +123,10 @@ class LabRun:
         for seat in self._rounds.players.values():
             seat.lengths = lengths
 
+    def idle_until(self) -> int | None:
+        """None: busy; else when something happens again, or NEVER."""
+        return self._rounds.idle_until()
+
     def expect(self, at: int, end: End, kind: str, data: bytes) -> None:
         """Give a device of a machine input at a time; `at` is not over.
 

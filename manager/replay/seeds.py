@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One process's share of an exploration: a machine, and seeds to try it with.
+"""One process's share of an exploration: a machine or a lab, and seeds to try it with.
 
 `python -m manager.replay.seeds` reads a Task as a line of JSON from standard input, then a line
 for each seed, and answers each with a line: a Result, or what a user can do about a failure.
@@ -19,7 +19,10 @@ from manager.lazy import dataclass
 from manager.machine.trial import Attempt, Outcome, Trial, Tried
 
 if TYPE_CHECKING:
+    from manager.graph.lab import Lab
     from manager.graph.nodes import Graph
+    from manager.lab.run import LabRun
+    from manager.lab.trial import LabTrial
     from manager.machine.machine import Machine
     from manager.replay.witness import Story
     from manager.snapshot.read import Snapshot
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 class Task:
     """What to do with each seed. Plain, so that it is JSON."""
 
-    machine: str
-    """A file that `subjects.write` wrote; its schedule has a seed, which is replaced."""
+    subject: str
+    """A file that `subjects.write` wrote; what of it has a seed gets another."""
     trial: dict[str, Any]
     start: str = ""
     """A snapshot's directory; power-on if empty."""
@@ -66,18 +69,6 @@ class Laboratory:
     start: Snapshot | None = None
     kept: Machine | None = None
     """At the start, before its first seed: its engine has translated what the last one ran."""
-
-    @classmethod
-    def of(cls, task: Task) -> Laboratory:
-        """Raises VmmgrError for a snapshot that cannot be read."""
-        from manager.graph.nodes import Graph
-        from manager.replay import subjects
-        from manager.snapshot.read import open_snapshot
-
-        graph, _ = subjects.read(Path(task.machine))
-        assert isinstance(graph, Graph)
-        start = open_snapshot(Path(task.start)) if task.start else None
-        return cls(graph, Trial.from_plain(task.trial), start)
 
     def machine(self, seed: int) -> Machine:
         """A machine that begins with this seed. Raises VmmgrError."""
@@ -140,14 +131,64 @@ class Laboratory:
             machine.free()
 
 
+@dataclass(slots=True)
+class LabLaboratory:
+    """The same for a lab, which begins at power-on with each seed."""
+
+    lab: Lab
+    trial: LabTrial
+
+    def attempt(self, seed: int) -> Result:
+        """Try one. Raises VmmgrError."""
+        from manager.lab.trial import LabAttempt
+
+        began, run = time.monotonic(), self._run(seed)
+        try:
+            tried = LabAttempt(run, self.trial).run()
+        finally:
+            run.free()
+        return Result(seed, tried, round(time.monotonic() - began, 6))
+
+    def explain(self, seed: int) -> Story:
+        """Try it again and tell what came last. Raises VmmgrError."""
+        from manager.lab.trial import LabAttempt
+        from manager.replay.witness import observe_lab
+
+        run = self._run(seed)
+        try:
+            return observe_lab(LabAttempt(run, self.trial))
+        finally:
+            run.free()
+
+    def _run(self, seed: int) -> LabRun:
+        from manager.lab.run import LabRun
+        from manager.lab.seeds import reseeded
+
+        return LabRun.power_on(reseeded(self.lab, seed))
+
+
+def laboratory_of(task: Task) -> Laboratory | LabLaboratory:
+    """Raises VmmgrError for a snapshot that cannot be read."""
+    from manager.graph.lab import Lab
+    from manager.lab.trial import LabTrial
+    from manager.replay import subjects
+    from manager.snapshot.read import open_snapshot
+
+    subject, _ = subjects.read(Path(task.subject))
+    if isinstance(subject, Lab):
+        return LabLaboratory(subject, LabTrial.from_plain(task.trial))
+    start = open_snapshot(Path(task.start)) if task.start else None
+    return Laboratory(subject, Trial.from_plain(task.trial), start)
+
+
 def main() -> None:
     """Answer until standard input ends."""
-    laboratory: Laboratory | None = None
+    laboratory: Laboratory | LabLaboratory | None = None
     for line in sys.stdin:
         asked = json.loads(line)
         try:
             if laboratory is None:
-                laboratory = Laboratory.of(Task(**asked))
+                laboratory = laboratory_of(Task(**asked))
                 continue
             answer = (
                 asdict(laboratory.explain(asked["seed"]))

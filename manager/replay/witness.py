@@ -12,6 +12,8 @@ from manager.machine.places import CpuPlace, of_engine
 from manager.machine.trial import Attempt, Trial, Tried
 
 if TYPE_CHECKING:
+    from manager.cpu.engine import Break
+    from manager.lab.trial import LabAttempt
     from manager.machine.machine import Machine
 
 LINES = 400
@@ -49,6 +51,8 @@ class Story:
     """The last ones before, the latest last."""
     places: Sequence[CpuPlace]
     """Each CPU, then."""
+    machine: str = ""
+    """The one of a lab that is to blame; the rest is about that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,12 @@ def observe(machine: Machine, trial: Trial) -> Story:
     return Story(tried, view.at, view.interruptions, view.places)
 
 
+def observe_lab(attempt: LabAttempt) -> Story:
+    """Run a lab to its verdict. When it fails, the last quantum has ended."""
+    tried = attempt.run()
+    return Story(tried, tried.at, _told(attempt.breaks), attempt.places, attempt.blamed)
+
+
 def _watch_lines(
     machine: Machine, attempt: Attempt, id: str, lines: deque[tuple[int, _View]]
 ) -> None:
@@ -94,5 +104,8 @@ def _watch_lines(
 
 def _look(machine: Machine) -> _View:
     engine = machine.engine
-    came = [Interruption(item.at / TICKS_PER_NS, *item[1:]) for item in engine.breaks]
-    return _View(engine.time[0] / TICKS_PER_NS, came, of_engine(engine))
+    return _View(engine.time[0] / TICKS_PER_NS, _told(engine.breaks), of_engine(engine))
+
+
+def _told(breaks: Sequence[Break]) -> list[Interruption]:
+    return [Interruption(item.at / TICKS_PER_NS, *item[1:]) for item in breaks]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Two Linux machines on a link that loses frames: TCP, suspended in the middle of a transfer.
 
-With `VMMGR_THOROUGH=1` its capture is compared with those of two runs without a suspend.
+With `VMMGR_THOROUGH=1` its capture is compared with those of two runs without a suspend, two runs
+are compared in all RAM and all records, and the lab is verified at 50 points.
 """
 
 from __future__ import annotations
@@ -16,9 +17,15 @@ import pytest
 from support.modules import FILE, Entry, archive, cloud, write_initrd
 from support.vmmgr import Vmmgr
 
+from manager.graph.labs import load_lab
+from manager.replay import subjects
+from manager.replay.processes import Processes
+from manager.replay.worker import Job, Leg
+
 pytestmark = pytest.mark.guest
 
-UNDISTURBED = 2 if os.environ.get("VMMGR_THOROUGH") == "1" else 0
+THOROUGH = os.environ.get("VMMGR_THOROUGH") == "1"
+UNDISTURBED = 2 if THOROUGH else 0
 """Runs without a suspend whose captures are compared."""
 
 SCRIPT = """#!/bin/busybox sh
@@ -121,3 +128,23 @@ def test_a_transfer_goes_on_after_a_suspend_in_another_process(vmmgr: Vmmgr, lab
     for _ in range(UNDISTURBED):
         vmmgr("up", lab)
         assert (lab.parent / "lan.pcap").read_bytes() == frames
+
+
+if THOROUGH:
+
+    def test_two_runs_are_the_same_in_every_byte(lab: Path, tmp_path: Path) -> None:
+        subjects.write(tmp_path / "subject", load_lab(lab), ())
+        legs = [Leg(at) for at in (1_000_000_000, 1_500_000_000, 60_000_000_000)]
+        job = Job(str(tmp_path / "subject"), legs)
+
+        one, two = Processes().both(job, job)
+
+        assert one == two
+        assert one[0].ram.count(", ") == 1, "RAM of two machines"
+        assert one[-1].ended
+        assert {"lan", "client at its end", "server at its end"} <= one[-1].output.keys()
+
+    def test_fifty_suspends_leave_the_lab_as_it_is(vmmgr: Vmmgr, lab: Path) -> None:
+        said = vmmgr("verify", lab, "--points", "50", "--seed", "1", "--until", "2400ms").stdout
+
+        assert "50 points held" in said

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from manager import scratch
 from manager.cli.arguments import add_jobs, add_settings, duration
-from manager.cli.script import add_junit, add_steps, check_screen, steps_of
+from manager.cli.script import add_junit, add_steps
 from manager.errors import ExitCode
 
 if TYPE_CHECKING:
+    from manager.cli.explorable import Explorable
     from manager.cli.explored import Report
-    from manager.graph.nodes import Graph
-    from manager.machine.trial import Trial
     from manager.replay.explore import Exploration, Journal
 
 LAST_SEED = (1 << 64) - 1
@@ -36,7 +35,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "success. Then it tells the smallest seed that fails, whose turns and which interrupts "
         "came last before, where each CPU was, and the command that shows it again. The exit code "
         "is 0 when no seed failed, 8 when --fail-on matched for one, 6 when one faulted, else "
-        "what `run` ends with for the smallest that failed.",
+        "what `run` ends with for the smallest that failed. Of a lab the seed also decides which "
+        "frames its links lose; --until and --send name the machine, as in 'client:login: $', and "
+        "--fail-on may, which else looks at the consoles of all.",
     )
     parser.add_argument("file", metavar="FILE", type=Path)
     parser.add_argument(
@@ -108,38 +109,46 @@ def _seeds(text: str) -> tuple[range, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli.explored import Report, symbols_of
+    from manager.cli import lab_files
+    from manager.cli.explorable import OfLab, OfMachine
+
+    return _run(args, OfLab(args) if lab_files.is_lab(args.file) else OfMachine(args))
+
+
+def _run(args: argparse.Namespace, explored: Explorable) -> int:
+    from manager.cli.explorable import journal_path
+    from manager.cli.explored import Report
     from manager.replay import subjects
     from manager.replay.explore import Exploration, Journal
     from manager.replay.seeds import Task
 
-    graph = _with_a_seed(args)
-    trial = _trial(args, graph)
-    start = _start(args, graph)
-    symbols = symbols_of(args.symbols, graph)
-    journal = Journal(_journal_path(graph, trial, start), goes_on=args.resume)
+    journal = Journal(journal_path(explored), goes_on=args.resume)
     total = sum(item.stop - item.start for item in args.seeds)
     junit = None
     if args.junit is not None:
         from manager.cli.junit import Report as JunitReport
 
         junit = JunitReport(args.junit, "vmmgr.explore")
-    report = Report(total, symbols, as_json=args.json, junit=junit)
+    report = Report(total, explored.symbols, as_json=args.json, junit=junit)
     try:
         with scratch.folder("vmmgr-explore-") as folder:
-            machine = folder / "machine.cbor"
-            subjects.write(machine, graph, ())
-            task = Task(str(machine), trial.to_plain(), str(start or ""))
+            subject = folder / "subject.cbor"
+            subjects.write(subject, explored.any_seed, ())
+            task = Task(str(subject), explored.trial.to_plain(), str(explored.start or ""))
             exploration = Exploration(
                 task, _untried(args, journal, report), args.jobs, args.keep_going
             )
-            return _explore(args, exploration, journal, report)
+            return _explore(args, exploration, journal, report, explored)
     finally:
         journal.close()
 
 
 def _explore(
-    args: argparse.Namespace, exploration: Exploration, journal: Journal, report: Report
+    args: argparse.Namespace,
+    exploration: Exploration,
+    journal: Journal,
+    report: Report,
+    explored: Explorable,
 ) -> int:
     from manager.cli.explored import command_for
 
@@ -158,63 +167,10 @@ def _explore(
             return ExitCode.INTERRUPTED
         smallest = report.smallest
         if smallest is not None:
-            report.explain(exploration.explain(smallest.seed), command_for(args, smallest.seed))
+            settings = explored.settings(smallest.seed)
+            report.explain(exploration.explain(smallest.seed), command_for(args, settings))
         report.finish()
     return report.status
-
-
-def _with_a_seed(args: argparse.Namespace) -> Graph:
-    """The machine, its schedule with a seed whatever its file says. Raises UsageError."""
-    from manager.cli.arguments import load
-
-    settings = [*args.settings, f"cpu.schedule.seed={args.seeds[0].start}"]
-    return load(args.file, settings, require_files=True)
-
-
-def _trial(args: argparse.Namespace, graph: Graph) -> Trial:
-    from manager.cli.proofs import port_of
-    from manager.machine.expectation import UntilScreen
-    from manager.machine.trial import Trial
-
-    steps = steps_of(args)
-    check_screen(steps, graph)
-    on_port = any(not isinstance(step, UntilScreen) for step in steps)
-    needs_port = on_port or args.fail_on is not None or args.port is not None
-    port = port_of(graph, args.port) if needs_port else ""
-    return Trial(steps, args.fail_on, args.max_time, port)
-
-
-def _start(args: argparse.Namespace, graph: Graph) -> Path | None:
-    """The snapshot's directory, if one is named and fits. Raises VmmgrError."""
-    if args.start is None:
-        return None
-    from manager.cli.snapshot.refs import find_snapshot
-    from manager.machine.match import check
-    from manager.snapshot.read import open_snapshot
-
-    opened = open_snapshot(find_snapshot(args.start))
-    check(graph, opened, any_schedule=True)
-    return opened.directory.absolute()
-
-
-def _journal_path(graph: Graph, trial: Trial, start: Path | None) -> Path:
-    """Where the results of this exploration are kept: the same for any seeds."""
-    from dataclasses import replace
-
-    from blake3 import blake3
-
-    from manager.graph.identity import full_hash
-    from manager.machine.boot_images import BootImages
-    from manager.snapshot.read import open_snapshot
-    from manager.state.paths import state_home
-    from manager.version import of_code
-
-    assert graph.cpu_seed is not None
-    any_seed = replace(graph, cpu_seed=replace(graph.cpu_seed, seed=0))
-    images = BootImages.of(graph).digests() if start is None else {}
-    begin = open_snapshot(start).id if start is not None else b""
-    what = repr((full_hash(any_seed), sorted(images.items()), trial.to_plain(), begin, of_code()))
-    return state_home() / ".explore" / f"{blake3(what.encode()).hexdigest(16)}.jsonl"
 
 
 def _untried(args: argparse.Namespace, journal: Journal, report: Report) -> Iterator[int]:

@@ -39,7 +39,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "forgets it at its end. --until and --send take turns: each --until waits for its "
         "pattern, then the --send after it goes to the guest; a --send before any --until goes "
         "at once. When the last --until has matched, the exit code is 0. Virtual time runs as "
-        "fast as the host can; the same files and options give the same output every time.",
+        "fast as the host can; the same files and options give the same output every time. Of a "
+        "lab it runs all machines and prints their consoles by line; --until and --send name the "
+        "machine, as in 'client:login: $' or 'client.com2:ok', and --fail-on may.",
     )
     parser.add_argument("file", metavar="FILE", type=Path)
     add_steps(parser)
@@ -99,6 +101,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> Closing:
+    from manager.cli import lab_files
+
+    if lab_files.is_lab(args.file):
+        from manager.cli import lab_run
+
+        return lab_run.carry_out(args, heard)
     from manager.cli.arguments import load
     from manager.machine.expectation import Send
     from manager.vmm.ephemeral import Script, run_ephemeral

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     | {"storage"},
     "screen": {"kinds"},
     "replay": {
+        "cpu",
         "lab",
         "storage",
         "cbor",
@@ -48,7 +49,7 @@ MAY_IMPORT = {
         "errors",
         "version",
     },
-    "lab": {"cbor", "machine", "snapshot", "network", "graph", "bus", "errors"},
+    "lab": {"cbor", "cpu", "machine", "snapshot", "network", "graph", "bus", "errors"},
     "debug": {"machine", "cpu", "graph", "bus", "errors"},
     "interop": {"boot", "config", "devices", "graph", "errors"},
     "state": {"cbor", "bus", "lab", "replay", "machine", "snapshot", "storage", "graph", "errors"}

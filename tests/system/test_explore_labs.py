@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`run` and `explore` of a lab: conditions that name a machine, and seeds of all of it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from support import races
+from support.small_lab import ANSWERER, counter, lab
+from support.vmmgr import Vmmgr
+
+pytestmark = pytest.mark.guest
+
+FAILS = 27
+"""The smallest seed under which the kernel with the missing lock fails."""
+
+
+def racing(folder: Path) -> Path:
+    """A lab of a machine that races, and one that waits."""
+    races.machine_file(folder, "missing-lock", schedule="schedule = { seed = 0 }")
+    text = lab(folder, idle=ANSWERER, other=ANSWERER).read_text()
+    text += '[machines.racer]\nfile = "missing-lock.toml"\n'
+    (folder / "duo.toml").write_text(text)
+    return folder / "duo.toml"
+
+
+WANTED = ("--until", "racer:^ok", "--fail-on", "racer:^FAIL", "--max-time", "3ms")
+
+
+def test_the_smallest_seed_that_fails_is_found_and_its_command_shows_it(
+    vmmgr: Vmmgr, tmp_path: Path
+) -> None:
+    explored = vmmgr(
+        "explore",
+        racing(tmp_path),
+        "--seeds",
+        f"{FAILS - 2}-{FAILS + 1}",
+        *WANTED,
+        "--json",
+        status=8,
+    )
+    told = json.loads(explored.stdout.splitlines()[-1])["smallest"]
+
+    assert told["seed"] == FAILS
+    assert told["machine"] == "racer"
+    assert told["detail"].startswith("racer: FAIL")
+    assert len(told["cpus"]) == 2
+    _, *command = shlex.split(told["command"])
+    assert f"machines.racer.cpu.schedule.seed={FAILS}" in command
+    again = vmmgr(*command, status=8)
+    assert "--fail-on matched: racer: FAIL" in again.stderr
+
+
+def test_a_lab_in_which_no_seed_decides_is_not_explored(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    file = lab(tmp_path, one=counter(3), two=ANSWERER)
+
+    refused = vmmgr("explore", file, "--seeds", "1-3", "--until", "one:!", status=2)
+
+    assert "no seed decides anything" in refused.stderr
+
+
+def test_a_lab_is_run_until_a_machine_says_what_is_wanted(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    file = lab(tmp_path, one=counter(3), two=ANSWERER)
+    wanted = ("--send", "one:x", "--until", "one:!", "--max-time", "10ms")
+
+    first, second = (vmmgr("run", file, *wanted) for _ in range(2))
+
+    assert first.stdout == second.stdout == "one | .!\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (("--until", "one:never"), 124, "one: still waiting for 'never'"),
+        (("--fail-on", r"\.!"), 8, "--fail-on matched: one: .!"),
+        (("--fail-on", r"one:\.!"), 8, "--fail-on matched: one: .!"),
+        (("--until", "!"), 2, "it does not say which machine of duo"),
+        (("--until", "one.com3:!"), 2, "has no port 'com3'"),
+        (("--port", "com1"), 2, "--port names no machine of a lab"),
+        (("--paced",), 2, "--paced is for a machine"),
+    ],
+)
+def test_how_a_run_of_a_lab_ends(
+    vmmgr: Vmmgr, tmp_path: Path, options: tuple[str, ...], status: int, said: str
+) -> None:
+    file = lab(tmp_path, one=counter(3), two=ANSWERER)
+
+    result = vmmgr("run", file, "--send", "one:x", "--max-time", "3ms", *options, status=status)
+
+    assert said in result.stderr
+
+
+def test_a_fault_of_any_machine_ends_the_run(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    file = lab(tmp_path, one="lidt [nothing]\n ud2\nnothing: .word 0, 0, 0", two=ANSWERER)
+
+    result = vmmgr("run", file, "--until", "two:ever", "--max-time", "3ms", status=6)
+
+    assert "one: triple fault" in result.stderr
