@@ -183,6 +183,7 @@ class Exploration:
             answer["at"],
             [Interruption(**item) for item in answer["interruptions"]],
             [CpuPlace(**item) for item in answer["places"]],
+            answer["machine"],
         )
 
 
