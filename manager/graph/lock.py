@@ -61,6 +61,15 @@ def check_lock(loaded: LoadedModel, graph: Graph) -> list[Diagnostic]:
 
 def _read(path: Path) -> dict[str, Any] | str:
     """The identity in a lock file, or what is wrong with the file."""
+    content = read_content(path)
+    if isinstance(content, str):
+        return content
+    locked: Any = content.get("identity")
+    return locked if is_identity(locked) else "its identity is damaged"
+
+
+def read_content(path: Path) -> dict[str, Any] | str:
+    """All of a lock file, or what is wrong with the file."""
     try:
         content: Any = files.read_json(path, files.TEXT)
     except OSError as error:
@@ -69,13 +78,13 @@ def _read(path: Path) -> dict[str, Any] | str:
         return "not JSON"
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         return f"not a lock file of version {SCHEMA}"
-    locked = content.get("identity")
-    devices = locked.get("devices") if isinstance(locked, dict) else None
-    if not isinstance(locked, dict) or not isinstance(devices, dict):
-        return "its identity is damaged"
-    if not all(isinstance(device, dict) for device in devices.values()):
-        return "its devices are damaged"
-    return locked
+    return content
+
+
+def is_identity(plain: object) -> bool:
+    """Whether it has the form of what `identity` returns, as far as `differences` looks."""
+    devices = plain.get("devices") if isinstance(plain, dict) else None
+    return isinstance(devices, dict) and all(isinstance(one, dict) for one in devices.values())
 
 
 def _current_subject(difference: Difference) -> str:

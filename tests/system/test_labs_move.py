@@ -115,6 +115,25 @@ def test_a_clone_runs_beside_its_original(vmmgr: Vmmgr, saved: Path) -> None:
     assert states(vmmgr)["duo"] == "running"
 
 
+def test_a_lab_is_compared_with_its_file(vmmgr: Vmmgr, saved: Path) -> None:
+    other = ("--set", "machines.asks.memory.size=2M")
+
+    for state in ("suspended", "running"):
+        assert "no difference" in vmmgr("diff", "duo", saved).stdout
+        told = vmmgr("diff", "duo", saved, *other, status=1).stdout
+        assert f"--- duo ({state})" in told
+        assert "asks: memory.size" in told
+        if state == "suspended":
+            vmmgr("resume", "duo", "-d")
+    assert "is a lab" in vmmgr("diff", "duo", "duo/asks", status=2).stderr
+    assert "changed" not in vmmgr("up", saved, "-d").stderr
+    told = vmmgr("up", saved, "-d", *other).stderr
+    assert "has changed since duo was booted" in told
+    assert "asks: memory.size" in told
+    vmmgr("down", "duo")
+    assert "nothing to compare with" in vmmgr("diff", "duo", saved, status=4).stderr
+
+
 def test_snapshot_verbs_take_a_lab_or_say_why_not(
     vmmgr: Vmmgr, saved: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from manager.lazy import dataclass
 
 if TYPE_CHECKING:
     from manager.graph.differences import Difference
+    from manager.graph.lab import Lab
     from manager.graph.nodes import Graph
     from manager.graph.wiring import GraphDifferences
 
@@ -26,7 +27,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "diff",
         description="Compares any two of: a machine file, the name of a running or suspended "
-        "machine, the directory of a snapshot; or two lab files. Exits with 1 when they differ.",
+        "machine, the directory of a snapshot; or two labs, each a file or the name of one that "
+        "runs or is suspended. Exits with 1 when they differ.",
     )
     for name in ("a", "b"):
         parser.add_argument(name, metavar=name.upper(), help="a file, a name or a snapshot")
@@ -71,23 +73,34 @@ def _compared(args: argparse.Namespace) -> tuple[tuple[str, str], GraphDifferenc
     """What the two are called, and in what they differ."""
     from manager.graph.wiring import compare, compare_labs
 
-    labs = [_is_lab_file(name) for name in (args.a, args.b)]
-    if all(labs):
-        pair = (load_lab(Path(name), args.settings) for name in (args.a, args.b))
-        return (args.a, args.b), compare_labs(*pair)
-    if any(labs):
+    labs = [_lab(name, args.settings) for name in (args.a, args.b)]
+    if labs[0] is not None and labs[1] is not None:
+        return (labs[0][0], labs[1][0]), compare_labs(labs[0][1], labs[1][1])
+    if found := next(filter(None, labs), None):
         raise UsageError(
-            f"{(args.a, args.b)[labs.index(True)]} is a lab, and the other is none",
-            help="compare two lab files, or two machines",
+            f"{found[0]} is a lab, and the other is none",
+            help="compare two labs, or LAB/MEMBER with a machine",
         )
     one, two = (side(name, args.settings) for name in (args.a, args.b))
     return (one.label, two.label), compare(one.graph, two.graph)
 
 
-def _is_lab_file(name: str) -> bool:
+def _lab(name: str, settings: list[str]) -> tuple[str, Lab] | None:
+    """What a lab is called, and the lab, where NAME is one's: a file, or one that is known."""
     from manager.config.labs import is_lab
+    from manager.names import NAME
+    from manager.state.paths import MachinePaths
 
-    return is_file(name) and is_lab(Path(name))
+    if is_file(name):
+        return (name, load_lab(Path(name), settings)) if is_lab(Path(name)) else None
+    if NAME.fullmatch(name) is None or Path(name).is_dir():
+        return None
+    paths = MachinePaths.of(name)
+    if not paths.is_lab:
+        return None
+    from manager.cli.lab_graphs import of_name
+
+    return of_name(paths)
 
 
 def side(name: str, settings: list[str]) -> Side:

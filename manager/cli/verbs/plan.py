@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from manager import files
 from manager.cli.arguments import add_settings, load, load_lab
 from manager.cli.output import print_json
-from manager.errors import ExitCode, HostError, UsageError
+from manager.errors import ExitCode, HostError
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -40,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
         return _plan_lab(args)
     graph = load(args.file, args.settings)
     if args.lock:
-        _write_lock(graph)
+        from manager.graph.lock import lock_path, lock_text
+
+        _write_lock(lock_path(graph), lock_text(graph))
         return ExitCode.OK
     protocol = _protocol(graph)
     if args.json:
@@ -53,9 +55,12 @@ def run(args: argparse.Namespace) -> int:
 def _plan_lab(args: argparse.Namespace) -> int:
     from manager.graph import lab_plan
 
-    if args.lock:
-        raise UsageError("a lab has no lock file", help="lock the files of its machines")
     lab = load_lab(args.file, args.settings)
+    if args.lock:
+        from manager.graph.lab_lock import lock_path, lock_text
+
+        _write_lock(lock_path(lab), lock_text(lab))
+        return ExitCode.OK
     if args.json:
         print_json(lab_plan.to_json(lab), indented=True)
     else:
@@ -78,11 +83,9 @@ def _protocol(graph: Graph) -> str | None:
         return None
 
 
-def _write_lock(graph: Graph) -> None:
+def _write_lock(path: Path, text: str) -> None:
     from manager.config.files import show_path
-    from manager.graph.lock import lock_path, lock_text
 
-    path, text = lock_path(graph), lock_text(graph)
     try:
         changed = not path.exists() or files.read_text(path) != text
         if changed:

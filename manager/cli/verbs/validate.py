@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from manager.cli.arguments import add_settings
 from manager.cli.colour import has_colour
 from manager.cli.output import print_json
-from manager.errors import ExitCode, UsageError
+from manager.errors import ExitCode
 
 if TYPE_CHECKING:
     from manager.graph.build import Checked
@@ -50,12 +50,8 @@ def run(args: argparse.Namespace) -> int:
     results: list[tuple[Path, Checked | CheckedLab]] = []
     for path in args.files:
         if is_lab(path):
-            if args.locked:
-                raise UsageError(
-                    f"{path} is a lab, which has no lock file",
-                    help="name the files of its machines",
-                )
-            results.append((path, check_lab(path, args.settings, judge=_booted)))
+            lab = check_lab(path, args.settings, judge=_booted)
+            results.append((path, _locked_lab(lab) if args.locked else lab))
             continue
         checked = _booted(check(path, args.settings))
         results.append((path, _locked(checked) if args.locked else checked))
@@ -104,6 +100,19 @@ def _locked(checked: Checked) -> Checked:
     found = check_lock(checked.loaded, checked.graph)
     graph = None if found else checked.graph
     return Checked(graph, checked.loaded, (*checked.diagnostics, *found))
+
+
+def _locked_lab(checked: CheckedLab) -> CheckedLab:
+    """The same for a lab."""
+    from dataclasses import replace
+
+    from manager.graph.lab_lock import check_lock
+
+    if checked.lab is None or checked.loaded is None:
+        return checked
+    found = check_lock(checked.loaded, checked.lab)
+    lab = None if found else checked.lab
+    return replace(checked, lab=lab, diagnostics=(*checked.diagnostics, *found))
 
 
 def _as_text(path: Path, checked: Checked | CheckedLab, colour: bool) -> str:

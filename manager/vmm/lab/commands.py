@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from manager.graph.lab_plain import to_plain
 from manager.lazy import dataclass
 from manager.vmm.command import Argument, Command
 from manager.vmm.commands import carry_out, schema_of
@@ -57,6 +58,12 @@ def _query_status(call: LabCall) -> dict[str, Any]:
     return {**status_of(call.running), "listeners": len(call.running.events)}
 
 
+def _query_graph(call: LabCall) -> dict[str, Any]:
+    members = call.running.members.items()
+    images = {name: member.running.machine.images.digests() for name, member in members}
+    return {"lab": to_plain(call.running.lab), "images": images}
+
+
 def _subscribe(call: LabCall) -> dict[str, Any]:
     call.session.subscribe(call.running.events)
     return _query_status(call)
@@ -77,6 +84,9 @@ def _do(action: Callable[[RunningLab], None]) -> Callable[[LabCall], dict[str, A
 
 COMMANDS: Mapping[str, Command[LabCall]] = {
     "query-status": Command("What the lab is doing", _query_status, {}),
+    "query-graph": Command(
+        "The lab that this was made of, and digests of what its machines booted", _query_graph, {}
+    ),
     "query-schema": Command(
         "The commands and events of this protocol", lambda call: schema_of(COMMANDS), {}
     ),

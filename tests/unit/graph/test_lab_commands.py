@@ -130,19 +130,44 @@ def test_schema_of_labs(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["title"] == "vmmgr lab file"
 
 
+def test_what_is_for_machines_alone_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "lab.toml", "--to", "qemu"]) == 2
+    assert "VM035" in capsys.readouterr().err
+
+
+def test_a_lab_is_held_to_its_lock_file(capsys: pytest.CaptureFixture[str]) -> None:
+    locked = ["validate", "--locked", "lab.toml"]
+    assert main(locked) == 2
+    assert "VM081" in capsys.readouterr().out
+    assert main(["plan", "--lock", "lab.toml"]) == 0
+    assert main(["plan", "--lock", "lab.toml"]) == 0
+    assert capsys.readouterr().out == "lab.lock: written\nlab.lock: up to date\n"
+    assert main(locked) == 0
+
+    capsys.readouterr()
+    changed = ["--set", "links.lan.latency=2ms", "--set", "machines.server.memory.size=64M"]
+    assert main([*locked, *changed]) == 2
+    out = capsys.readouterr().out
+    assert out.count("VM080") == 2
+    assert "links.lan.latency" in out
+    assert "server: memory.size" in out
+    assert "--set:1" in out
+
+
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    "content",
     [
-        (["plan", "--lock", "lab.toml"], "a lab has no lock file"),
-        (["validate", "--locked", "lab.toml"], "is a lab, which has no lock file"),
-        (["export", "lab.toml", "--to", "qemu"], "VM035"),
+        "",
+        "[]",
+        '{"schema": 1}',
+        '{"schema": 1, "machines": {"client": {}}, "wires": {}}',
+        '{"schema": 1, "machines": {}, "wires": {"links": {"lan": 5}}}',
     ],
 )
-def test_what_is_for_machines_alone_says_so(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments) == 2
-    assert words in capsys.readouterr().err
+def test_a_damaged_lock_file_is_told(content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("lab.lock").write_text(content)
+    assert main(["validate", "--locked", "lab.toml"]) == 2
+    assert "VM081" in capsys.readouterr().out
 
 
 def test_validate_tells_of_a_machine_s_kernel_too(capsys: pytest.CaptureFixture[str]) -> None:
