@@ -82,12 +82,17 @@ def await_ready(
             not_ready(ExitCode.FAIL_ON_MATCHED, f"--fail-on matched: {verdict.detail}")
 
     def too_late() -> None:
+        give_up(ExitCode.TIME_BUDGET, f"not ready after {readiness.timeout:g} s")
+
+    def too_early() -> None:
+        give_up(ExitCode.FAILURE, "it ended before it was ready")
+
+    def give_up(status: int, why: str) -> None:
         expectation.cancel()
         settled()
         not_ready(
-            ExitCode.TIME_BUDGET,
-            f"not ready after {readiness.timeout:g} s: "
-            f"still waiting for {expectation.waiting_for()!r}; the last it printed:\n"
+            status,
+            f"{why}: still waiting for {expectation.waiting_for()!r}; the last it printed:\n"
             + textwrap.indent(expectation.console.last_lines(LAST_LINES), "  | "),
         )
 
@@ -101,7 +106,7 @@ def await_ready(
         if is_vital:
             running.finish(Outcome("verdict", status, detail))
 
-    running.waiting.for_ready(readiness.wait_for.source)
+    running.waiting.for_ready(readiness.wait_for.source, too_early)
     connection.listeners.add(audience.output)
     limit = NO_LIMIT if readiness.timeout is None else readiness.timeout
     timer = timers.after(limit, too_late)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Waiting:
         """The verdict; None when there is none."""
         self.awaited: str | None = None
         """The pattern by which it will be ready, until the verdict."""
+        self._too_early: Callable[[], None] = lambda: None
 
     @property
     def is_on(self) -> bool:
@@ -43,9 +45,18 @@ class Waiting:
             self._watch.cancel()
             self.awaited = None
 
-    def for_ready(self, pattern: str) -> None:
-        """The machine counts as ready once it prints this."""
+    def for_ready(self, pattern: str, too_early: Callable[[], None] = lambda: None) -> None:
+        """The machine counts as ready once it prints this; `too_early` if it is over before."""
         self.awaited = pattern
+        self._too_early = too_early
+
+    def over(self) -> None:
+        """The machine is over, and others go on: nothing more will come."""
+        for expectation in self._expectations:
+            if expectation.is_waiting:
+                expectation.look()
+        if self.awaited is not None:
+            self._too_early()
 
     def got_ready(self, detail: str) -> None:
         """It has come: the line `detail`."""

@@ -252,6 +252,7 @@ class RunningLab:
     def _part_with(self, member: Member) -> None:
         running = member.running
         running.wind_up()
+        running.waiting.over()
         outcome = running.outcome
         assert outcome is not None
         member.owned.conclude(outcome, self._say)
