@@ -14,7 +14,7 @@ READY = '[ready]\nport = "com1"\nwait-for = "{}"\n'
 
 def one_that_ends(folder: Path, wait_for: str) -> Path:
     """A lab of two: one says a word and halts for good; it is ready once it has said `wait_for`."""
-    file = lab(folder, ends=LAST_WORD, rests=ASLEEP)
+    file: Path = lab(folder, ends=LAST_WORD, rests=ASLEEP)
     with (folder / "ends.toml").open("a") as machine:
         machine.write(READY.format(wait_for))
     return file
