@@ -54,7 +54,7 @@ echo '[middle]'
 /flood
 echo '[end]'
 """
-_FETCH = """until nc -z 10.0.2.2 {port}; do :; done
+_FETCH = """until nc 10.0.2.2 {port} </dev/null; do :; done
 echo '[begin]'
 wget -qO /dev/null http://10.0.2.2:{port}/ && echo '[end]'
 """
@@ -135,13 +135,12 @@ def _between(effort: Effort) -> list[Row]:
         "client": _CLIENT.format(pieces=pieces),
         "server": _SERVER,
     }
-    flooding = _assembled(_FLOOD.format(frames=frames))
 
     def attempt(run: _Pair) -> Callable[[], Figures]:
         def figures() -> Figures:
             with tempfile.TemporaryDirectory(prefix="vm-") as folder:
                 for name, part in parts.items():
-                    _write_initrd(Path(folder) / f"{name}.img", part, flooding)
+                    _write_initrd(Path(folder) / f"{name}.img", part, frames)
                 with run(Path(folder)) as client:
                     began, middle, ended = (client.wait_for(mark) for mark in (BEGIN, MIDDLE, END))
             return {tcp: pieces / 16 / (middle - began), flood: frames / (ended - middle)}
@@ -310,8 +309,11 @@ def _qemu(initrd: Path, address: str, netdev: str, number: int = 0) -> list[str]
     return [*command, "-device", f"virtio-net-pci,netdev=n,mac=52:54:00:00:00:0{number}"]
 
 
-def _write_initrd(path: Path, part: str, flood: bytes = b"") -> None:
-    """Busybox and the drivers, with an init that does its part. Raises AbsentError."""
+def _write_initrd(path: Path, part: str, frames: int = 1) -> None:
+    """Busybox and the drivers, with an init that does its part; /flood sends so many frames.
+
+    Raises AbsentError.
+    """
     for needed in (KERNEL, INITRD):
         if not needed.exists():
             raise AbsentError(f"{needed.name} is missing; examples/linux/fetch.sh gets it")
@@ -319,7 +321,7 @@ def _write_initrd(path: Path, part: str, flood: bytes = b"") -> None:
     initramfs = importlib.import_module("initramfs")
     entries = [
         initramfs.Entry("bench", 0o100755, _INIT.format(part=part).encode()),
-        initramfs.Entry("flood", 0o100755, flood),
+        initramfs.Entry("flood", 0o100755, _assembled(_FLOOD.format(frames=frames))),
     ]
     more = gzip.compress(initramfs.archive(entries), 1, mtime=0)
     path.write_bytes(INITRD.read_bytes() + more)

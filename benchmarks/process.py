@@ -21,13 +21,14 @@ TAIL = 200
 
 
 class Child:
-    """A running process. On leaving the context it is gone."""
+    """A running process, with these descriptors. On leaving the context it is gone."""
 
     def __init__(
         self,
         command: Sequence[str | Path],
         environment: Mapping[str, str] | None = None,
         longest: float = LONGEST,
+        descriptors: Sequence[int] = (),
     ) -> None:
         self.began = time.perf_counter()
         """Just before the process was started."""
@@ -40,6 +41,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **CACHING, **(environment or {})},
+                pass_fds=descriptors,
             )
         except FileNotFoundError:
             raise AbsentError(f"{command[0]} is not installed") from None
@@ -56,6 +58,11 @@ class Child:
         traceback: TracebackType | None,
     ) -> None:
         self.end()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
 
     def wait_for(self, text: bytes) -> float:
         """The time when the output, from where the last wait ended, has `text`.

@@ -60,7 +60,7 @@ class Passt:
             self._said = undo.enter_context(tempfile.TemporaryFile())
             try:
                 self._process = subprocess.Popen(
-                    _command(theirs.fileno(), forward),
+                    command(theirs.fileno(), forward),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._said,
@@ -175,7 +175,11 @@ def _exactly(connected: socket.socket, length: int) -> bytes:
     return data
 
 
-def _command(descriptor: int, forward: Sequence[str]) -> list[str]:
+def command(descriptor: int, forward: Sequence[str]) -> list[str]:
+    """The words that start it, with one end of a UNIX stream socket for frames.
+
+    Raises HostError when it is not installed.
+    """
     program = shutil.which(PROGRAM)
     if program is None:
         raise HostError(

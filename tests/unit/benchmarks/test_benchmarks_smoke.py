@@ -15,6 +15,7 @@ from benchmarks import (
     earlier,
     guests,
     linux_boot,
+    networks,
     ours,
     picture,
     process,
@@ -94,6 +95,14 @@ def test_the_boot_of_linux_says_how_to_get_a_missing_kernel(monkeypatch, tmp_pat
     monkeypatch.setattr(linux_boot, "KERNEL", tmp_path / "vmlinuz")
 
     rows = sane(linux_boot.measure(TINY))
+
+    assert all("fetch.sh" in row.absent for row in rows)
+
+
+def test_networks_say_how_to_get_a_missing_kernel(monkeypatch, tmp_path):
+    monkeypatch.setattr(networks, "KERNEL", tmp_path / "vmlinuz")
+
+    rows = sane(networks.measure(TINY))
 
     assert all("fetch.sh" in row.absent for row in rows)
 
