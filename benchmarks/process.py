@@ -64,6 +64,11 @@ class Child:
         """Whether it has not ended."""
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
     def wait_for(self, text: bytes) -> float:
         """The time when the output, from where the last wait ended, has `text`.
 

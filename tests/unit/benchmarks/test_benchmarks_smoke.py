@@ -29,7 +29,7 @@ from benchmarks.row import VMMGR, AbsentError, Effort, Row, advantage
 pytestmark = pytest.mark.guest
 
 TINY = Effort(rounds=1, scale=0.0002)
-QUICK = ("efficiency", "interrupts", "marks", "memory-io", "port-io")
+QUICK = ("efficiency", "interrupts", "labs", "marks", "memory-io", "port-io")
 
 needs_assembler = needs("as", "ld")
 
