@@ -68,6 +68,7 @@ class FakeMachine:
         self.trace = Trace(graph, self.now)
         self.images = BootImages({})
         self.disks = Disks({}, {})
+        self.engine = types.SimpleNamespace(time=(0, 0))  # it executes no code
 
     def screen(self) -> None:
         """It has none."""
