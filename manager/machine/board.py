@@ -95,9 +95,12 @@ class Board:
         self._takers: dict[tuple[str, str], Callable[[bytes], None]] = {}
         """Who takes input, by its kind and the device's id."""
         self._has_firmware = isinstance(graph.boot, FirmwareBoot)
-        virtual_wire = not self._has_firmware
         self.interrupts = Interrupts(
-            clock, outside.cpus, outside.current, virtual_wire=virtual_wire
+            clock,
+            outside.cpus,
+            outside.current,
+            virtual_wire=not self._has_firmware,
+            grants=outside.grants,
         )
         self._backplane = Backplane(
             io=io,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from manager.bus.clock import Clock
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Fork, Line, WiredOr
 from manager.bus.messages import DELIVERY_SHIFT, FIXED, LOWEST_PRIORITY, NMI, Message
 from manager.devices.ioapic.device import IoApic
@@ -56,6 +57,7 @@ class Interrupts:
         current: Callable[[], int],
         *,
         virtual_wire: bool,
+        grants: Grants = NO_GRANTS,
     ) -> None:
         self.bus = ApicBus()
         self.lapics = [
@@ -67,13 +69,14 @@ class Interrupts:
                 pic_acknowledge=lambda: self.pic.acknowledge(),
                 eoi_broadcast=lambda vector: self.ioapic.eoi(vector),
                 virtual_wire=virtual_wire and number == 0,
+                grants=grants,
             )
             for number, pins in enumerate(cpus)
         ]
         one = len(cpus) == 1
         self.lapic_page = self.lapics[0] if one else LapicPage(self.lapics, current)
-        self.ioapic = IoApic(self.bus.deliver)
-        self.pic = Pic(self.lapics[0].lint0)
+        self.ioapic = IoApic(self.bus.deliver, grants)
+        self.pic = Pic(self.lapics[0].lint0, grants)
         self._ioapic_id = len(cpus)
         self._irqs: dict[int, WiredOr] = {}
         self._pirq_pins: dict[int, WiredOr] = {}

@@ -17,7 +17,10 @@ LOGS = (0x200000, 0x300000)
 LOG_SIZE = 0x40000
 UARTS = (0x3F8, 0x2F8)
 EXIT = 0xF4
-LAPIC_ID = 0xFEE0_0020
+OWN = (0xE000_0000, 0xE000_0000, 0xE000_0002, 0xE000_0004)
+LAPIC = (0xFEE0_0020, 0xFEE0_0080, 0xFEE0_00A0, 0xFEE0_0210, 0xFEE0_0390, 0xFEE0_0040)
+"""Identity, two priorities, requests, the count, and no register."""
+IOAPIC = 0xFEC0_0010
 _START = f"""
     mov esp, 0x8000
     lgdt [gdt_pointer]
@@ -52,6 +55,9 @@ here:
     put 0x43, 0x34                   # the timer, at some 6 kHz
     put 0x40, 200
     put 0x40, 0
+    mov dword ptr [0xfee00320], 0x10000
+    mov dword ptr [0xfee003e0], 0xb
+    mov dword ptr [0xfee00380], -1
     mov dword ptr [0xfee00300], 0xc4500
     mov dword ptr [0xfee00300], 0xc4609
     sti
@@ -155,7 +161,7 @@ class Program:
         self._acts = (
             *[self._burst] * 4, *[self._poll] * 4, *[self._poll_and_send] * 5, *[self._read] * 4,
             *[self._set_up] * 4, *[self._log] * 6, *[self._memory] * 3, *[self._wide] * 3,
-            self._chip, self._delay, self._wait, lambda: TIME,
+            self._chip, self._delay, self._wait, self._identity, lambda: TIME,
         )  # fmt: skip
 
     def code(self) -> bytes:
@@ -187,7 +193,10 @@ class Program:
         return _times(self._count(), _dx(uart + 5) + IN + STORE + _dx(uart) + b"\x88\xc8" + OUT)
 
     def _read(self) -> bytes:
-        ports = (0x21, 0xA1, 0x20, 0xA0, 0x64, 0x60, 0x92, 0x4D0, 0x61, 0x40, 0x80, 0x608, 0x71)
+        ports = (
+            0x21, 0xA1, 0x20, 0x20, 0xA0, 0x64, 0x60, 0x92, 0x4D0, 0x61, 0x40, 0x80, 0x608, 0x71,
+            0x1F7, 0x3F6,
+        )  # fmt: skip
         return _dx(self._random.choice(ports)) + (IN + STORE) * self._random.randrange(1, 4)
 
     def _set_up(self, uart: int | None = None) -> bytes:
@@ -219,11 +228,11 @@ class Program:
 
     def _memory(self) -> bytes:
         random = self._random
-        address = random.choice((0xE000_0000, 0xE000_0000, 0xE000_0002, 0xE000_0004, LAPIC_ID))
+        address = random.choice((*OWN, *LAPIC, IOAPIC))
         size = random.choice((1, 2, 4)) if not address & 3 else 2
         place = address.to_bytes(4, "little")
         prefix = b"\x66" if size == 2 else b""
-        if random.random() < 0.5 or address == LAPIC_ID:
+        if random.random() < 0.5 or address not in OWN:
             opcode = b"\xa0" if size == 1 else b"\xa1"
             return (prefix + opcode + place + b"\xab") * random.randrange(1, 4)
         opcode = b"\xa2" if size == 1 else b"\xa3"
@@ -242,7 +251,14 @@ class Program:
         )
 
     def _chip(self) -> bytes:
-        return _al(self._random.choice((0x20, 0xAA, 0xAE, 0xAD))) + b"\xe6\x64"
+        command = _al(self._random.choice((0x20, 0xAA, 0xAE, 0xAD))) + b"\xe6\x64"
+        status, data = b"\xe4\x64" + STORE, b"\xe4\x60" + STORE
+        return command + status + status + data + status
+
+    def _identity(self) -> bytes:
+        """For so long that another CPU may have its turn, and do the same."""
+        sums = _times(1000, b"\xa1" + LAPIC[0].to_bytes(4, "little") + b"\x01\xc3")
+        return sums + b"\x89\xd8\xab"
 
     def _delay(self) -> bytes:
         return _times(self._count(), b"\xe6\x80")

@@ -95,7 +95,8 @@ class IdeNode(DeviceNode):
                 for name, kind in list(zip(PLACES, kinds, strict=True))[2 * number : 2 * number + 2]
             ]
             line = board.isa_line(irq)
-            channels.append(IdeChannel(drives, line, slot, board.clock, port, board.lender))
+            serving = (port, board.lender, board.grants)
+            channels.append(IdeChannel(drives, line, slot, board.clock, *serving))
         device = Ide(board.header(), slot, channels)
         for number, channel in enumerate(channels):
             board.claim(self.ports[2 * number], channel.channel)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.bus.ports import PortLender
 from manager.bus.record import Record, uint
@@ -50,10 +51,12 @@ class Channel:
         master: ChannelMaster,
         port: int = 0,
         lender: PortLender | None = None,
+        grants: Grants = NO_GRANTS,
     ) -> None:
         """`port` is that of the data register, which `lender` may serve from a drive's buffer."""
         self._port = port
         self._lender = lender
+        self._grants = grants
         self.state = ChannelState()
         self._drives = tuple(drives)
         self._line = line
@@ -131,7 +134,10 @@ class Channel:
             return 0
         if register == STATUS:
             status = drive.state.status
-            drive.heard()
+            if drive.state.interrupt:
+                drive.heard()
+            else:
+                self._grants.steady()
             return status
         return drive.read(register, self.state.control)
 
@@ -160,6 +166,7 @@ class Channel:
     @property
     def alternate_status(self) -> int:
         """The status register, without taking the interrupt back."""
+        self._grants.steady()
         return self._drive.state.status if self._drive is not None else 0
 
     def control(self, value: int) -> None:

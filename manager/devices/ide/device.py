@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from manager.bus.blocks import Blocks
 from manager.bus.clock import Clock
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.bus.pci import PciFunction, PciHeader, PciSlot
 from manager.bus.pci.state import PciConfigState
@@ -57,6 +58,7 @@ class IdeChannel:
         clock: Clock,
         port: int = 0,
         lender: PortLender | None = None,
+        grants: Grants = NO_GRANTS,
     ) -> None:
         self.master = ChannelMaster(slot.dma, self._started)
         made: list[Drive | None] = []
@@ -68,7 +70,7 @@ class IdeChannel:
             make = CdRom if kind == "cdrom" else AtaDisk
             made.append(make(DriveState(), blocks, clock, self.master, self._changed))
         self.drives = made
-        self.channel = Channel(made, line, self.master, port, lender)
+        self.channel = Channel(made, line, self.master, port, lender, grants)
 
     def _started(self) -> None:
         self.channel.master_started()

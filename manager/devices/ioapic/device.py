@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.bus.record import Record, ints, uint
 from manager.devices.device import Device
@@ -99,8 +100,9 @@ class IoApic(Device[IoApicState]):
 
     STATE = IoApicState
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, grants: Grants = NO_GRANTS) -> None:
         self._deliver = deliver
+        self._grants = grants
         self.state = self.power_on()
 
     def line(self, pin: int) -> Line:
@@ -141,6 +143,7 @@ class IoApic(Device[IoApicState]):
     def read_mmio(self, offset: int, size: int) -> int:
         """Read the index or the window, or bytes of them; all else reads as 0."""
         register = offset & ~3
+        self._grants.steady(size)
         if register == IOREGSEL:
             value = self.state.select
         elif register == IOWIN:

@@ -37,7 +37,7 @@ class KeyboardNode(DeviceNode):
         """The controller, which also has a control of A20 and the reset line."""
         from manager.devices.keyboard.device import Keyboard
 
-        keyboard = Keyboard(board.irq(), board.set_a20, board.reset_cpu)
+        keyboard = Keyboard(board.irq(), board.set_a20, board.reset_cpu, board.grants)
         data, command = self.ports
         board.claim(data, keyboard)
         board.claim(command, keyboard.command_port)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.bus.record import Record, flag, octets, uint
 from manager.devices.device import Device
@@ -108,8 +109,13 @@ class Keyboard(Device[KeyboardState]):
     STATE = KeyboardState
 
     def __init__(
-        self, irq: Line, set_a20: Callable[[bool], None], reset: Callable[[], None]
+        self,
+        irq: Line,
+        set_a20: Callable[[bool], None],
+        reset: Callable[[], None],
+        grants: Grants = NO_GRANTS,
     ) -> None:
+        self._grants = grants
         self._irq = irq
         self._set_a20 = set_a20
         self._reset_cpu = reset
@@ -129,6 +135,7 @@ class Keyboard(Device[KeyboardState]):
             status |= STATUS_SYSTEM
         if state.last_was_command:
             status |= STATUS_COMMAND
+        self._grants.steady()
         return status
 
     def read_port(self, offset: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from manager.bus.clock import Clock
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.devices.device import Device
 from manager.devices.lapic import priority
@@ -64,7 +65,7 @@ class Lapic(Device[LapicState]):
 
     STATE = LapicState
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it is wired to
         self,
         clock: Clock,
         cpu: CpuPins,
@@ -74,7 +75,9 @@ class Lapic(Device[LapicState]):
         pic_acknowledge: Callable[[], int],
         eoi_broadcast: Callable[[int], None],
         virtual_wire: bool = True,
+        grants: Grants = NO_GRANTS,
     ) -> None:
+        self._grants = grants
         self.apic_id = apic_id
         self.nmi = cpu.nmi
         self._cpu = cpu
@@ -269,7 +272,10 @@ class Lapic(Device[LapicState]):
             return (1 << 8 * size) - 1
         if offset & 0xC:
             return 0
-        value = self._read(offset & 0xFF0) >> 8 * (offset & 3)
+        register = offset & 0xFF0
+        value = self._read(register) >> 8 * (offset & 3)
+        if register in reg.STEADY:
+            self._grants.steady(size)
         return value & (1 << 8 * size) - 1
 
     def _read(self, register: int) -> int:

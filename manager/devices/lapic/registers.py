@@ -42,6 +42,13 @@ READ_ONLY = (
     ID_REGISTER, VERSION_REGISTER, APR, PPR, REMOTE_READ, CURRENT_COUNT, *range(ISR, ESR, 0x10),
 )  # fmt: skip
 READ_AS_ZERO = (APR, EOI, REMOTE_READ)
+STEADY = frozenset(
+    [
+        ID_REGISTER, VERSION_REGISTER, TPR, PPR, LDR, DFR, SVR, *range(ISR, ESR, 0x10), ESR,
+        ICR_LOW, ICR_HIGH, LVT_TIMER, *LVT_OTHERS, INITIAL_COUNT, DIVIDE, *READ_AS_ZERO,
+    ]
+)  # fmt: skip
+"""What reads the same at any time: all but the count, and registers that are none, an error."""
 
 SVR_ENABLE = 0x100
 SVR_BITS = 0x3FF

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.bus.record import Record, flag, integer, uint
 from manager.lazy import dataclass
@@ -76,10 +77,11 @@ class ControllerState(Record):
 class Controller:
     """One 8259A: its two ports, and the inputs and the output it has. Owned by a Pic."""
 
-    __slots__ = ("_cascade", "_output", "asserted", "state")
+    __slots__ = ("_cascade", "_grants", "_output", "asserted", "state")
 
-    def __init__(self, output: Line, cascade: int) -> None:
+    def __init__(self, output: Line, cascade: int, grants: Grants = NO_GRANTS) -> None:
         """`cascade` is the mask of the input with a slave on it, or 0."""
+        self._grants = grants
         self.state = ControllerState()
         self.asserted = False
         """Level of the INT output; follows from the state."""
@@ -137,6 +139,7 @@ class Controller:
         if state.poll:
             state.poll = False
             return self._poll()
+        self._grants.steady()
         if offset:
             return state.imr
         return state.isr if state.read_isr else state.irr

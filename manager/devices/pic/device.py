@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
 from manager.bus.record import Record, nested
 from manager.devices.device import Device
@@ -50,6 +51,7 @@ class TriggerPorts:
     def read_port(self, offset: int) -> int:
         """ELCR1 (master) at offset 0, ELCR2 (slave) at offset 1."""
         state = self._pic.state
+        self._pic.grants.steady()
         return state.slave.elcr if offset else state.master.elcr
 
     def write_port(self, offset: int, value: int) -> None:
@@ -69,10 +71,11 @@ class Pic(Device[PicState]):
 
     STATE = PicState
 
-    def __init__(self, intr: Line) -> None:
+    def __init__(self, intr: Line, grants: Grants = NO_GRANTS) -> None:
         self._intr = intr
-        self.master = Controller(intr, 1 << CASCADE)
-        self.slave = Controller(Input(self.master, 1 << CASCADE), 0)
+        self.grants = grants
+        self.master = Controller(intr, 1 << CASCADE, grants)
+        self.slave = Controller(Input(self.master, 1 << CASCADE), 0, grants)
         self.elcr = TriggerPorts(self)
         self.state = self.power_on()
         self.settle()

@@ -30,6 +30,6 @@ class Port92Node(DeviceNode):
         """The port, with a control of A20 and the reset line."""
         from manager.devices.port92.device import Port92
 
-        port = Port92(board.set_a20, board.reset_cpu)
+        port = Port92(board.set_a20, board.reset_cpu, board.grants)
         board.claim(self.ports[0], port)
         return port

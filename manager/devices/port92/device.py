@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.record import Record, uint
 from manager.devices.device import Device
 from manager.lazy import dataclass
@@ -34,7 +35,13 @@ class Port92(Device[Port92State]):
 
     STATE = Port92State
 
-    def __init__(self, set_a20: Callable[[bool], None], reset: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        set_a20: Callable[[bool], None],
+        reset: Callable[[], None],
+        grants: Grants = NO_GRANTS,
+    ) -> None:
+        self._grants = grants
         self._set_a20 = set_a20
         self._reset_cpu = reset
         self.state = self.power_on()
@@ -42,6 +49,7 @@ class Port92(Device[Port92State]):
 
     def read_port(self, offset: int) -> int:
         """What was written."""
+        self._grants.steady()
         return self.state.control
 
     def write_port(self, offset: int, value: int) -> None:

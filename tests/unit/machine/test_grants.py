@@ -23,6 +23,8 @@ from support import granting_device, port_programs
 
 from manager.bus.record import to_plain
 from manager.cpu.engine import Hit, Watchpoint
+from manager.devices.keyboard.device import Keyboard
+from manager.devices.lapic.device import Lapic
 from manager.devices.uart.uart16550 import Uart16550
 from manager.graph.build import load_graph
 from manager.graph.nodes import Debug, Graph
@@ -50,6 +52,11 @@ device = "hostbridge"
 device = "uart"
 [slots.31]
 device = "lpc"
+[slots."31.1"]
+device = "ide"
+primary-master = "one"
+[disks.one]
+size = "1M"
 [lpc.com1]
 [lpc.com2]
 pace = "{pace}"
@@ -207,6 +214,10 @@ FAULTS: dict[str, tuple[type, str, str, str]] = {
     "THR at its own pace": (
         Uart16550, "_write_paced", "state = self.state",
         "state = self.state; self._grants.absorb(self._channel._output)",
+    ),
+    "the count of a timer": (Lapic, "read_mmio", "register in reg.STEADY", "True"),
+    "8042 data, though it was taken": (
+        Keyboard, "read_port", "return self", f"{STEADY}; return self",
     ),
     "a byte that begins the output": (SerialPort, "transmit", "output or None", "output"),
 }  # fmt: skip
