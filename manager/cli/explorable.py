@@ -34,7 +34,8 @@ class OfMachine:
         self.any_seed = replace(graph, cpu_seed=replace(graph.cpu_seed, seed=0))
         self.machines = [graph]
         self.trial = _trial(args, graph)
-        self.start = _start(args, graph)
+        self.parts: dict[str, str] = {}
+        self.start, self.begin = _start(args, graph)
         symbols = symbols_of(args.symbols, graph)
         self.symbols: SymbolsOf = lambda machine: symbols
 
@@ -64,12 +65,21 @@ class OfLab:
             )
         if args.seeds[-1].stop - 1 > seeds.LAST:
             raise UsageError("--seeds: those of a lab are 0 to 2^63 - 1")
-        if args.start is not None:
-            raise UsageError("--from is for a machine: each seed of a lab begins at power-on")
         self.any_seed = seeds.reseeded(lab, 0)
         self.machines = list(lab.members.values())
         self.trial = lab_ends.trial_of(lab, args)
         self.start: Path | None = None
+        self.begin = b""
+        self.parts: dict[str, str] = {}
+        if args.start is not None:
+            from manager.lab.run import LabRun
+            from manager.lab.saved import RECORD
+
+            snapshot, store = lab_ends.start_of(args.start)
+            LabRun.restore(lab, snapshot, reschedule=True).free()  # what does not fit is told now
+            self.start = snapshot.directory.absolute()
+            self.begin = (snapshot.directory / RECORD).read_bytes()
+            self.parts = {name: str(store.member(name).absolute()) for name in snapshot.machines}
         first = self.machines[0]
         symbols_of(args.symbols, first)  # a wrong file is told before anything runs
         self.symbols: SymbolsOf = lambda machine: symbols_of(
@@ -96,17 +106,17 @@ def _trial(args: argparse.Namespace, graph: Graph) -> Trial:
     return Trial(steps, args.fail_on, args.max_time, port)
 
 
-def _start(args: argparse.Namespace, graph: Graph) -> Path | None:
-    """The snapshot's directory, if one is named and fits. Raises VmmgrError."""
+def _start(args: argparse.Namespace, graph: Graph) -> tuple[Path | None, bytes]:
+    """The snapshot's directory and id, if one is named and fits. Raises VmmgrError."""
     if args.start is None:
-        return None
+        return None, b""
     from manager.cli.snapshot.refs import find_snapshot
     from manager.machine.match import check
     from manager.snapshot.read import open_snapshot
 
     opened = open_snapshot(find_snapshot(args.start))
     check(graph, opened, any_schedule=True)
-    return opened.directory.absolute()
+    return opened.directory.absolute(), opened.id
 
 
 Explorable = OfMachine | OfLab
@@ -119,7 +129,6 @@ def journal_path(explored: Explorable) -> Path:
     from manager.graph.identity import full_hash, lab_wires
     from manager.graph.lab import Lab
     from manager.machine.boot_images import BootImages
-    from manager.snapshot.read import open_snapshot
     from manager.state.paths import state_home
     from manager.version import of_code
 
@@ -128,11 +137,10 @@ def journal_path(explored: Explorable) -> Path:
         sorted(BootImages.of(graph).digests().items()) if start is None else []
         for graph in explored.machines
     ]
-    begin = open_snapshot(start).id if start is not None else b""
     hashes: object = (
         ([full_hash(graph) for graph in subject.members.values()], lab_wires(subject))
         if isinstance(subject, Lab)
         else full_hash(subject)
     )
-    what = repr((hashes, images, explored.trial.to_plain(), begin, of_code()))
+    what = repr((hashes, images, explored.trial.to_plain(), explored.begin, of_code()))
     return state_home() / ".explore" / f"{blake3(what.encode()).hexdigest(16)}.jsonl"

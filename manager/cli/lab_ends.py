@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from manager.graph.lab import Lab
+    from manager.lab.saved import LabSnapshot, LabStore
     from manager.lab.trial import LabTrial, Wait
     from manager.text.pattern import Pattern
 
@@ -71,6 +72,24 @@ def trial_of(lab: Lab, args: argparse.Namespace) -> LabTrial:
             steps.append(Tell(end, text.encode("utf-8", "surrogateescape")))
     fail_on = [] if args.fail_on is None else _fail_on(lab, args.fail_on.source)
     return LabTrial(steps, fail_on, args.max_time if args.max_time is not None else FOR_EVER)
+
+
+def start_of(reference: str) -> tuple[LabSnapshot, LabStore]:
+    """A lab's snapshot by NAME or NAME:TAG, and the store that it is in. Raises VmmgrError."""
+    from manager.cli.snapshot.refs import find_snapshot, split
+    from manager.state.lab import lab_store
+    from manager.state.paths import MachinePaths
+
+    named = split(reference)
+    if named is None:
+        raise UsageError(f"--from {reference}: of a lab it takes its NAME, or NAME:TAG")
+    find_snapshot(reference, of_labs=True)
+    name, tag = named
+    paths = MachinePaths.of(name)
+    if not paths.is_lab:
+        raise UsageError(f"--from {reference}: {name} is no lab")
+    store = lab_store(paths)
+    return store.open(tag), store
 
 
 def _fail_on(lab: Lab, text: str) -> list[Wait]:

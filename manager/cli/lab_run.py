@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from manager.cli.labelled import Labelled
     from manager.machine.trial import Tried
 
-_ALONE = {"start": "--from", "max_wall": "--max-wall", "paced": "--paced", "cached": "--cached"}
+_ALONE = {"max_wall": "--max-wall", "paced": "--paced", "cached": "--cached"}
 """What a machine alone can be told."""
 
 
@@ -41,7 +41,10 @@ def carry_out(args: argparse.Namespace, heard: Callable[[bytes], object]) -> Clo
     trial = lab_ends.trial_of(lab, args)
     output = Labelled(list(lab.members), times=False, raw=args.raw)
     consoles = []
-    run = LabRun.power_on(lab)
+    if args.start is None:
+        run = LabRun.power_on(lab)
+    else:
+        run = LabRun.restore(lab, lab_ends.start_of(args.start)[0], reschedule=True)
     try:
         run.wires.open_captures(anew=True)
         for name, machine in run.machines.items():

@@ -14,6 +14,7 @@ from manager.errors import SnapshotCorruptError, SnapshotMismatchError
 from manager.graph.identity import lab_identity_hash
 from manager.lab.rounds import Rounds
 from manager.lab.saved import LabRecord, LabSnapshot, Over, last_word
+from manager.lab.seeds import reseeded
 from manager.lab.wires import Arrival, Wires
 from manager.machine.machine import Machine
 
@@ -89,7 +90,7 @@ class LabRun:
         Raises SnapshotMismatchError, SnapshotCorruptError and whatever a machine's restore does.
         """
         record = snapshot.record
-        if not reschedule and record.identity != lab_identity_hash(lab):
+        if not _fits(lab, record, reschedule=reschedule):
             raise SnapshotMismatchError(
                 f"{snapshot.directory}: the lab was saved with other machines, links or cables",
                 help="make the file what it was",
@@ -170,6 +171,17 @@ class LabRun:
         self.wires.close()
         for machine in self.machines.values():
             machine.free()
+
+
+def _fits(lab: Lab, record: LabRecord, *, reschedule: bool) -> bool:
+    if record.identity == lab_identity_hash(lab):
+        return True
+    if not reschedule or not record.config:
+        return reschedule  # then each machine is compared for itself
+    from manager.graph import lab_plain
+
+    labs = (reseeded(one, 0) for one in (lab, lab_plain.from_plain(record.config, lab.name)))
+    return len({lab_identity_hash(one) for one in labs}) == 1
 
 
 def _all(members: Mapping[str, P], make: Callable[[P], Machine]) -> dict[str, Machine]:

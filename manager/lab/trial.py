@@ -100,7 +100,7 @@ class LabAttempt:
         """For the step that is waited for, from the first look on."""
         self._look_afar_at = 0
         self._tried: Tried | None = None
-        self._over: set[str] = set()
+        self._over = set(run.over)
         self.blamed = ""
         self.places: Sequence[CpuPlace] = ()
         self.breaks: Sequence[Break] = ()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from manager.graph.lab import Lab
     from manager.graph.nodes import Graph
     from manager.lab.run import LabRun
+    from manager.lab.saved import LabSnapshot
     from manager.lab.trial import LabTrial
     from manager.machine.machine import Machine
     from manager.replay.witness import Story
@@ -37,6 +39,8 @@ class Task:
     trial: dict[str, Any]
     start: str = ""
     """A snapshot's directory; power-on if empty."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Where a lab's snapshot has its machines: the store of each, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +137,11 @@ class Laboratory:
 
 @dataclass(slots=True)
 class LabLaboratory:
-    """The same for a lab, which begins at power-on with each seed."""
+    """The same for a lab."""
 
     lab: Lab
     trial: LabTrial
+    start: LabSnapshot | None = None
 
     def attempt(self, seed: int) -> Result:
         """Try one. Raises VmmgrError."""
@@ -164,19 +169,28 @@ class LabLaboratory:
         from manager.lab.run import LabRun
         from manager.lab.seeds import reseeded
 
-        return LabRun.power_on(reseeded(self.lab, seed))
+        lab = reseeded(self.lab, seed)
+        if self.start is None:
+            return LabRun.power_on(lab)
+        return LabRun.restore(lab, self.start, reschedule=True)
 
 
 def laboratory_of(task: Task) -> Laboratory | LabLaboratory:
     """Raises VmmgrError for a snapshot that cannot be read."""
     from manager.graph.lab import Lab
+    from manager.lab.saved import LabStore
     from manager.lab.trial import LabTrial
     from manager.replay import subjects
     from manager.snapshot.read import open_snapshot
 
     subject, _ = subjects.read(Path(task.subject))
     if isinstance(subject, Lab):
-        return LabLaboratory(subject, LabTrial.from_plain(task.trial))
+        trial = LabTrial.from_plain(task.trial)
+        if not task.start:
+            return LabLaboratory(subject, trial)
+        record = Path(task.start)
+        store = LabStore(record.parent, lambda name: Path(task.parts[name]))
+        return LabLaboratory(subject, trial, store.open_at(record))
     start = open_snapshot(Path(task.start)) if task.start else None
     return Laboratory(subject, Trial.from_plain(task.trial), start)
 

@@ -71,6 +71,28 @@ def test_a_lab_is_run_until_a_machine_says_what_is_wanted(vmmgr: Vmmgr, tmp_path
     assert first.stdout == second.stdout == "one | .!\n"
 
 
+def test_seeds_are_tried_from_a_snapshot_of_a_lab(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    file = lab(tmp_path, one=counter(3), two=ANSWERER)
+    machine = tmp_path / "one.toml"
+    machine.write_text(machine.read_text() + "[cpu]\nschedule = { seed = 1 }\n")
+    vmmgr("up", file, "-d")
+    vmmgr("snapshot", "save", "duo", "here")
+    vmmgr("down", "duo")
+    wanted = ("--from", "duo:here", "--send", "one:x", "--until", "one:!", "--max-time", "10ms")
+
+    explored = vmmgr("explore", file, "--seeds", "1-2", *wanted, "--json").stdout.splitlines()
+    alone = vmmgr("run", file, *wanted, "--set", "machines.one.cpu.schedule.seed=2")
+
+    tried = [json.loads(line) for line in explored[:2]]
+    assert {item["outcome"] for item in tried} == {"matched"}
+    assert all(item["virtual_time"] > 1_000_000 for item in tried), "it did not begin there"
+    assert alone.stdout == "one | .!\n"
+    refused = vmmgr("run", file, "--from", "duo/one:here", status=2)
+    assert "of a lab it takes its NAME" in refused.stderr
+    refused = vmmgr("run", file, *wanted, "--set", "cables.modem.baud=9600", status=5)
+    assert "other machines, links or cables" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [

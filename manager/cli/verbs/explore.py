@@ -134,7 +134,9 @@ def _run(args: argparse.Namespace, explored: Explorable) -> int:
         with scratch.folder("vmmgr-explore-") as folder:
             subject = folder / "subject.cbor"
             subjects.write(subject, explored.any_seed, ())
-            task = Task(str(subject), explored.trial.to_plain(), str(explored.start or ""))
+            task = Task(
+                str(subject), explored.trial.to_plain(), str(explored.start or ""), explored.parts
+            )
             exploration = Exploration(
                 task, _untried(args, journal, report), args.jobs, args.keep_going
             )
