@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from support import races
-from support.small_lab import ANSWERER, counter, lab
+from support.small_lab import ANSWERER, ASLEEP, counter, lab
 from support.vmmgr import Vmmgr
+
+from manager.cli.main import main
 
 pytestmark = pytest.mark.guest
 
@@ -37,7 +39,7 @@ def test_the_smallest_seed_that_fails_is_found_and_its_command_shows_it(
         "explore",
         racing(tmp_path),
         "--seeds",
-        f"{FAILS - 2}-{FAILS + 1}",
+        f"{FAILS - 1}-{FAILS}",
         *WANTED,
         "--json",
         status=8,
@@ -99,10 +101,6 @@ def test_seeds_are_tried_from_a_snapshot_of_a_lab(vmmgr: Vmmgr, tmp_path: Path) 
         (("--until", "one:never"), 124, "one: still waiting for 'never'"),
         (("--fail-on", r"\.!"), 8, "--fail-on matched: one: .!"),
         (("--fail-on", r"one:\.!"), 8, "--fail-on matched: one: .!"),
-        (("--until", "!"), 2, "it does not say which machine of duo"),
-        (("--until", "one.com3:!"), 2, "has no port 'com3'"),
-        (("--port", "com1"), 2, "--port names no machine of a lab"),
-        (("--paced",), 2, "--paced is for a machine"),
     ],
 )
 def test_how_a_run_of_a_lab_ends(
@@ -113,6 +111,26 @@ def test_how_a_run_of_a_lab_ends(
     result = vmmgr("run", file, "--send", "one:x", "--max-time", "3ms", *options, status=status)
 
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--until", "!"), "it does not say which machine of duo"),
+        (("--until", "one.com3:!"), "has no port 'com3'"),
+        (("--send", "three:x"), "the lab has one, two"),
+        (("--port", "com1"), "--port names no machine of a lab"),
+        (("--paced",), "--paced is for a machine"),
+        (("--screen-until", "x"), "--screen-until takes a machine"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_lab_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], said: str
+) -> None:
+    file = lab(tmp_path, one=ASLEEP, two=ASLEEP)
+
+    assert main(["run", str(file), *options]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_fault_of_any_machine_ends_the_run(vmmgr: Vmmgr, tmp_path: Path) -> None:
