@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Debian's drivers of network cards and passt: out, in, over a suspend, and again without it.
 
-`VMMGR_THOROUGH=1` makes 100 connections instead of 10, and has iPXE try each card, a minute long.
+`VMMGR_THOROUGH=1` makes 100 connections instead of 10, replays sessions of the other cards, and has
+iPXE try each card, a minute long.
 """
 
 from __future__ import annotations
@@ -161,6 +162,24 @@ def test_a_suspend_cuts_what_is_open_and_a_new_start_is_made(vmmgr: Vmmgr, tmp_p
 
 
 if THOROUGH:
+
+    @pytest.mark.parametrize("card", ["e1000", "ne2k"])
+    def test_another_card_does_the_same_again_without_passt(
+        vmmgr: Vmmgr, tmp_path: Path, card: str
+    ) -> None:
+        (tmp_path / "file").write_bytes(random.Random(2).randbytes(1 << 17))
+        guest = Guest(vmmgr, tmp_path, '{ type = "user", capture = "out.pcap" }', card=card)
+        with web_server(tmp_path) as port:
+            guest.up()
+            guest.tell(f"wget -qO /f http://10.0.2.2:{port}/file; wc -c </f", str(1 << 17))
+        vmmgr("down", "outside")
+        (tmp_path / "bin").mkdir()
+        vmmgr.env["PATH"] = str(tmp_path / "bin")
+
+        again = vmmgr("replay", "outside", "--capture", tmp_path / "again.pcap")
+
+        assert "vmmgr: the same" in again.stderr
+        assert (tmp_path / "again.pcap").read_bytes() == (tmp_path / "out.pcap").read_bytes()
 
     @pytest.mark.parametrize("card", CARDS)
     def test_ipxe_gets_its_address_by_dhcp(vmmgr: Vmmgr, tmp_path: Path, card: str) -> None:
