@@ -13,7 +13,7 @@ from support.small_lab import LOAD, until
 from support.vmmgr import Vmmgr
 
 COUNT = 10
-ROUNDS = 1000 if os.environ.get("VMMGR_THOROUGH") == "1" else 20
+ROUNDS = 100 if os.environ.get("VMMGR_THOROUGH") == "1" else 20
 MACHINE = """\
 schema = 1
 [vars]

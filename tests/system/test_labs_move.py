@@ -154,7 +154,6 @@ def test_snapshot_verbs_take_a_lab_or_say_why_not(
 
     part = vmmgr("snapshot", "show", "duo/asks:before").stdout
     assert "machine   duo/asks" in part
-    vmmgr("snapshot", "verify", "duo/answers")
     vmmgr("snapshot", "diff", "duo/asks:before", "duo/asks")
     assert "duo/asks" in vmmgr("snapshot", "tree", "duo/asks").stdout
     assert "was over" in vmmgr("snapshot", "show", "duo/idle", status=4).stderr
@@ -163,22 +162,18 @@ def test_snapshot_verbs_take_a_lab_or_say_why_not(
         (2, "names those of its machines", ("show", "duo", "--config")),
         (2, "the other is none", ("diff", "duo", "duo/asks")),
         (2, "duo is a lab", ("flatten", "duo")),
-        (2, "duo is a lab", ("rebase", "duo", "duo")),
         (2, "duo is a lab", ("disk", "duo", "hd", "-o", tmp_path / "hd")),
         (2, "part of a lab's", ("flatten", "duo/asks")),
         (2, "there is no snapshot", ("export", "duo:never", tmp_path / "x")),
         (4, "part of the lab duo", ("clone", "duo/asks", "alone")),
         (4, "part of the lab duo", ("clone", "duo", "duo/asks")),
-        (4, "part of the lab duo", ("save", "duo/asks")),
         (4, "part of the lab duo", ("restore", "duo/asks", "before")),
         (4, "part of the lab duo", ("rm", "duo/asks", "lab-000001")),
         (3, "there is no machine", ("show", "duo/none")),
     ):
         assert why in vmmgr("snapshot", *command, status=status).stderr, command
-    vmmgr("snapshot", "gc", "duo")
     vmmgr("snapshot", "gc")
     vmmgr("prune", "--force")
-    vmmgr("cache", "ls")
     assert "part of the lab duo" in vmmgr("rm", "duo/asks", status=4).stderr
     vmmgr("snapshot", "verify", "duo:before")
 
@@ -208,7 +203,7 @@ def test_a_damaged_archive_leaves_nothing_and_one_that_is_killed_nothing_that_co
     assert "short.zst" in elsewhere("snapshot", "import", short, "moved", status=7).stderr
     assert not (elsewhere.home / "state" / "moved").exists()
 
-    for call, nth in (("rename", 1), ("symlink", 1), ("symlink", 3)):
+    for call, nth in (("rename", 1), ("symlink", 3)):
         import_killed_at(elsewhere, packed, call, nth)
         assert set(states(elsewhere).values()) <= {"stopped"}, (call, nth)
         assert elsewhere.any("resume", "moved", "-d").returncode in (3, 4)
