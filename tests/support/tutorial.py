@@ -116,7 +116,7 @@ def fits(expected: list[str], lines: list[str]) -> bool:
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in lines)) is not None
 
 
-def run_page(page: Path, folder: Path, env: Mapping[str, str], timeout: float = 30) -> list[str]:
+def run_page(page: Path, folder: Path, env: Mapping[str, str], timeout: float = 60) -> list[str]:
     """Run every console block of `page` in `folder`; the differences, as text for people."""
     differences = []
     changes = []
