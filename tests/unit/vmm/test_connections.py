@@ -29,6 +29,7 @@ class Slow:
 
     dropped = 0
     fault = ""
+    connected = None
 
     def __init__(self) -> None:
         self.kept = bytearray()
