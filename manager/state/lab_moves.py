@@ -77,6 +77,8 @@ def _unpack(file: Path, target: Path, advance: Advance) -> tuple[LabRecord, list
     """Write a folder for each machine of an archive into `target`; the record, their names."""
     with archive.unpacking(file, advance) as unpacking:
         record, ids = decode(file, unpacking.small(RECORD, LARGEST))
+        if not ids:
+            raise unpacking.fault("all machines of the lab are over")
         for name, id in sorted(ids.items()):
             folder = target / name
             folder.mkdir(mode=0o700)
