@@ -70,9 +70,9 @@ class WriteLog:
     def at(cls, path: Path) -> WriteLog:
         """The log in `path`.data and `path`.index, made if it is not there. Raises OSError."""
         flags = os.O_RDWR | os.O_CREAT
-        data = files.open_own(path.with_suffix(".data"), flags)
+        data = files.open_own(path.with_name(f"{path.name}.data"), flags)
         try:
-            index = files.open_own(path.with_suffix(".index"), flags)
+            index = files.open_own(path.with_name(f"{path.name}.index"), flags)
         except BaseException:
             os.close(data)
             raise
