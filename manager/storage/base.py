@@ -91,6 +91,10 @@ class RawImage:
         except OSError as error:
             return error.errno == errno.ENXIO
 
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._fd
+
     def close(self) -> None:
         """Close the file; once, however often it is asked for."""
         fd, self._fd = self._fd, -1

@@ -355,3 +355,34 @@ def test_a_copy_that_finds_no_room_on_the_host_changes_nothing(vmmgr: Vmmgr, sou
     vmmgr("cp", "shared:/", source.parent / "out")
     assert [path.name for path in (source.parent / "out").iterdir()] == ["a"]
     assert (source.parent / "out" / "a").read_text() == "a\n"
+
+
+def test_prune_removes_frozen_folders_that_nothing_lies_on(vmmgr: Vmmgr, source: Path) -> None:
+    (source / "a").write_text("one\n")
+    file = source.parent / "shared.toml"
+    file.write_text(HELLO)
+    cache = vmmgr.home / "state" / ".images"
+    vmmgr("up", "-d", file)
+    (first,) = cache.glob("*.share")
+    vmmgr("snapshot", "save", "shared", "kept")
+    vmmgr("down", "shared")
+    (source / "a").write_text("two\n")
+    vmmgr("up", "-d", file)
+    assert len(list(cache.glob("*.share"))) == 2
+    left = cache / f".{first.name}.999999"  # by a process that was killed as it wrote
+    left.write_bytes(bytes(5000))
+
+    assert "1 frozen folder" in vmmgr("prune", "--force").stdout
+    assert not left.exists()
+    assert len(list(cache.glob("*.share"))) == 2
+    vmmgr("down", "shared")
+    vmmgr("snapshot", "rm", "shared", "kept")
+    assert '"folders": 1' in vmmgr("prune", "--dry-run", "--json").stdout
+    vmmgr("prune", "--force")
+    assert first not in cache.glob("*.share")
+    vmmgr("up", "-d", file)
+    vmmgr("rewind", "shared", "1ms")
+    vmmgr("down", "shared")
+    vmmgr("rm", "shared", "--force")
+    vmmgr("prune", "--force")
+    assert not list(cache.glob("*.share"))

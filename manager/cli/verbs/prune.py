@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`vmmgr prune`: remove machines that hold nothing but logs."""
+"""`vmmgr prune`: remove machines that hold nothing but logs, and frozen folders that none needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "prune",
         description="Removes machines that are stopped and hold nothing but logs and recordings. "
         "Those that run, are suspended, crashed, have snapshots or wrote to disks stay: `rm` "
-        "removes them. Says what it would remove, and asks.",
+        "removes them. Folders that were frozen for shares go when no state of a machine lies on "
+        "them and no run has them open. Says what it would remove, and asks.",
     )
     parser.add_argument("-f", "--force", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
@@ -33,28 +34,46 @@ def run(args: argparse.Namespace) -> int:
     import shutil
 
     from manager.cli.questions import confirm
+    from manager.state.frozen import remove_folder, unused_folders
     from manager.state.removal import disk_usage, half_removed, remove, unused
 
     machines, leftovers = unused(), half_removed()
+    folders = unused_folders(machines)
     sizes = {item.name: disk_usage(item.paths.directory) for item in machines}
-    total = sum(sizes.values()) + sum(map(disk_usage, leftovers))
+    total = sum(sizes.values()) + sum(map(disk_usage, leftovers)) + sum(folders.values())
     if not args.json:
         _list(machines, sizes)
-    if (machines or leftovers) and not args.dry_run:
-        count = f"{len(machines)} machine{'' if len(machines) == 1 else 's'}"
-        what = f"{count}, {size(total)}"
+        if folders:
+            print(f"{_count(len(folders), 'frozen folder')}  {size(sum(folders.values()))}")
+    if (machines or leftovers or folders) and not args.dry_run:
+        what = f"{_count(len(machines), 'machine')}, {size(total)}"
+        if folders:
+            what = f"{_count(len(folders), 'frozen folder')}, {what}"
         if not args.force:
             confirm(f"Remove {what}?", loss=f"this would remove {what}", option="--force")
         for item in machines:
             remove(item.paths, only_unused=True)
         for path in leftovers:
             shutil.rmtree(path, ignore_errors=True)
+        for path in folders:
+            remove_folder(path)
         print(f"{what} removed", file=sys.stderr)
-    elif not args.json and not machines:
+    elif not args.json and not machines and not folders:
         print("nothing to remove", file=sys.stderr)
     if args.json:
-        print_json({"machines": list(sizes), "size": total, "removed": not args.dry_run})
+        print_json(
+            {
+                "machines": list(sizes),
+                "folders": len(folders),
+                "size": total,
+                "removed": not args.dry_run,
+            }
+        )
     return 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _list(machines: list[Situation], sizes: dict[str, int]) -> None:

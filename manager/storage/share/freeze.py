@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from blake3 import blake3
@@ -27,6 +28,7 @@ from manager.storage.share.layout import (
     pack_entry,
 )
 from manager.storage.share.tree import Tree
+from manager.storage.share.unused import SUFFIX, claim, hold
 from manager.storage.share.volume import Volume
 
 ROOM = 64 << 30
@@ -45,7 +47,7 @@ class ShareImage:
 
     def __init__(self, path: Path, digest: bytes, *, room: int) -> None:
         """Raises HostError."""
-        self._image = RawImage(path, digest)
+        self._image = _opened(path, digest)
         self.digest = digest
         self.size = self._image.size + room
 
@@ -70,19 +72,42 @@ def open_share(name: str, folder: Path, cache: Path, *, read_only: bool) -> Shar
     items = source.items()
     digest = _digest(items)
     path = _place(cache, digest)
-    if not path.exists():
-        _make(path, source, items)
-    return ShareImage(path, digest, room=0 if read_only else ROOM)
+    while True:
+        if not path.exists():
+            _make(path, source, items)
+        with suppress(_GoneError):
+            return ShareImage(path, digest, room=0 if read_only else ROOM)
 
 
 def open_frozen(digest: bytes, cache: Path, *, read_only: bool) -> ShareImage | None:
     """A folder as it was when it had that digest, if it is still in the cache."""
     path = _place(cache, digest)
-    return ShareImage(path, digest, room=0 if read_only else ROOM) if path.exists() else None
+    if path.exists():
+        with suppress(_GoneError):
+            return ShareImage(path, digest, room=0 if read_only else ROOM)
+    return None
+
+
+class _GoneError(Exception):
+    """An image was removed before it could be held."""
+
+
+def _opened(path: Path, digest: bytes) -> RawImage:
+    """An image that stays while it is open. Raises HostError, _GoneError."""
+    try:
+        image = RawImage(path, digest)
+    except HostError:
+        if path.exists():
+            raise
+        raise _GoneError from None
+    if not hold(image.fileno()):
+        image.close()
+        raise _GoneError
+    return image
 
 
 def _place(cache: Path, digest: bytes) -> Path:
-    return cache / f"{digest.hex()}.share"
+    return cache / f"{digest.hex()}{SUFFIX}"
 
 
 def _digest(items: list[Item]) -> bytes:
@@ -106,6 +131,7 @@ def _make(path: Path, source: Folder, items: list[Item]) -> None:
         temp.unlink(missing_ok=True)
         try:
             with temp.open("xb") as file:
+                claim(file.fileno())
                 _write(file.fileno(), source, items)
                 os.fsync(file.fileno())
             temp.chmod(0o400)
