@@ -133,7 +133,7 @@ class LabRun:
 
         The kinds are those of manager.machine.inputs, and the order is Rounds.expect's.
         """
-        self._rounds.expect(Arrival(at, end, kind, data))
+        self._rounds.expect(Arrival(at, end, kind, data, wired=False))
 
     def run(self, until: int, done: Callable[[], bool] = lambda: False) -> Over | None:
         """Let quanta pass that end by `until`, and no more once `done` says so between two."""

@@ -32,6 +32,8 @@ class Arrival(NamedTuple):
     """The device is empty where the input is for none."""
     kind: str
     data: bytes
+    wired: bool = True
+    """Whether a link or a cable brings it."""
 
 
 class _Line:
@@ -187,7 +189,7 @@ class Wires:
             name: to_plain(cable.state()) for name, cable in self._cables.items()
         }
         lines: dict[str, Plain] = {str(end): line.state() for end, line in self._lines.items()}
-        late: list[Plain] = [[at, *end, kind, data] for at, end, kind, data in self._late]
+        late: list[Plain] = [[at, *end, kind, data] for at, end, kind, data, _ in self._late]
         return {"links": links, "cables": cables, "lines": lines, "late": late}
 
     def load(self, plain: Mapping[str, Any], now: int) -> None:
@@ -230,6 +232,19 @@ class Wires:
         if kind == FRAME and not HEADER <= len(data) <= MAX_FRAME:
             raise RecordError("a frame that is due late is too short or too long")
         return Arrival(at, End(machine, device), kind, data)
+
+    def take_captures(self, later: Wires) -> None:
+        """Go on with the captures of wires that are at a later time, cut to the present one."""
+        self._captures, later._captures = later._captures, {}
+        for name, capture in self._captures.items():
+            link = self._links[name]
+            capture.rewind(link.tapped_until - 1)
+            link.tap = partial(Capture.add, capture)
+
+    def capture(self, link: str, capture: Capture) -> None:
+        """Have all frames on a link written from now on."""
+        self._captures[link] = capture
+        self._links[link].tap = partial(Capture.add, capture)
 
     def flush(self) -> None:
         """Let readers of captures see all of them."""
@@ -288,5 +303,5 @@ def _tell(machine: Machine, arrival: Arrival) -> None:
     """Send it on its way as input: it is there within the quantum that begins."""
     # Input from the host may wait already, and a machine stops between blocks only.
     earliest = max(machine.now() + 1, machine.inputs.last_at or 0)
-    at, end, kind, data = arrival
-    machine.inputs.schedule(Input(max(at, earliest), kind, end.device, data))
+    at, end, kind, data, wired = arrival
+    machine.inputs.schedule(Input(max(at, earliest), kind, end.device, data, wired))

@@ -99,14 +99,21 @@ class Checks:
         self._ids = list(records)
         self._output = output
         self._ports = {id: _Port() for id in machine.ports}
-        for id, port in machine.ports.items():
-            port.listeners.add(partial(self._heard, id))
+        self._listeners = {id: partial(self._heard, id) for id in machine.ports}
+        for id, heard in self._listeners.items():
+            machine.ports[id].listeners.add(heard)
         self._whole = now == begun_at
         self._last_check = now
         self._checks = [entry for entry in entries if isinstance(entry, Check) and entry.at > now]
         self._next = 0
         self._timer = machine.clock.timer(self._due)
         self._arm()
+
+    def leave(self) -> None:
+        """Compare no more: the machine goes on without."""
+        self.machine.clock.remove(self._timer)
+        for id, heard in self._listeners.items():
+            self.machine.ports[id].listeners.remove(heard)
 
     def compare_end(self, end: End) -> None:
         """The machine is where the recorded run ended."""

@@ -80,6 +80,7 @@ class Timeline(Checkpoints):
         if divergence is not None:
             machine.close()
             raise not_reproduced("the machine", divergence.lines())
+        replay.leave()
         settle(machine, known, target)
         begun = start.at if start is not None else header.start.at
         return Rewound(machine, sent, known, start, target - begun)

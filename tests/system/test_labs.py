@@ -247,8 +247,6 @@ def stopped(vmmgr: Vmmgr) -> Vmmgr:
         ["console", "duo"],
         ["send", "duo", "x"],
         ["restart", "duo"],
-        ["replay", "duo"],
-        ["rewind", "duo", "1s"],
         ["screen", "duo"],
         ["screenshot", "duo", "-o", "none/x.png"],
         ["cp", "duo:/x", "none"],

@@ -27,10 +27,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "replay",
         description="Runs a machine again with the input that was recorded, as fast as it goes, "
-        "and prints what its console sends. The exit code is 0 when everything was as it was "
-        "recorded; else it is 1, and the first difference is told.",
+        "and prints what its console sends. Of a lab all machines are run again: each gets what "
+        "came from outside of the lab, and what they send each other is compared. The exit code is "
+        "0 when everything was as it was recorded; else it is 1, and the first difference is told.",
     )
-    parser.add_argument("name", metavar="NAME|LOG", help="a machine, or a .vmlog file")
+    parser.add_argument("name", metavar="NAME|LOG", help="a machine, a lab, or a .vmlog file")
     parser.add_argument(
         "--until",
         metavar="TIME",
@@ -43,12 +44,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="SNAPSHOT",
         help="begin there: a tag of NAME, or a directory",
     )
-    parser.add_argument("--port", metavar="P", help="com1..com4 or a device id [the console]")
+    parser.add_argument(
+        "--port",
+        metavar="P",
+        help="com1..com4 or a device id [the console]; of a lab MACHINE or MACHINE.PORT [all "
+        "consoles, a line at a time]",
+    )
     parser.add_argument(
         "--capture",
         metavar="[CARD=]FILE",
-        help="write the frames of a network card, in pcap's format: the same bytes as `capture` "
-        "did for that run",
+        help="write the frames of a network card, or of a lab's link, in pcap's format: the same "
+        "bytes as `capture` did for that run",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the output")
     parser.set_defaults(run=run)
@@ -56,10 +62,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
+    from manager.cli.arguments import find
     from manager.cli.proofs import port_of, story_of
     from manager.replay.checks import seconds
     from manager.replay.replay import Replay, graph_of
 
+    if not args.name.endswith(".vmlog") and (situation := find(args.name)).paths.is_lab:
+        from manager.cli import lab_replay
+
+        return lab_replay.replay(args, situation)
     told = story_of(args.name)
     console = port_of(graph_of(told.header), args.port)
 

@@ -12,6 +12,7 @@ from manager.errors import SnapshotCorruptError, SnapshotMismatchError, VmmgrErr
 from manager.graph.identity import lab_identity_hash
 from manager.lab.saved import LabSnapshot
 from manager.lab.wires import Wires
+from manager.replay.lab_recordings import together
 from manager.state.directory import MachineDirectory
 from manager.state.lab import open_lab
 from manager.state.last_run import LastRun
@@ -46,8 +47,9 @@ def own_lab(launch: LabLaunch, audience: Audience) -> Outcome:
             directory.begin_log()
         snapshot = _saved(launch, directory)
         over = snapshot.record.over if snapshot is not None else {}
+        begun = together()
         members = {
-            name: _open(launch, name, graph, selector, audience, stack)
+            name: _open(launch, name, graph, begun, selector, audience, stack)
             for name, graph in lab.members.items()
             if name not in over
         }
@@ -127,12 +129,13 @@ def _open(
     launch: LabLaunch,
     name: str,
     graph: Graph,
+    begun: str,
     selector: selectors.BaseSelector,
     audience: Audience,
     stack: ExitStack,
 ) -> Member:
     own = stack.enter_context(ExitStack())  # left when the machine is over; the lab goes on
-    alone = Launch(graph, resume=launch.resume, fresh=launch.fresh, detached=True)
+    alone = Launch(graph, resume=launch.resume, fresh=launch.fresh, detached=True, together=begun)
     owned = Owned.open(alone, selector, audience, own, MemberMachine)
     assert isinstance(owned.running, MemberMachine)
     return Member(name, owned, owned.running, own)
