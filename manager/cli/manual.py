@@ -156,6 +156,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "rewind": (
         ("vmmgr rewind demo 2s", "two seconds back"),
         ("vmmgr rewind demo @12.5s", "to that virtual time"),
+        ("vmmgr rewind lab 2s", "all machines of a lab, and what is on its way between them"),
     ),
     "step-back": (("vmmgr step-back demo", "to before the last thing that was typed"),),
     "verify": (

@@ -54,17 +54,18 @@ def lab_story(directories: Mapping[str, Path], store: LabStore) -> LabStory:
     last = max(log.header.together for log in newest.values())
     chains = {name: recordings.chain(log.path) for name, log in newest.items()}
     legs = next(
-        [log.header.together for log in chain]
+        [_names(log) for log in chain]
         for name, chain in chains.items()
         if newest[name].header.together == last
     )
+    known = set().union(*legs)
     start = _start(chains, legs, store)
     told = {}
     for name, chain in chains.items():
         if start is not None and name in start.record.over:
             continue
-        part = [log for log in chain if log.header.together in legs]
-        if not part or part[-1] is not chain[-1] or part[0].header.together != legs[0]:
+        part = [log for log in chain if log.header.together in known]
+        if not part or part[-1] is not chain[-1] or part[0].header.together not in legs[0]:
             _refuse(name, store)
         if chain[-1].header.together != last and not _is_over(chain[-1]):
             _refuse(name, store)
@@ -88,6 +89,21 @@ def _newest(name: str, directory: Path, store: LabStore) -> Log:
     return log
 
 
+def _names(log: Log) -> set[str]:
+    """What the logs are called that belong to this one.
+
+    A machine that was over by then has none of a branch, but one of what the branch left.
+    """
+    names = {log.header.together}
+    while log.header.branch_of and (name := Path(log.header.branch_of).name) < log.path.name:
+        try:
+            log = read(log.path.with_name(name))
+        except SnapshotCorruptError:  # only so many are kept
+            break
+        names.add(log.header.together)
+    return names
+
+
 def _is_over(log: Log) -> bool:
     return log.end is not None and log.end.reason in _OVER
 
@@ -101,14 +117,14 @@ def _refuse(name: str, store: LabStore) -> None:
 
 
 def _start(
-    chains: Mapping[str, Sequence[Log]], legs: Sequence[str], store: LabStore
+    chains: Mapping[str, Sequence[Log]], legs: Sequence[set[str]], store: LabStore
 ) -> LabSnapshot | None:
     """The lab's snapshot that all began with. Raises SnapshotMismatchError when it is gone."""
     wanted = {
         name: log.header.start.snapshot
         for name, chain in chains.items()
         for log in chain
-        if log.header.together == legs[0]
+        if log.header.together in legs[0]
     }
     if not any(wanted.values()):
         return None

@@ -66,7 +66,7 @@ class Timeline(Checkpoints):
         machine goes on. Raises UsageError for a time before the log, VmmgrError when the run cannot
         be reproduced.
         """
-        require_recorded(target, header)
+        require_recorded(target, header.start.at)
         start = self.before(target) or self._base(target)
         machine = at_checkpoint(start, header)
         sent = dict(start.sent if start is not None else begun_with)
@@ -90,11 +90,11 @@ class Timeline(Checkpoints):
         return base if base is not None and base.at <= target and base.path.is_dir() else None
 
 
-def require_recorded(target: int, header: Header, called: str = "the machine") -> None:
-    """Raise UsageError for a time before the log."""
-    if target < header.start.at:
+def require_recorded(target: int, begun: int, called: str = "the machine") -> None:
+    """Raise UsageError for a time before the record has begun."""
+    if target < begun:
         raise UsageError(
-            f"{called}'s record begins at {seconds(header.start.at)}",
+            f"{called}'s record begins at {seconds(begun)}",
             help="earlier states are in its snapshots, if there are any",
         )
 

@@ -9,22 +9,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from manager import files
-from manager.sandbox.landlock import KEEP, READ, REMOVE_FILE
+from manager.sandbox.landlock import KEEP, READ, READ_FILE, REMOVE_FILE
 from manager.sandbox.layers import TURNED_OFF, Layer, close_around
 from manager.sandbox.reach import Reach, of_machine
 from manager.storage.cache import image_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from manager.vmm.owned import Owned
 
 
-def enclose(all_owned: Sequence[Owned]) -> tuple[Layer, ...]:
+def enclose(all_owned: Sequence[Owned], captures: Iterable[Path] = ()) -> tuple[Layer, ...]:
     """Give up all but what these machines need, unless a file says no; which layers hold now.
 
-    The first one's directory, or its lab's, has the process's temporary files.
+    The first one's directory, or its lab's, has the process's temporary files. A rewind looks where
+    to cut `captures`.
     """
     if not all(owned.launch.graph.sandbox.enabled for owned in all_owned):
         return TURNED_OFF
@@ -32,6 +33,8 @@ def enclose(all_owned: Sequence[Owned]) -> tuple[Layer, ...]:
     for owned in all_owned:
         reach.add(of_machine(owned.launch.graph))
         _allow_state(reach, owned)
+    for capture in captures:
+        reach.allow(capture, READ_FILE)
     paths = all_owned[0].directory.paths
     home = paths.lab or paths
     reach.allow(home.directory, KEEP)

@@ -46,12 +46,18 @@ class RunRecorder:
         self._together = together
         self._recorder: Recorder | None = None
         self._timeline: Timeline | None = None
-        self._begun_with: dict[str, int] = {}
+        self.begun_with: dict[str, int] = {}
+        """How many bytes each port had sent when the log began."""
 
     @property
     def inputs(self) -> int | None:
         """Pieces of input so far; None when nothing is recorded."""
         return self._recorder.inputs if self._recorder is not None else None
+
+    @property
+    def log_path(self) -> Path | None:
+        """The present log; None when nothing is recorded."""
+        return self._recorder.log.path if self._recorder is not None else None
 
     @property
     def recording_fault(self) -> str:
@@ -77,9 +83,9 @@ class RunRecorder:
         self._timeline = Timeline(Store(self._paths.snapshots), reach)
         self._timeline.clear()
         if base is not None:
-            self._timeline.base = Checkpoint(machine.now(), "", base, self._sent())
+            self._timeline.base = Checkpoint(machine.now(), "", base, self.sent())
         try:
-            self._begun_with = dict.fromkeys(self._connections.by_id, 0)
+            self.begun_with = dict.fromkeys(self._connections.by_id, 0)
             header = header_of(machine, start, together=self._together)
             log = recordings.begin(self._paths.recordings, header)
             if machine.now() > start.at:  # it was not booted, but is a warm start
@@ -114,11 +120,12 @@ class RunRecorder:
         """The machine is at rest: take a checkpoint if one is due."""
         recorder, timeline = self._recorder, self._timeline
         if recorder is not None and timeline is not None and timeline.due(recorder.machine):
-            timeline.take(recorder.machine, self._sent)
+            timeline.take(recorder.machine, self.sent)
             if timeline.fault:
                 self._say(f"no more checkpoints: {timeline.fault}")
 
-    def _sent(self) -> dict[str, int]:
+    def sent(self) -> dict[str, int]:
+        """How many bytes each port has sent since this process owns the machine."""
         self._connections.pump()
         return {id: connection.sent for id, connection in self._connections.by_id.items()}
 
@@ -159,7 +166,7 @@ class RunRecorder:
             to = max(now - back, 0)
         if to is None or not 0 <= to <= now:
             raise UsageError(f"the machine is at {seconds(now)}; that is not before")
-        rewound = timeline.back_to(to, recorder.log.header, log.entries, self._begun_with)
+        rewound = timeline.back_to(to, recorder.log.header, log.entries, self.begun_with)
         try:
             branch = self.branch(rewound, to)
         except BaseException:

@@ -14,10 +14,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "rewind",
         description="Brings a running machine back in its own time and lets it go on from there, "
-        "with whatever is typed then. Fast as far back as `[record] rewind` in the machine file "
+        "with whatever is typed then; a lab with all its machines and wires, to the end of a "
+        "quantum of its time. Fast as far back as `[record] rewind` in the machine file "
         "says; before that, the machine is run again from its start.",
     )
-    parser.add_argument("name", metavar="NAME", help="a machine, or its machine file")
+    parser.add_argument("name", metavar="NAME", help="a machine or lab, or its file")
     parser.add_argument(
         "time",
         metavar="TIME",
@@ -48,12 +49,18 @@ def _time(text: str) -> dict[str, int]:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out either verb."""
+    from manager.cli.arguments import find
     from manager.cli.clients import connect
-    from manager.cli.proofs import situation_of
+    from manager.errors import WrongStateError
     from manager.replay.checks import seconds
 
     wanted = args.time if "time" in args else {"inputs": args.count}
-    situation = situation_of(args.name)
+    situation = find(args.name)
+    if situation.paths.is_lab and "inputs" in wanted:
+        raise WrongStateError(
+            f"{situation.name} is a lab, and what was last typed at one machine is no time of all",
+            help=f"`vmmgr rewind {situation.name} TIME` takes all of it back",
+        )
     with connect(situation, timeout=None) as client:
         result = client.execute("rewind", **wanted)
     if args.json:

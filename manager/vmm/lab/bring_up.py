@@ -63,12 +63,12 @@ def own_lab(launch: LabLaunch, audience: Audience) -> Outcome:
             members,
             wires,
             directory,
-            now=snapshot.record.now if snapshot is not None else 0,
-            over=over,
             paused=launch.paused,
             on_term=launch.on_term,
+            begun=snapshot,
             say=audience.say,
         )
+        stack.callback(lambda: running.wires.close())  # others after a rewind
         socket = directory.paths.socket()
         serve_lab(running, socket, selector, stack)
         paced = lab.clock_mode == "paced"
@@ -89,7 +89,8 @@ def own_lab(launch: LabLaunch, audience: Audience) -> Outcome:
             detached=launch.detached,
         )
         directory.begin_run(run, launch.settings)
-        running.sandbox = enclose([member.owned for member in members.values()])
+        captures = [link.capture for link in lab.links.values() if link.capture is not None]
+        running.sandbox = enclose([member.owned for member in members.values()], captures)
         for member in members.values():
             member.running.sandbox = running.sandbox
         audience.up()

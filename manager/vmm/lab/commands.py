@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from manager.errors import UsageError
 from manager.graph.lab_plain import to_plain
 from manager.lazy import dataclass
 from manager.vmm.command import Argument, Command
@@ -74,6 +75,13 @@ def _unsubscribe(call: LabCall) -> dict[str, Any]:
     return {}
 
 
+def _rewind(call: LabCall) -> dict[str, Any]:
+    given = [key for key in ("back", "to") if key in call.arguments]
+    if len(given) != 1 or call.arguments[given[0]] < 0:
+        raise UsageError("rewind: give one of 'back' and 'to', not negative")
+    return call.running.rewind(back=call.arguments.get("back"), to=call.arguments.get("to"))
+
+
 def _do(action: Callable[[RunningLab], None]) -> Callable[[LabCall], dict[str, Any]]:
     def handler(call: LabCall) -> dict[str, Any]:
         action(call.running)
@@ -112,6 +120,15 @@ COMMANDS: Mapping[str, Command[LabCall]] = {
     ),
     "quit": Command(
         "End the process at once; the last suspended state is kept", _do(lambda lab: lab.quit()), {}
+    ),
+    "rewind": Command(
+        "Go back in virtual time, to the end of a quantum; what comes then is a time line of its "
+        "own",
+        _rewind,
+        {
+            "back": Argument(int, "by how many ns"),
+            "to": Argument(int, "to how many ns since power-on"),
+        },
     ),
     "pause": Command("Let virtual time stand still", _do(lambda lab: lab.pause()), {}),
     "continue": Command("Let virtual time go on", _do(lambda lab: lab.unpause()), {}),

@@ -7,13 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from manager.errors import WrongStateError
 from manager.lazy import dataclass
 from manager.state.paths import require_no_lab
 from manager.vmm.outcome import Outcome
 from manager.vmm.running import RunningMachine
 
 if TYPE_CHECKING:
+    from manager.replay.log import Writer
+    from manager.replay.timeline import Rewound
     from manager.vmm.owned import Owned
+    from manager.vmm.recorder import RunRecorder
 
 
 class MemberMachine(RunningMachine):
@@ -29,7 +33,33 @@ class MemberMachine(RunningMachine):
 
     def rewind(self, *, back: int | None, to: int | None, inputs: int | None) -> NoReturn:
         """Not alone."""
+        if inputs is not None:
+            raise WrongStateError(
+                f"{self.machine.graph.name} is part of a lab, whose last input may have been "
+                "another machine's",
+                help="`vmmgr rewind LAB TIME` takes all of the lab back",
+            )
         self._refuse("rewind")
+
+    @property
+    def recorder(self) -> RunRecorder:
+        """What records it, if anything is recorded."""
+        assert self._recorder is not None
+        return self._recorder
+
+    def require_way_back(self) -> None:
+        """Raise WrongStateError unless the lab can go back, as far as this machine goes."""
+        self.recorder.require_way_back()
+        if self.waiting.is_on:
+            raise WrongStateError("the machine is not ready yet", help="wait until it is")
+
+    def go_back(self, rewound: Rewound, branch: Writer) -> None:
+        """The lab went back: go on with this earlier self. Raises VmmgrError."""
+        before = self.now()
+        self.recorder.go_on(rewound, branch, self._replace)
+        self.networks.cut()
+        at = {"from": before, "virtual-time": self.now()}
+        self.events.publish("rewound", **at, replayed=0, seconds=0.0)
 
     def quit(self) -> NoReturn:
         """Not alone: the process is the lab's."""

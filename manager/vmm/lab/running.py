@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A running lab, as its process owns it: what clients do with it, its states and its end.
 
-How its time passes is in manager.lab.rounds.
+How its time passes is in manager.lab.rounds, and the way back in manager.vmm.lab.rewind.
+Long because a machine's end, a state of all and the lab's own end decide about each other.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from manager.errors import VmmgrError, WrongStateError
+from manager.errors import ExitCode, VmmgrError, WrongStateError
 from manager.graph.lab_plain import to_plain
 from manager.lab.rounds import Rounds
 from manager.lab.saved import LabRecord, Over, last_word
 from manager.snapshot.store import Store
 from manager.state.lab import commit
 from manager.vmm.events import Events
+from manager.vmm.lab.rewind import LabTimeline, exchange_of, require_ways_back, wanted_time
 from manager.vmm.outcome import Kind, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from manager.graph.lab import Lab
+    from manager.lab.saved import LabSnapshot
     from manager.lab.wires import Wires
     from manager.sandbox.layers import Layer
     from manager.state.directory import MachineDirectory
@@ -41,7 +44,6 @@ class RunningLab:
     """
 
     called = "the lab"
-    rewinds = 0
 
     def __init__(  # noqa: PLR0913  the parts of a running lab, each handed in once
         self,
@@ -51,10 +53,9 @@ class RunningLab:
         wires: Wires,
         directory: MachineDirectory,
         *,
-        now: int = 0,
-        over: Mapping[str, Over] | None = None,
         paused: bool = False,
         on_term: OnTerm = "down",
+        begun: LabSnapshot | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.lab = lab
@@ -64,15 +65,17 @@ class RunningLab:
         self.sandbox: tuple[Layer, ...] = ()
         """What this process gave up of the host."""
         self._identity = identity
-        self._rounds = Rounds(lab, members, wires, now)
+        self._rounds = Rounds(lab, members, wires, begun.record.now if begun is not None else 0)
         self.step = self._rounds.step
-        self.over = dict(over or {})
+        self._timeline = LabTimeline(lab, directory.paths, members, begun)
+        self.over = dict(begun.record.over) if begun is not None else {}
         """Those that came to their end."""
         self._directory = directory
         self._paused = paused
         self._on_term = on_term
         self._say = say
         self._outcome: Outcome | None = None
+        self.rewinds = 0
 
     @property
     def members(self) -> dict[str, Member]:
@@ -111,6 +114,11 @@ class RunningLab:
         for member in self.members.values():
             member.running.rest()
         self._part_with_ended()
+        timeline, members = self._timeline, self.members
+        if self._rounds.end is None and self._outcome is None and timeline.due(self.now(), members):
+            timeline.take(self.now(), members, lambda tag: self._save(tag, goes_on=True)[0])
+            if timeline.fault:
+                self._say(f"no more checkpoints: {timeline.fault}")
 
     def poll(self) -> None:
         """Let backends and peers do what is due by the host's time; once a second is enough."""
@@ -173,6 +181,41 @@ class RunningLab:
         record = LabRecord(self.now(), self._identity, wires, self.over, config)
         self.wires.flush()
         return commit(self._directory.paths, record, images, tag, goes_on=goes_on)
+
+    def rewind(self, *, back: int | None, to: int | None) -> dict[str, Any]:
+        """Bring all of it to an earlier virtual time: ns back, or ns from power-on.
+
+        It goes on from there, from the end of a quantum. Raises WrongStateError, UsageError,
+        VmmgrError; then the lab is as it was.
+        """
+        self.refuse_if_ending()
+        require_ways_back(self.members)
+        began = time.monotonic()
+        self._finish_quantum()
+        for member in self.members.values():
+            member.running.restored.require_sound()
+            member.running.connections.pump()
+        before = self.now()
+        rewound = self._timeline.back_to(wanted_time(before, self.step, back, to), self.members)
+        exchange = exchange_of(self.members, rewound)
+        try:
+            exchange()
+        except VmmgrError as error:  # some are at another time than others
+            self.finish(Outcome("fault", ExitCode.FAILURE, f"half rewound: {error.message}"))
+            raise
+        rewound.wires.take_captures(self.wires)
+        self.wires = rewound.wires
+        self._rounds = Rounds(self.lab, self.members, rewound.wires, rewound.at)
+        self.rewinds += 1
+        self._timeline.went_back(rewound)
+        result = {
+            "from": before,
+            "virtual-time": self.now(),
+            "replayed": rewound.replayed,
+            "seconds": round(time.monotonic() - began, 6),
+        }
+        self.events.publish("rewound", **result)
+        return result
 
     def _finish_quantum(self) -> None:
         """Come to the end of the one that has begun, whatever holds machines.
@@ -238,6 +281,8 @@ class RunningLab:
         for member in tuple(self.members.values()):
             member.running.finish(self._outcome)
             self._part_with(member)
+        if self._outcome.kind in ("ended", "down"):
+            self._timeline.clear()
 
     def _part_with_ended(self) -> None:
         """Let go of machines that are over. The last one's end is the lab's."""
@@ -257,6 +302,7 @@ class RunningLab:
         assert outcome is not None
         member.owned.conclude(outcome, self._say)
         self._rounds.leave(member.name)
+        self._timeline.machine_left(member.name, self.now(), running.recorder.log_path)
         if self._outcome is None:
             self.over[member.name] = Over(outcome.kind, int(outcome.status), outcome.detail)
             self._say(f"{running.machine.graph.name}: {outcome.detail or outcome.kind}")
