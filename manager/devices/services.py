@@ -26,6 +26,7 @@ from manager.bus.mmio import MemoryBus, MmioDevice
 from manager.bus.pci import BarMemory, PciBus, PciFunction, PciHeader, PciSlot
 from manager.bus.pci.registers import COMMAND_IO, COMMAND_MEMORY
 from manager.bus.ports import BytePorts, PortBus, PortLender, WidePorts
+from manager.bus.ps2 import Socket
 from manager.devices.claims import Claims, MemoryRange, PortRange, end_id
 from manager.lazy import dataclass
 
@@ -121,6 +122,8 @@ class Backplane:
     pci: PciBus = field(default_factory=PciBus)
     join_pirq: Callable[[int], Line] | None = None
     """The inputs of the PIRQ router, once there is one."""
+    ps2: tuple[Socket, Socket] | None = None
+    """The keyboard controller's two ports, once there is one."""
     a20_controls: dict[str, bool] = field(default_factory=dict)
     """Which device has the A20 gate open."""
 
@@ -256,6 +259,19 @@ class Services:
     def io(self) -> PortBus:
         """The I/O ports, for functions whose I/O BARs move."""
         return self._backplane.io
+
+    # -- PS/2 -------------------------------------------------------------------------------
+
+    def offer_ps2(self, first: Socket, second: Socket) -> None:
+        """From now on keyboards are plugged into `first`, mice into `second`."""
+        self._backplane.ps2 = first, second
+
+    @property
+    def ps2_sockets(self) -> tuple[Socket, Socket]:
+        """The keyboard controller's ports: for a keyboard, and for a mouse."""
+        if self._backplane.ps2 is None:
+            raise ValueError(f"{self._node.id} has no keyboard controller")
+        return self._backplane.ps2
 
     # -- time, memory, the host -------------------------------------------------------------
 

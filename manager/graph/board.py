@@ -30,6 +30,12 @@ FLASH_BOARD = {
     "board.flash": "flash",
 }
 """And when that keeps its variables in a chip of their own."""
+SCREEN_BOARD = {
+    "board.ps2-keyboard": "ps2-keyboard",
+    "board.ps2-mouse": "ps2-mouse",
+}
+"""What is plugged into the keyboard controller of a machine that has a screen, unless its file puts
+it there itself."""
 TACIT = {
     "board.crtc": "crtc",
     "board.fw-cfg": "fw-cfg",
@@ -49,6 +55,15 @@ def parts(kinds: dict[str, str]) -> Iterator[DeviceNode]:
     """The nodes of parts of the board."""
     for id, kind in kinds.items():
         yield registry.find(kind).claim(None, Place(id))
+
+
+def with_screen_parts(devices: Sequence[DeviceNode]) -> tuple[DeviceNode, ...]:
+    """The devices of a machine, `devices`; if there is a screen, with what a user has before it."""
+    there = {node.type for node in devices}
+    if "vga" not in there:
+        return tuple(devices)
+    kinds = {id: kind for id, kind in SCREEN_BOARD.items() if kind not in there}
+    return (*devices, *parts(kinds))
 
 
 def tacit_parts(devices: Sequence[DeviceNode]) -> Iterator[DeviceNode]:

@@ -18,7 +18,7 @@ from manager.devices import own
 from manager.devices.claims import FLASH_LIMIT, SHARES, VARIABLES_DISK
 from manager.devices.node import LPC_BUS, DeviceNode, Place
 from manager.graph import pci, read_files, rules
-from manager.graph.board import BOARD, other_cpus, parts
+from manager.graph.board import BOARD, other_cpus, parts, with_screen_parts
 from manager.graph.claimed import claimed
 from manager.graph.firmware import with_firmware_parts
 from manager.graph.lints import lint
@@ -137,7 +137,7 @@ def assemble(loaded: LoadedModel) -> Graph:
     board = (*parts(BOARD), *other_cpus(model.cpu.count))
     functions = pci.functions(loaded)
     lpc = _lpc_devices(loaded, functions)
-    devices = (*board, *pci.wired(functions, (*board, *lpc)), *lpc)
+    devices = with_screen_parts((*board, *pci.wired(functions, (*board, *lpc)), *lpc))
     boot = _boot(model)
     if isinstance(boot, FirmwareBoot):
         devices = with_firmware_parts(devices, boot)

@@ -69,6 +69,8 @@ device = "lpc"
 backend = "null"
 [lpc.com3]
 backend = "null"
+[lpc.ps2-keyboard]
+[lpc.ps2-mouse]
 [lpc.debug-exit]
 port = 0xf4
 """

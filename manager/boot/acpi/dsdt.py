@@ -54,8 +54,12 @@ LEGACY = {
     "pic": Legacy("PIC", "PNP0000", (0x20, 0xA0), interrupts.CASCADE_IRQ),
     "pit": Legacy("TIMR", "PNP0100", (0x40,), interrupts.TIMER_IRQ),
     "rtc": Legacy("RTC", "PNP0B00", (0x70,), 8),
+    "ps2-mouse": Legacy("MOUS", "PNP0F13", (), 12),
 }
 """By type. The rest of the board, whose ports only have to be left alone, is one PNP0C02."""
+
+KEYBOARD = Legacy("KBD", "PNP0303", (0x60, 0x64), 1)
+"""What the keyboard controller is when a keyboard is plugged in."""
 
 IN_MADT = ("lapic", "ioapic")
 """Types whose registers are in the MADT, which reserves them."""
@@ -209,10 +213,13 @@ def _links(bridge: DeviceNode, irqs: list[int]) -> Iterator[bytes]:
 
 def _isa_devices(graph: Graph) -> Iterator[bytes]:
     reserved: list[bytes] = []
+    known = LEGACY
+    if interrupts.find(graph, "ps2-keyboard") is not None:
+        known = LEGACY | {"keyboard": KEYBOARD}
     for node in graph.devices:
         if node.com_port is not None and node.address is None:
             yield _com_port(graph, node)
-        elif (legacy := LEGACY.get(node.type)) is not None:
+        elif (legacy := known.get(node.type)) is not None:
             own = [ports for ports in node.ports if ports.base in legacy.bases]
             used = _crs(*map(_io, own), resources.irq(legacy.irq))
             yield aml.device(legacy.name, _hid(legacy.hid), used)

@@ -23,9 +23,10 @@ NO_C2, NO_C3 = 0xFFFF, 0xFFFF
 RESET_VALUE = 0x06
 """Hard reset, at the rising edge of bit 2."""
 
-# IAPC_BOOT_ARCH. Bit 1, "8042", stays 0: there is a controller but never a keyboard, and the bit
-# would make guests search for one.
+# IAPC_BOOT_ARCH. There is always a controller, but without a keyboard or a mouse bit 1 would make
+# guests search for one.
 LEGACY_DEVICES = 1 << 0
+KEYBOARD_CONTROLLER = 1 << 1
 VGA_NOT_PRESENT = 1 << 2
 
 # Flags. PWR_BUTTON stays 0, which means that the power button is in PM1.
@@ -51,7 +52,14 @@ def fadt(graph: Graph, facs_address: int, dsdt_address: int) -> bytes:
     """
     pm = interrupts.only(graph, "acpi-pm").ports[0].base
     reset = interrupts.find(graph, "reset-control")
-    flags = WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | TMR_VAL_EXT | HEADLESS
+    flags = WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | TMR_VAL_EXT
+    legacy = LEGACY_DEVICES
+    kinds = {node.type for node in graph.devices}
+    if "vga" not in kinds:
+        flags |= HEADLESS
+        legacy |= VGA_NOT_PRESENT
+    if kinds & {"ps2-keyboard", "ps2-mouse"}:
+        legacy |= KEYBOARD_CONTROLLER
     reset_register = NOWHERE
     if reset is not None:
         flags |= RESET_REG_SUP
@@ -67,7 +75,7 @@ def fadt(graph: Graph, facs_address: int, dsdt_address: int) -> bytes:
     body += bytes(lengths)
     body += struct.pack("<HHHHBB", NO_C2, NO_C3, 0, 0, 0, 0)
     body += bytes((0, 0, RTC_CENTURY))
-    body += struct.pack("<HxI", LEGACY_DEVICES | VGA_NOT_PRESENT, flags)
+    body += struct.pack("<HxI", legacy, flags)
     body += reset_register + struct.pack("<BHB", RESET_VALUE, 0, MINOR_VERSION)
     body += struct.pack("<QQ", 0, dsdt_address)  # FACS is below 4 GiB, and given above
     body += _register(pm + PM1_EVENT, PM1_EVENT_LENGTH, ACCESS_WORD) + NOWHERE

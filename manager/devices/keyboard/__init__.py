@@ -37,8 +37,15 @@ class KeyboardNode(DeviceNode):
         """The controller, which also has a control of A20 and the reset line."""
         from manager.devices.keyboard.device import Keyboard
 
-        keyboard = Keyboard(board.irq(), board.set_a20, board.reset_cpu, board.grants)
+        keyboard = Keyboard(
+            board.irq(),
+            board.set_a20,
+            board.reset_cpu,
+            board.grants,
+            has_firmware=board.has_firmware,
+        )
         data, command = self.ports
         board.claim(data, keyboard)
         board.claim(command, keyboard.command_port)
+        board.offer_ps2(keyboard.first, keyboard.second)
         return keyboard

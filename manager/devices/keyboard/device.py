@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""An 8042 keyboard controller with nothing plugged in: self-test, A20 gate and reset line.
+"""An 8042 keyboard controller: self-test, A20 gate, reset line, and two ports with PS/2 plugs.
 
-Whatever is sent to a device is answered as if the device had failed to take it, at once, so that
-a guest need not wait for a timeout to learn that there is none. There is no second (mouse) port.
+Whatever is sent to a port with nothing plugged in is answered as if the device had failed to take
+it, at once, so that a guest need not wait for a timeout to learn that there is none. Without a
+device there (a mouse), the second port does not exist.
 Sources: IBM PS/2 Hardware Interface Technical Reference; Intel 8242 datasheet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from manager.bus.grants import NO_GRANTS, Grants
 from manager.bus.lines import Line
-from manager.bus.record import Record, flag, octets, uint
 from manager.devices.device import Device
-from manager.lazy import dataclass
+from manager.devices.keyboard.socket import Ps2Socket
+from manager.devices.keyboard.state import AUX_DISABLED, KeyboardState
+from manager.devices.keyboard.translation import BREAK, translated
 
 DATA = 0  # 0x60, offset of Keyboard; status and commands (0x64) are Keyboard.command_port
 
@@ -30,6 +31,8 @@ STATUS_TIMEOUT = 0x40  # the device did not answer
 # Commands
 READ_RAM = 0x20  # to 0x3F; 0x20 is the command byte
 WRITE_RAM = 0x60  # to 0x7F
+DISABLE_AUX = 0xA7
+ENABLE_AUX = 0xA8
 TEST_AUX = 0xA9
 SELF_TEST = 0xAA
 TEST_KEYBOARD = 0xAB
@@ -48,14 +51,17 @@ TAKES_DATA = (WRITE_OUTPUT_PORT, WRITE_KEYBOARD_OUTPUT, WRITE_AUX_OUTPUT, WRITE_
 
 # Command byte
 IRQ_ENABLE = 0x01
+AUX_IRQ_ENABLE = 0x02
 SYSTEM_FLAG = 0x04
 KEYBOARD_DISABLED = 0x10
-AUX_DISABLED = 0x20  # stays set, which is how guests see that there is no second port
+TRANSLATE = 0x40
+AS_FIRMWARE_LEAVES_IT = IRQ_ENABLE | SYSTEM_FLAG | AUX_DISABLED | TRANSLATE
 
 # Output port
 NOT_RESET = 0x01  # low resets the CPU
 GATE_A20 = 0x02
 OUTPUT_IRQ = 0x10
+OUTPUT_AUX_IRQ = 0x20
 LINES_HIGH = 0xC0  # keyboard clock and data, idle
 
 TEST_PASSED = 0x55
@@ -63,24 +69,6 @@ LINE_FINE = 0x00
 CLOCK_LOW = 0x01
 NOT_LOCKED = 0x80
 RESEND = 0xFE
-
-
-@dataclass(slots=True)
-class KeyboardState(Record):
-    """The controller; there is no keyboard."""
-
-    TYPE: ClassVar[str] = "keyboard"
-
-    ram: bytearray = octets(
-        32, 32, "controller memory; byte 0 is the command byte", bytes([AUX_DISABLED, *bytes(31)])
-    )
-    output: int = uint(8, "last byte put into the output buffer")
-    output_full: bool = flag("the guest has not read it yet")
-    output_aux: bool = flag("it claims to be from the second port")
-    output_timeout: bool = flag("it tells of a device that does not answer")
-    last_was_command: bool = flag("the last write was to the command port")
-    awaiting: int = uint(8, "command that the next data byte belongs to; 0 for none")
-    a20: bool = flag("the A20 gate is open; a power-on default of the chip", True)
 
 
 class CommandPort:
@@ -104,6 +92,8 @@ class Keyboard(Device[KeyboardState]):
     """The data port (0x60) itself; `command_port` is for port 0x64.
 
     `irq` is IRQ 1. `set_a20` hears the gate at every change and restore, `reset` the reset line.
+    A keyboard is plugged into `first`, a mouse into `second`. Without firmware, a controller with
+    a keyboard powers on as firmware would leave it.
     """
 
     STATE = KeyboardState
@@ -114,14 +104,37 @@ class Keyboard(Device[KeyboardState]):
         set_a20: Callable[[bool], None],
         reset: Callable[[], None],
         grants: Grants = NO_GRANTS,
+        *,
+        has_firmware: bool = True,
     ) -> None:
         self._grants = grants
         self._irq = irq
         self._set_a20 = set_a20
         self._reset_cpu = reset
+        self._has_firmware = has_firmware
         self.command_port = CommandPort(self)
+        self.first = Ps2Socket(
+            lambda: self._lets_send(KEYBOARD_DISABLED), self._from_keyboard, self.reset
+        )
+        self.second = Ps2Socket(
+            lambda: self._lets_send(AUX_DISABLED),
+            lambda byte: self._answer(byte, aux=True),
+            self.reset,
+        )
         self.state = self.power_on()
         self.settle()
+
+    def reset(self) -> None:
+        """Power-on state; devices go on with what they have to send."""
+        super().reset()
+        self._release()
+
+    def power_on(self) -> KeyboardState:
+        """The chip's own state, or what firmware would make of it for a keyboard."""
+        record = KeyboardState()
+        if self.first.device is not None and not self._has_firmware:
+            record.ram[0] = AS_FIRMWARE_LEAVES_IT
+        return record
 
     def status(self) -> int:
         """The status register."""
@@ -140,28 +153,53 @@ class Keyboard(Device[KeyboardState]):
 
     def read_port(self, offset: int) -> int:
         """Empty the output buffer; read again, it gives the same byte."""
-        self.state.output_full = False
+        state = self.state
+        state.output_full = False
         self._drive_irq()
-        return self.state.output
+        byte = state.output
+        self._release()
+        return byte
 
     def write_port(self, offset: int, value: int) -> None:
         """A command's data byte, or a byte for the keyboard."""
         state = self.state
         state.last_was_command = False
         command, state.awaiting = state.awaiting, 0
-        if command in range(WRITE_RAM, WRITE_RAM + 32):
-            # There is no second port to enable.
-            state.ram[command - WRITE_RAM] = value | (AUX_DISABLED if command == WRITE_RAM else 0)
-            self._drive_irq()
+        if command == WRITE_RAM:
+            self._set_command_byte(value)
+        elif command in range(WRITE_RAM, WRITE_RAM + 32):
+            state.ram[command - WRITE_RAM] = value
         elif command == WRITE_OUTPUT_PORT:
             self._write_output_port(value)
         elif command in (WRITE_KEYBOARD_OUTPUT, WRITE_AUX_OUTPUT):
             # Without a second port the byte comes back as the keyboard's.
-            self._answer(value)
+            self._answer(value, aux=command == WRITE_AUX_OUTPUT and self._has_second)
+        elif command == WRITE_AUX:
+            self._send(self.second, value)
         else:
-            if command != WRITE_AUX:
-                state.ram[0] &= ~KEYBOARD_DISABLED
-            self._answer(RESEND, aux=command == WRITE_AUX, timeout=True)
+            state.ram[0] &= ~KEYBOARD_DISABLED
+            self._send(self.first, value)
+
+    def _send(self, port: Ps2Socket, value: int) -> None:
+        if port.device is None:
+            self._answer(RESEND, aux=port is self.second, timeout=True)
+        else:
+            port.device.receive(value)
+
+    def _lets_send(self, disabled: int) -> bool:
+        """Whether a device may; `disabled` is the bit of the command byte that stops it."""
+        return not self.state.output_full and not self.state.ram[0] & disabled
+
+    def _from_keyboard(self, byte: int) -> None:
+        """Codes of set 2 are translated to set 1."""
+        state = self.state
+        if not state.ram[0] & TRANSLATE:
+            self._answer(byte)
+        elif byte == BREAK:
+            state.break_code = True
+        else:
+            broken, state.break_code = state.break_code, False
+            self._answer(translated(byte, broken=broken))
 
     def command(self, value: int) -> None:
         """A write to the command port; commands that are not known do nothing."""
@@ -178,11 +216,15 @@ class Keyboard(Device[KeyboardState]):
         elif value == TEST_KEYBOARD:
             self._answer(LINE_FINE)
         elif value == TEST_AUX:
-            self._answer(CLOCK_LOW)
+            self._answer(LINE_FINE if self._has_second else CLOCK_LOW)
         elif value == DISABLE_KEYBOARD:
-            state.ram[0] |= KEYBOARD_DISABLED
+            self._set_command_byte(state.ram[0] | KEYBOARD_DISABLED)
         elif value == ENABLE_KEYBOARD:
-            state.ram[0] &= ~KEYBOARD_DISABLED
+            self._set_command_byte(state.ram[0] & ~KEYBOARD_DISABLED)
+        elif value == DISABLE_AUX:
+            self._set_command_byte(state.ram[0] | AUX_DISABLED)
+        elif value == ENABLE_AUX:
+            self._set_command_byte(state.ram[0] & ~AUX_DISABLED)
         elif value == READ_INPUT_PORT:
             self._answer(NOT_LOCKED)
         elif value == READ_OUTPUT_PORT:
@@ -198,12 +240,30 @@ class Keyboard(Device[KeyboardState]):
         state.output, state.output_full = value, True
         state.output_aux, state.output_timeout = aux, timeout
         self._irq.set(False)  # a new byte is a new edge
+        self.second.irq.set(False)
         self._drive_irq()
+
+    @property
+    def _has_second(self) -> bool:
+        return self.second.device is not None
+
+    def _set_command_byte(self, value: int) -> None:
+        self.state.ram[0] = value if self._has_second else value | AUX_DISABLED
+        self._drive_irq()
+        self._release()
+
+    def _release(self) -> None:
+        """Let devices send; the keyboard goes first."""
+        for port in (self.first, self.second):
+            if port.device is not None and port.free:
+                port.device.released()
 
     def _output_port(self) -> int:
         state = self.state
         value = LINES_HIGH | NOT_RESET | (GATE_A20 if state.a20 else 0)
-        return value | (OUTPUT_IRQ if state.output_full else 0)
+        if not state.output_full:
+            return value
+        return value | (OUTPUT_AUX_IRQ if state.output_aux and self._has_second else OUTPUT_IRQ)
 
     def _write_output_port(self, value: int) -> None:
         self.state.a20 = bool(value & GATE_A20)
@@ -213,10 +273,11 @@ class Keyboard(Device[KeyboardState]):
 
     def _drive_irq(self) -> None:
         state = self.state
-        asserted = state.output_full and not state.output_aux
-        self._irq.set(asserted and bool(state.ram[0] & IRQ_ENABLE))
+        aux = state.output_full and state.output_aux
+        self._irq.set(state.output_full and not aux and bool(state.ram[0] & IRQ_ENABLE))
+        self.second.irq.set(aux and bool(state.ram[0] & AUX_IRQ_ENABLE))
 
     def settle(self) -> None:
-        """Drive IRQ 1 and the A20 gate."""
+        """Drive the interrupts and the A20 gate."""
         self._drive_irq()
         self._set_a20(self.state.a20)
