@@ -15,6 +15,7 @@ from manager.api.errors import (
     MachineEndedError,
     OutOfBudgetError,
 )
+from manager.api.hands import Keyboard, Mouse
 from manager.api.loading import load
 from manager.api.machine import Definition, Machine, Snapshot
 from manager.api.screen import Screen
@@ -26,9 +27,11 @@ __all__ = [
     "Duration",
     "ExpectationError",
     "FailOnError",
+    "Keyboard",
     "Machine",
     "MachineEndedError",
     "Match",
+    "Mouse",
     "OutOfBudgetError",
     "Screen",
     "Snapshot",

@@ -20,6 +20,7 @@ from manager.settings import Setting
 if TYPE_CHECKING:
     from manager.graph.lab import Lab
     from manager.graph.nodes import Graph
+    from manager.machine.keystrokes import Keystrokes
     from manager.state.situation import Situation
     from manager.text.pattern import Pattern
 
@@ -54,6 +55,13 @@ def unescape(text: str) -> bytes:
 def escaped_text(text: str) -> bytes:
     """Argparse type of TEXT."""
     return _argument(unescape, text)
+
+
+def keys(text: str) -> Keystrokes:
+    """Argparse type of KEYS. Raises UsageError."""
+    from manager.machine.keystrokes import Keystrokes, written
+
+    return Keystrokes(text, written(text))
 
 
 def duration(text: str) -> int:

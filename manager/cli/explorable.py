@@ -95,12 +95,12 @@ class OfLab:
 
 def _trial(args: argparse.Namespace, graph: Graph) -> Trial:
     from manager.cli.proofs import port_of
-    from manager.machine.expectation import UntilScreen
+    from manager.machine.expectation import Press, UntilScreen
     from manager.machine.trial import Trial
 
     steps = steps_of(args)
     check_screen(steps, graph)
-    on_port = any(not isinstance(step, UntilScreen) for step in steps)
+    on_port = any(not isinstance(step, Press | UntilScreen) for step in steps)
     needs_port = on_port or args.fail_on is not None or args.port is not None
     port = port_of(graph, args.port) if needs_port else ""
     return Trial(steps, args.fail_on, args.max_time, port)

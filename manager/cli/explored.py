@@ -75,7 +75,7 @@ def command_for(args: argparse.Namespace, settings: Sequence[str]) -> str:
     if args.start is not None:
         words += ["--from", args.start]
     for option, value in args.steps:
-        words += [option, value.source if option == "--until" else _escaped(value)]
+        words += [option, _escaped(value) if option == "--send" else value.source]
     if args.fail_on is not None:
         words += ["--fail-on", args.fail_on.source]
     if args.port is not None:

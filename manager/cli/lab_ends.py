@@ -62,8 +62,8 @@ def trial_of(lab: Lab, args: argparse.Namespace) -> LabTrial:
     refuse_port(args.port)
     steps: list[Wait | Tell] = []
     for option, value in args.steps:
-        if option == "--screen-until":
-            raise UsageError("--screen-until takes a machine, and this is a lab")
+        if option in ("--screen-until", "--keys"):
+            raise UsageError(f"{option} takes a machine, and this is a lab")
         if option == "--until":
             end, text = split(lab, option, value.source)
             steps.append(Wait(end, _pattern(option, text)))

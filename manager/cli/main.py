@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "send": ("send", "send text to a serial port"),
     "screen": ("screen", "print what a screen in a text mode shows"),
     "screenshot": ("screenshot", "make a picture of a screen"),
+    "keys": ("keys", "press keys of a keyboard"),
     "events": ("events", "tell what happens to a running machine"),
     "ctl": ("ctl", "send one command of the control protocol"),
     "doctor": ("doctor", "check what vmmgr needs of this host"),

@@ -17,7 +17,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Running machines": ("up", "run", "suspend", "resume", "down", "restart", "wait"),
     "What is kept of them": ("discard", "rm", "prune", "cache"),
     "Talking to them": ("console", "send", "logs", "status", "ls", "events", "ctl"),
-    "Their screens": ("screen", "screenshot"),
+    "Their screens": ("screen", "screenshot", "keys"),
     "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
     "From and to others": ("import", "export"),
     "Snapshots and disks": ("snapshot", "disk", "cp"),
@@ -89,6 +89,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "screenshot": (
         ("vmmgr screenshot demo -o demo.png", "what a monitor would show"),
         ("vmmgr screenshot demo -o - | sha256sum", "equal states are equal pictures"),
+    ),
+    "keys": (
+        ("vmmgr keys demo 'ls<enter>'", "type a line"),
+        ("vmmgr keys demo '<ctrl-alt-delete>'", "three keys at once"),
     ),
     "send": ((r"vmmgr send demo --port com2 'hello\n'", "type a line"),),
     "logs": (

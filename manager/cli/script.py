@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manager.cli.arguments import escaped_text, pattern
+from manager.cli.arguments import escaped_text, keys, pattern
 from manager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AddStep(argparse.Action):
-    """Collects `--until` and `--send` in one list, in the order of the command line."""
+    """Collects `--until`, `--send` and the like in one list, in the order of the command line."""
 
     def __call__(
         self,
@@ -32,7 +32,7 @@ class AddStep(argparse.Action):
 
 
 def add_steps(parser: argparse.ArgumentParser) -> None:
-    """Add `--until`, `--screen-until`, `--send` and `--fail-on`."""
+    """Add `--until`, `--screen-until`, `--send`, `--keys` and `--fail-on`."""
     parser.add_argument(
         "--until",
         dest="steps",
@@ -63,6 +63,16 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
         help=r"send TEXT; \n, \r, \t, \\ and \xNN are interpreted",
     )
     parser.add_argument(
+        "--keys",
+        dest="steps",
+        action=AddStep,
+        type=keys,
+        default=(),
+        metavar="KEYS",
+        help="press keys of the keyboard: characters, and names as in `<enter>` or "
+        "`<ctrl-alt-delete>`",
+    )
+    parser.add_argument(
         "--fail-on",
         metavar="RE",
         type=pattern,
@@ -81,11 +91,15 @@ def add_junit(parser: argparse.ArgumentParser, cases: str) -> None:
 
 
 def check_screen(steps: Sequence[Step], graph: Graph) -> None:
-    """Raise UsageError for steps that wait for a screen that the machine does not have."""
-    from manager.machine.expectation import UntilScreen
+    """Raise UsageError for steps that need a screen or a keyboard that the machine has not."""
+    from manager.machine.expectation import Press, UntilScreen
+    from manager.machine.keystrokes import check_keyboard
 
+    kinds = {node.type for node in graph.devices}
+    if any(isinstance(step, Press) for step in steps):
+        check_keyboard(kinds, f"--keys: {graph.name}")
     looks = any(isinstance(step, UntilScreen) for step in steps)
-    if looks and not any(node.type == "vga" for node in graph.devices):
+    if looks and "vga" not in kinds:
         raise UsageError(
             f"--screen-until: {graph.name} has no screen",
             help='a slot with `device = "vga"` gives it one',
@@ -94,7 +108,12 @@ def check_screen(steps: Sequence[Step], graph: Graph) -> None:
 
 def steps_of(args: argparse.Namespace) -> list[Step]:
     """The steps that were given, in order."""
-    from manager.machine.expectation import Send, Until, UntilScreen
+    from manager.machine.expectation import Press, Send, Until, UntilScreen
 
-    kinds = {"--until": Until, "--screen-until": UntilScreen, "--send": Send}
+    kinds: dict[str, Callable[[Any], Step]] = {
+        "--until": Until,
+        "--screen-until": UntilScreen,
+        "--send": Send,
+        "--keys": lambda keys: Press(keys.events),
+    }
     return [kinds[option](value) for option, value in args.steps]

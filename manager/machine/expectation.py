@@ -66,7 +66,14 @@ class Send:
     data: bytes
 
 
-Step = Until | UntilScreen | Send
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Press keys: events for the keyboard."""
+
+    events: bytes
+
+
+Step = Until | UntilScreen | Send | Press
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,7 @@ class Expectation:
         "_keeps_text",
         "_next",
         "_port",
+        "_press",
         "_screen",
         "_search",
         "_settled",
@@ -125,6 +133,7 @@ class Expectation:
         console: ConsoleText | None = None,
         position: int = 0,
         screen: Callable[[], str] | None = None,
+        press: Callable[[bytes], None] | None = None,
     ) -> None:
         self._clock = clock
         self._port = port
@@ -138,6 +147,8 @@ class Expectation:
         self._glance = clock.timer(self._look_at_screen)
         self._screen = screen
         """What is on the screen, for those that wait for it."""
+        self._press = press
+        """What has keys pressed, for those that press some."""
         self._next = 0
         self._search: Search | None = None
         """For the step that is waited for, from the first look on."""
@@ -177,7 +188,7 @@ class Expectation:
     def waiting_for(self) -> str | None:
         """The pattern that is waited for now."""
         step = self._steps[self._next] if self._next < len(self._steps) else None
-        return None if step is None or isinstance(step, Send) else step.pattern.source
+        return None if step is None or isinstance(step, Send | Press) else step.pattern.source
 
     def cancel(self) -> None:
         """Stop waiting; no verdict comes any more."""
@@ -241,7 +252,11 @@ class Expectation:
             if isinstance(step, UntilScreen):
                 self._glance.arm(self._clock.now() + GLANCE)
                 return
-            self._port.feed(step.data)
+            if isinstance(step, Press):
+                assert self._press is not None, "who presses keys says where"
+                self._press(step.events)
+            else:
+                self._port.feed(step.data)
             self._next += 1
 
     def _look_at_screen(self) -> None:

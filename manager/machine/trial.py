@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from manager.errors import ExitCode
 from manager.lazy import dataclass
-from manager.machine.expectation import Expectation, Send, Step, Until, UntilScreen
+from manager.machine.expectation import Expectation, Press, Send, Step, Until, UntilScreen
+from manager.machine.keystrokes import press
 from manager.machine.serial_port import SerialPort
 from manager.text.pattern import Pattern, compile_pattern
 from manager.text.search import Search
@@ -40,23 +41,14 @@ class Trial:
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        steps = [
-            ["send", item.data.hex()]
-            if isinstance(item, Send)
-            else ["until" if isinstance(item, Until) else "screen", item.pattern.source]
-            for item in self.steps
-        ]
+        steps = [_step_to_plain(item) for item in self.steps]
         fail_on = self.fail_on.source if self.fail_on is not None else None
         return {"steps": steps, "fail_on": fail_on, "budget": self.budget, "port": self.port}
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Trial:
         """What `to_plain` gave."""
-        waits: dict[str, type[Until | UntilScreen]] = {"until": Until, "screen": UntilScreen}
-        steps: list[Step] = [
-            Send(bytes.fromhex(text)) if kind == "send" else waits[kind](compile_pattern(text))
-            for kind, text in plain["steps"]
-        ]
+        steps = [_step_from_plain(kind, text) for kind, text in plain["steps"]]
         fail_on = plain["fail_on"]
         found = compile_pattern(fail_on) if fail_on is not None else None
         return cls(steps, found, plain["budget"], plain["port"])
@@ -64,7 +56,24 @@ class Trial:
     @property
     def waits(self) -> bool:
         """Whether there is a pattern that is to match."""
-        return any(isinstance(step, Until) for step in self.steps)
+        return any(isinstance(step, Until | UntilScreen) for step in self.steps)
+
+
+def _step_to_plain(step: Step) -> list[str]:
+    if isinstance(step, Send):
+        return ["send", step.data.hex()]
+    if isinstance(step, Press):
+        return ["press", step.events.hex()]
+    return ["until" if isinstance(step, Until) else "screen", step.pattern.source]
+
+
+def _step_from_plain(kind: str, text: str) -> Step:
+    if kind == "send":
+        return Send(bytes.fromhex(text))
+    if kind == "press":
+        return Press(bytes.fromhex(text))
+    pattern = compile_pattern(text)
+    return Until(pattern) if kind == "until" else UntilScreen(pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,7 @@ class Attempt:
             fail_on=Search(fail_on) if fail_on is not None else None,
             budget=trial.budget,
             screen=machine.screen_text,
+            press=lambda events: press(machine, events),
         )
 
     def run(self, settled: Callable[[], None] = lambda: None) -> Tried:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, UnknownCommandError
 from manager.errors import UsageError
 from manager.version import __version__
-from manager.vmm import screens, shares
+from manager.vmm import hands, screens, shares
 from manager.vmm.attachments import MODES
 from manager.vmm.command import Argument, C, Call, Command
 from manager.vmm.status import status_of
@@ -165,6 +165,16 @@ def _screenshot(call: Call) -> dict[str, Any]:
     return screens.picture(call.running.machine, call.session, call.arguments.get("from", 0))
 
 
+def _keys(call: Call) -> dict[str, Any]:
+    hands.keys(call.running, call.arguments)
+    return {}
+
+
+def _mouse(call: Call) -> dict[str, Any]:
+    hands.mouse(call.running, call.arguments)
+    return {}
+
+
 def _attach(call: Call) -> dict[str, Any]:
     mode = call.arguments.get("mode", "write")
     if mode not in MODES:
@@ -235,6 +245,26 @@ COMMANDS: Mapping[str, Command[Call]] = {
         "A PNG file of the screen, in parts",
         _screenshot,
         {"from": Argument(int, "the bytes of it that are there already; without, a new picture")},
+    ),
+    "keys": Command(
+        "Press keys of the keyboard",
+        _keys,
+        {
+            "keys": Argument(str, "characters, and names of keys as in <enter> or <ctrl-alt-del>"),
+            "key": Argument(str, "the name of one key, which goes down or up"),
+            "down": Argument(bool, "whether it goes down"),
+        },
+    ),
+    "mouse": Command(
+        "Move the mouse",
+        _mouse,
+        {
+            "right": Argument(int, "steps to the right"),
+            "down": Argument(int, "steps down"),
+            "turn": Argument(int, "steps of the wheel, away from the user"),
+            "press": Argument(str, "the button that goes down: left, right or middle"),
+            "release": Argument(str, "the button that goes up"),
+        },
     ),
     "attach": Command(
         "Hear what a serial port sends, and be its writer if it has none",

@@ -126,9 +126,9 @@ def _say(text: str) -> None:
 
 def _console(script: Script, connections: SerialConnections) -> str | None:
     """The id of the port that prints to standard output. Raises UsageError."""
-    from manager.machine.expectation import UntilScreen
+    from manager.machine.expectation import Press, UntilScreen
 
-    on_port = any(not isinstance(step, UntilScreen) for step in script.steps)
+    on_port = any(not isinstance(step, Press | UntilScreen) for step in script.steps)
     needed = script.port is not None or on_port or script.fail_on is not None
     if needed or connections.console is not None:
         return connections.find(script.port).port.id

@@ -108,7 +108,7 @@ def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> Closing:
 
         return lab_run.carry_out(args, heard)
     from manager.cli.arguments import load
-    from manager.machine.expectation import Send
+    from manager.machine.expectation import Until, UntilScreen
     from manager.vmm.ephemeral import Script, run_ephemeral
 
     steps = steps_of(args)
@@ -132,7 +132,7 @@ def _run(args: argparse.Namespace, heard: Callable[[bytes], object]) -> Closing:
         )
 
     def close(outcome: Outcome) -> Closing:
-        return _close(outcome, waited=any(not isinstance(step, Send) for step in steps))
+        return _close(outcome, waited=any(isinstance(step, Until | UntilScreen) for step in steps))
 
     if not args.cached:
         return close(run(heard))
