@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Keys and a mouse, in guests that know them: SeaBIOS, GRUB, Linux, OVMF."""
+"""Keys, in guests that know them.
+
+With `VMMGR_THOROUGH=1` GRUB is typed to as well.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from support.debian import package
 from support.grub import grub
 from support.vmmgr import Vmmgr
 
+THOROUGH = os.environ.get("VMMGR_THOROUGH") == "1"
 MACHINE = """
 schema = 1
 name = "keys"
@@ -49,7 +54,9 @@ def menu(tmp_path: Path) -> Path:
 
 def test_a_menu_is_gone_through_by_keys(vmmgr: Vmmgr, menu: Path) -> None:
     script = ("--screen-until", "the second", "--keys", "<down><enter>")
-    script += ("--screen-until", "chosen: second", "--keys", "Hello, {World}!<enter>")
-    script += ("--screen-until", r"typed: Hello, \{World\}!")
+    script += ("--screen-until", "chosen: second")
+    if THOROUGH:  # GRUB asks firmware for keys, which takes a while
+        script += ("--keys", "Hello, {World}!<enter>")
+        script += ("--screen-until", r"typed: Hello, \{World\}!")
 
-    vmmgr("run", menu, *script, "--max-time", "60s")
+    vmmgr("run", menu, *script, "--max-time", "60s", timeout=900)
