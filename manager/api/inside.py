@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A machine from within: its time, registers, memory, devices, the power button."""
+"""A machine from within: time, registers, memory, devices, power button, keyboard, mouse."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from manager.api import report
+from manager.api.hands import Keyboard, Mouse
 from manager.api.runner import Runner
 from manager.bus.record import to_plain
 from manager.errors import UsageError
@@ -49,6 +50,16 @@ class Inside:
     def time(self) -> int:
         """Virtual time since power-on in ns."""
         return self._runner.time
+
+    @property
+    def keyboard(self) -> Keyboard:
+        """The keyboard."""
+        return Keyboard(self.core)
+
+    @property
+    def mouse(self) -> Mouse:
+        """The mouse."""
+        return Mouse(self.core)
 
     def mark(self) -> None:
         """Make the present point the one that `reset` comes back to, in place of any before.

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from manager.api.console import BUDGET, Console
 from manager.api.durations import Duration
-from manager.api.hands import Keyboard, Mouse
 from manager.api.inside import Inside
 from manager.api.screen import Goldens, Screen
 from manager.errors import SnapshotCorruptError, UsageError
@@ -158,16 +157,6 @@ class Machine(Inside):
     def screen(self) -> Screen:
         """The screen. What is asked of it raises UsageError when the machine has none."""
         return Screen(self._runner, self.goldens)
-
-    @property
-    def keyboard(self) -> Keyboard:
-        """The keyboard."""
-        return Keyboard(self.core)
-
-    @property
-    def mouse(self) -> Mouse:
-        """The mouse."""
-        return Mouse(self.core)
 
     # -- time -----------------------------------------------------------------------------
 
