@@ -112,12 +112,11 @@ class Wires:
         Raises HostError.
         """
         for name, link in self._links.items():
-            if link.spec.capture is None:
-                continue
-            capture = self._captures[name] = Capture(link.spec.capture, self._epoch, anew=anew)
-            if not anew:
-                capture.rewind(link.tapped_until - 1)
-            link.tap = partial(Capture.add, capture)
+            if link.spec.capture is not None:
+                capture = Capture(link.spec.capture, self._epoch, anew=anew)
+                if not anew:
+                    capture.rewind(link.tapped_until - 1)
+                self.capture(name, capture)
 
     def tap(self, name: str, heard: Callable[[int, bytes], object]) -> None:
         """Have each frame on a link heard, in place of a capture: when it was sent, its bytes."""
@@ -182,9 +181,7 @@ class Wires:
 
     def state(self) -> dict[str, Plain]:
         """Everything on its way, and what of this quantum is not."""
-        links: dict[str, Plain] = {
-            name: to_plain(link.state()) for name, link in self._links.items()
-        }
+        links: dict[str, Plain] = {id: to_plain(link.state()) for id, link in self._links.items()}
         cables: dict[str, Plain] = {
             name: to_plain(cable.state()) for name, cable in self._cables.items()
         }
@@ -194,17 +191,13 @@ class Wires:
 
     def load(self, plain: Mapping[str, Any], now: int) -> None:
         """Take over a state of the time `now`, in ns. Raises RecordError when it does not fit."""
-        links, cables, lines = (plain.get(key) for key in ("links", "cables", "lines"))
         ends = {str(end): line for end, line in self._lines.items()}
-        if (
-            not isinstance(links, dict)
-            or not isinstance(cables, dict)
-            or not isinstance(lines, dict)
-            or links.keys() != self._links.keys()
-            or cables.keys() != self._cables.keys()
-            or lines.keys() != ends.keys()
-        ):
-            raise RecordError("it has other wires")
+        known: list[set[str]] = [set(self._links), set(self._cables), set(ends)]
+        parts: list[Any] = [plain.get(key) for key in ("links", "cables", "lines")]
+        for part, names in zip(parts, known, strict=True):
+            if not isinstance(part, dict) or set(part) != names:
+                raise RecordError("it has other wires")
+        links, cables, lines = parts
         for name, link in self._links.items():
             link_state = from_plain(LinkState, links[name], LinkState.VERSION, name)
             require_asked(name, link_state.asked_until, now)
@@ -235,11 +228,10 @@ class Wires:
 
     def take_captures(self, later: Wires) -> None:
         """Go on with the captures of wires that are at a later time, cut to the present one."""
-        self._captures, later._captures = later._captures, {}
-        for name, capture in self._captures.items():
-            link = self._links[name]
-            capture.rewind(link.tapped_until - 1)
-            link.tap = partial(Capture.add, capture)
+        for name, capture in later._captures.items():
+            capture.rewind(self._links[name].tapped_until - 1)
+            self.capture(name, capture)
+        later._captures = {}
 
     def capture(self, link: str, capture: Capture) -> None:
         """Have all frames on a link written from now on."""
