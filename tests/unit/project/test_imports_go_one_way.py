@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "cpu": {"bus", "errors"},
     "boot": {"bus", "cpu", "config", "devices", "graph", "errors"},
     "snapshot": {"cbor", "bus", "errors", "storage", "version"},
+    "stores": {"snapshot", "bus", "errors", "version"},
     "machine": {"boot", "bus", "cpu", "kinds", "devices", "errors", "graph", "screen", "snapshot"}
     | {"storage"},
     "screen": {"kinds"},
@@ -59,7 +60,18 @@ MAY_IMPORT = {
     "vmm": {"client", "state", "replay", "debug", "machine", "backends", "network", "snapshot"}
     | {"lab", "sandbox", "screen", "storage", "config", "devices", "graph", "bus", "errors"}
     | {"version"},
-    "cli": {"client", "vmm", "state", "replay", "machine", "snapshot", "interop", "boot", "cpu"}
+    "cli": {
+        "stores",
+        "client",
+        "vmm",
+        "state",
+        "replay",
+        "machine",
+        "snapshot",
+        "interop",
+        "boot",
+        "cpu",
+    }
     | {"network", "sandbox", "screen", "storage", "cbor", "config", "devices", "graph", "bus"}
     | {"lab", "errors", "version"},
     "api": {"screen", "machine", "snapshot", "cpu", "config", "graph", "bus", "errors"},
