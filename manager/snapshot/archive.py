@@ -166,6 +166,25 @@ def _opened(file: Path) -> IO[bytes]:
         raise HostError(f"{file}: cannot be read: {error.strerror}") from error
 
 
+def size_fault(snapshot: Snapshot) -> str:
+    """Why it is more than a machine of that much memory needs, or an empty string.
+
+    Asked before what comes from elsewhere is unpacked.
+    """
+    identity = snapshot.manifest.identity
+    memory = identity.get("memory") if isinstance(identity, dict) else None
+    size = memory.get("size") if isinstance(memory, dict) else None
+    limit = min(size, MAX_RAM) if isinstance(size, int) else MAX_RAM
+    total = snapshot.ram_size
+    if total > limit:
+        return f"{total} bytes of RAM in a machine of {limit}"
+    total += sum(runs.size(layer.runs) for disk in snapshot.manifest.disks for layer in disk.layers)
+    stored = sum(entry.length for entry in snapshot.manifest.objects)
+    if stored > 2 * total:
+        return f"{stored} bytes of objects for {total} bytes of RAM and disks"
+    return ""
+
+
 class Unpacking:
     """The files of an archive, read one after the other; each must be the one that is expected."""
 
@@ -192,7 +211,8 @@ class Unpacking:
         """A snapshot, to be written into `target`; every hash is checked."""
         data = self.small(FILE_NAME, MAX_FILE, folder)
         snapshot = decode(target, data)
-        self._check_sizes(snapshot)
+        if fault := size_fault(snapshot):
+            raise self.fault(fault)
         for entry in snapshot.manifest.objects:
             self._member(entry.file, entry.length, folder)
             self._object(target, entry)
@@ -208,22 +228,6 @@ class Unpacking:
         """All files were read."""
         if self._take(len(_END)) != _END or self._reader.read(1):
             raise self.fault("something follows the last file")
-
-    def _check_sizes(self, snapshot: Snapshot) -> None:
-        """Bounds what may be unpacked by what a snapshot of that much memory needs."""
-        identity = snapshot.manifest.identity
-        memory = identity.get("memory") if isinstance(identity, dict) else None
-        size = memory.get("size") if isinstance(memory, dict) else None
-        limit = min(size, MAX_RAM) if isinstance(size, int) else MAX_RAM
-        total = snapshot.ram_size
-        if total > limit:
-            raise self.fault(f"{total} bytes of RAM in a machine of {limit}")
-        total += sum(
-            runs.size(layer.runs) for disk in snapshot.manifest.disks for layer in disk.layers
-        )
-        stored = sum(entry.length for entry in snapshot.manifest.objects)
-        if stored > 2 * total:
-            raise self.fault(f"{stored} bytes of objects for {total} bytes of RAM and disks")
 
     def _member(self, name: str, expected: int | None, folder: str) -> int:
         header = self._take(BLOCK)

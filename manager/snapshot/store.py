@@ -30,7 +30,7 @@ CURRENT = "current"
 HEAD = "disks"
 """The link to what the machine's disks hold, but for the log of the process that runs it."""
 _NUMBER = re.compile(r"[0-9]{6,12}")
-_TAG = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+TAG = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
 
 class Store:
@@ -169,7 +169,14 @@ class Store:
         if self.current() is not None:
             raise WrongStateError(f"{self.root} has a suspended state already")
 
-        return self.add(CURRENT, lambda target: link_files(path, target))
+        return self.take_in(path, CURRENT)
+
+    def take_in(self, path: Path, tag: str) -> Path:
+        """Make `tag` name a snapshot whose files, all that is in `path`, are shared.
+
+        Raises HostError when `path` is on another filesystem.
+        """
+        return self.add(tag, lambda target: link_files(path, target))
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -224,7 +231,7 @@ class Store:
     def _links(self) -> Iterator[tuple[str, str]]:
         with suppress(FileNotFoundError):
             for entry in self.root.iterdir():
-                if _TAG.fullmatch(entry.name) and entry.is_symlink():
+                if TAG.fullmatch(entry.name) and entry.is_symlink():
                     yield entry.name, str(entry.readlink())
 
     def _numbers(self) -> list[str]:
@@ -260,7 +267,7 @@ def unique_bytes(directory: Path) -> int:
 
 def check_tag(tag: str) -> None:
     """Raise UsageError unless `tag` can name a snapshot."""
-    if not _TAG.fullmatch(tag):
+    if not TAG.fullmatch(tag):
         raise UsageError(
             f"{tag!r} cannot name a snapshot",
             help="use a lower-case letter, then letters, digits, '.', '_' or '-'",
