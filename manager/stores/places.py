@@ -11,6 +11,7 @@ from manager.errors import UsageError
 from manager.stores.remote import Remote
 
 KINDS = "oci://HOST/REPOSITORY, file:///FOLDER, oci-layout:FOLDER, s3://BUCKET/PREFIX"
+_REGISTRY = re.compile(r"//([A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)/(.+)")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(.*)", re.DOTALL)
 
 
@@ -26,6 +27,8 @@ def open_remote(place: str) -> Remote:
     if scheme == "oci-layout" or (scheme in ("file", "oci") and rest.startswith("///")):
         folder = rest.removeprefix("//") if scheme != "oci-layout" else rest
         return _layout(place, unquote(folder) if scheme == "file" else folder)
+    if scheme in ("oci", "oci+http"):
+        return _registry(place, rest, plain=scheme == "oci+http")
     raise _no_place(place, f"such as {KINDS}")
 
 
@@ -35,6 +38,15 @@ def _layout(place: str, folder: str) -> Remote:
     if not folder or "\0" in folder:
         raise _no_place(place, "such as oci-layout:FOLDER")
     return Layout(place, Path(folder).absolute())
+
+
+def _registry(place: str, rest: str, *, plain: bool) -> Remote:
+    from manager.stores.registry import Registry
+
+    match = _REGISTRY.fullmatch(rest)
+    if match is None:
+        raise _no_place(place, "such as oci://registry.example:5000/team/machines")
+    return Registry(place, match[1], match[2], plain=plain)
 
 
 def _no_place(place: str, help: str) -> UsageError:
