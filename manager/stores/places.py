@@ -29,7 +29,7 @@ def open_remote(place: str) -> Remote:
         return _layout(place, unquote(folder) if scheme == "file" else folder)
     if scheme in ("oci", "oci+http"):
         return _registry(place, rest, plain=scheme == "oci+http")
-    raise _no_place(place, f"such as {KINDS}")
+    return _objects(place, scheme, rest)
 
 
 def _layout(place: str, folder: str) -> Remote:
@@ -47,6 +47,14 @@ def _registry(place: str, rest: str, *, plain: bool) -> Remote:
     if match is None:
         raise _no_place(place, "such as oci://registry.example:5000/team/machines")
     return Registry(place, match[1], match[2], plain=plain)
+
+
+def _objects(place: str, scheme: str, rest: str) -> Remote:
+    from manager.stores.objects import Objects
+
+    if scheme in ("http", "https", "file") or not rest.startswith("//"):
+        raise _no_place(place, f"such as {KINDS}")
+    return Objects(place)
 
 
 def _no_place(place: str, help: str) -> UsageError:
