@@ -28,7 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "restart": ("restart", "power machines off and boot them again"),
     "discard": ("discard", "drop the suspended state of a machine"),
     "rm": ("rm", "remove machines with all their states"),
-    "prune": ("prune", "remove machines that hold nothing but logs"),
+    "prune": ("prune", "remove what is not needed: machines with nothing but logs, chunks"),
     "wait": ("wait", "wait until a machine is in a state"),
     "ls": ("ls", "list the machines"),
     "status": ("status", "show what a machine is doing"),
@@ -67,6 +67,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("export", "turn a machine file into a bhyve or QEMU command line"),
     "cp": ("cp", "copy files from and to a share of a machine"),
     "disk": ("disk", "show what disks hold, and make images of them"),
+    "push": ("push", "send a snapshot to a store that others read"),
+    "pull": ("pull", "fetch a snapshot from a store"),
     "snapshot": ("snapshot", "save, list, inspect, compare and move snapshots"),
 }
 """Verb -> (module of `verbs`, summary). It has `register(subparsers)` and `run(args) -> int`."""

@@ -20,7 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Their screens": ("screen", "screenshot", "keys"),
     "Machine files": ("new", "validate", "plan", "graph", "config", "diff", "schema", "explain"),
     "From and to others": ("import", "export"),
-    "Snapshots and disks": ("snapshot", "disk", "cp"),
+    "Snapshots and disks": ("snapshot", "disk", "cp", "push", "pull"),
     "Time": ("replay", "rewind", "step-back", "verify", "bisect", "explore"),
     "This host": ("doctor", "completion"),
 }
@@ -64,6 +64,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "prune": (
         ("vmmgr prune --dry-run", "which machines hold nothing but logs?"),
         ("vmmgr prune --force", "remove them, without a question"),
+        ("vmmgr prune oci-layout:store --drop demo:old", "drop one from a store, and what it held"),
     ),
     "wait": (
         ("vmmgr wait demo stopped", "until the guest powers off"),
@@ -103,7 +104,19 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vmmgr status demo", "for people"),
         ("vmmgr status demo --json", "for programs"),
     ),
-    "ls": (("vmmgr ls", "every machine, and what it does"),),
+    "ls": (
+        ("vmmgr ls", "every machine, and what it does"),
+        ("vmmgr ls oci://registry.example/team/vms", "what is in a store"),
+    ),
+    "push": (
+        ("vmmgr push demo oci://registry.example/team/vms", "its suspended state, to a registry"),
+        ("vmmgr push demo:red s3://bucket/vms --as ci:red-4711", "a snapshot, under another name"),
+    ),
+    "pull": (
+        ("vmmgr pull oci-layout:store", "the only one that is there"),
+        ("vmmgr pull s3://bucket/vms ci:red-4711", "one of several"),
+        ("vmmgr pull oci://registry.example/team/vms demo --digest sha256:...", "as it was signed"),
+    ),
     "events": (
         ("vmmgr events demo --json", "a line for each"),
         ("vmmgr events demo --until suspended", "wait for one"),
@@ -203,6 +216,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "VMMGR_LOG_SIZE": "how many bytes one piece of a port's log has [16777216]; the last five "
     "pieces are kept",
     "VMMGR_CACHE_SIZE": "how much room the machines that `up` keeps ready may take, in MiB",
+    "VMMGR_REGISTRY_USER": "who to be to a registry, with VMMGR_REGISTRY_PASSWORD; else as docker "
+    "or podman have logged in",
     "NO_COLOR": "if set, diagnostics have no colours",
 }
 

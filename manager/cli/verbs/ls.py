@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`vmmgr ls`: list the machines."""
+"""`vmmgr ls`: list the machines, or the snapshots in a store."""
 
 from __future__ import annotations
 
@@ -22,14 +22,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "ls",
         description="Lists every machine that has state or logs, what it is doing, and for how "
-        "long. It is ready when what `[ready]` or --wait-for waits for has come.",
+        "long. It is ready when what `[ready]` or --wait-for waits for has come. With REMOTE, "
+        "lists the snapshots in that store.",
     )
+    parser.add_argument("remote", nargs="?", metavar="REMOTE", help="a store, as `push` has it")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out the verb."""
+    """Carry out the verb. Raises VmmgrError."""
+    if args.remote:
+        from manager.cli.stores import list_remote
+
+        return list_remote(args)
     from manager.state.situation import look_at_all
 
     machines = look_at_all()

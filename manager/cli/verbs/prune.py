@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`vmmgr prune`: remove machines that hold nothing but logs, and frozen folders that none needs."""
+"""`vmmgr prune`: remove what is not needed: machines with logs alone, frozen folders, chunks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from manager.cli.arguments import duration
 from manager.cli.output import print_json, size
+from manager.errors import UsageError
 from manager.text.shown import shown
 
 if TYPE_CHECKING:
     from manager.state.situation import Situation
+
+_GRACE = 24 * 3600 * 10**9
+"""ns."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,7 +26,24 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Removes machines that are stopped and hold nothing but logs and recordings. "
         "Those that run, are suspended, crashed, have snapshots or wrote to disks stay: `rm` "
         "removes them. Folders that were frozen for shares go when no state of a machine lies on "
-        "them and no run has them open. Says what it would remove, and asks.",
+        "them and no run has them open. Says what it would remove, and asks. With "
+        "REMOTE, removes the chunks in that store which no snapshot there needs.",
+    )
+    parser.add_argument("remote", nargs="?", metavar="REMOTE", help="a store, as `push` has it")
+    parser.add_argument(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="NAME[:TAG]",
+        help="with REMOTE: drop this snapshot first; may be given again",
+    )
+    parser.add_argument(
+        "--older-than",
+        metavar="DUR",
+        type=duration,
+        default=_GRACE,
+        help="with REMOTE: leave chunks that are not so old, which a push may have sent that was "
+        "cut short [24h]",
     )
     parser.add_argument("-f", "--force", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
@@ -30,7 +52,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out the verb."""
+    """Carry out the verb. Raises VmmgrError."""
+    if args.remote:
+        from manager.cli.stores import prune_remote
+
+        return prune_remote(args)
+    if args.drop:
+        raise UsageError("--drop goes with REMOTE", help="`vmmgr rm NAME` removes a machine here")
     import shutil
 
     from manager.cli.questions import confirm
