@@ -217,7 +217,7 @@ FAULTS: dict[str, tuple[type, str, str, str]] = {
     ),
     "the count of a timer": (Lapic, "read_mmio", "register in reg.STEADY", "True"),
     "8042 data, though it was taken": (
-        Keyboard, "read_port", "return self", f"{STEADY}; return self",
+        Keyboard, "read_port", "return byte", f"{STEADY}; return byte",
     ),
     "a byte that begins the output": (SerialPort, "transmit", "output or None", "output"),
 }  # fmt: skip
