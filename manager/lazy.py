@@ -18,6 +18,7 @@ else:
 
     _lock = RLock()
     _METHODS = ("__init__", "__repr__", "__eq__")
+    _GUARDS = ("__setattr__", "__delattr__")  # of a frozen class
     _CLASS_VARIABLES = ("ClassVar", "typing.ClassVar")
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, eq=True):
@@ -37,9 +38,10 @@ else:
         """A class whose methods are not made yet, and what they are to be made of.
 
         It stands in the class for the attributes that `dataclasses` adds, as their descriptor.
+        `dataclasses` works at a model of the class, so no thread meets one that is half made.
         """
 
-        __slots__ = ("_defaults", "_frozen", "_places", "_stands", "cls")
+        __slots__ = ("_frozen", "_model", "_stands", "cls")
 
         def __init__(self, cls: type, annotations: dict[str, str], frozen: bool) -> None:
             namespace = dict(cls.__dict__)
@@ -49,7 +51,9 @@ else:
                 name for name, kind in annotations.items() if not kind.startswith(_CLASS_VARIABLES)
             ]
             self._frozen = frozen
-            self._defaults = {name: namespace.pop(name) for name in names if name in namespace}
+            self._model = {**namespace, "__doc__": cls.__doc__ or cls.__name__}
+            for name in names:
+                namespace.pop(name, None)
             taken = {name for base in cls.__mro__[1:] for name in _slots_of(base)}
             own = tuple(name for name in names if name not in taken)
             self._stands = [name for name in _METHODS if name not in namespace]
@@ -70,7 +74,6 @@ else:
             namespace["__slots__"] = own
             self.cls = type(cls)(cls.__name__, cls.__bases__, namespace)
             self.cls.__qualname__ = cls.__qualname__
-            self._places = {name: self.cls.__dict__[name] for name in own}
 
         def _stand_in(self, name: str) -> Any:
             def first(*args: Any, **named: Any) -> Any:
@@ -87,16 +90,16 @@ else:
                 from dataclasses import dataclass as at_once
 
                 cls = self.cls
-                stands, self._stands = self._stands, []
-                for name in stands:
-                    delattr(cls, name)
-                for name, value in self._defaults.items():
-                    setattr(cls, name, value)
-                at_once(cls, frozen=self._frozen)
-                for name in self._defaults.keys() - self._places.keys():
-                    delattr(cls, name)
-                for name, place in self._places.items():
-                    setattr(cls, name, place)
+                model = type(cls)(cls.__name__, cls.__bases__, self._model)
+                model.__qualname__ = cls.__qualname__
+                at_once(model, frozen=self._frozen)
+                for name in [*self._stands, *_GUARDS * self._frozen]:
+                    made = model.__dict__[name]
+                    for cell in getattr(made, "__closure__", None) or ():
+                        if cell.cell_contents is model:
+                            cell.cell_contents = cls
+                    setattr(cls, name, made)
+                self._stands, self._model = [], {}
 
     class _Made:
         """Stands for an attribute of a class until it is looked at."""

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -121,6 +122,31 @@ def test_a_pattern_and_a_class_below_of_dataclasses_own_find_the_fields() -> Non
 
 def test_instances_travel_between_processes() -> None:
     assert pickle.loads(pickle.dumps([Named(1), Counter(2, [3])])) == [Named(1), Counter(2, [3])]
+
+
+def test_threads_that_use_a_class_first_meet_no_half_of_it() -> None:
+    program = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from test_lazy import fresh
+
+sys.setswitchinterval(1e-6)
+everyone = Barrier(4)
+
+def use(cls):
+    everyone.wait()
+    one = cls(1)
+    assert repr(one).endswith("(first=1, second=2)")
+    return one == cls(1, 2) and hash(one) == hash(cls(1))
+
+with ThreadPoolExecutor(4) as pool:
+    for _ in range(40):
+        assert all(pool.map(use, [fresh(frozen=True)] * 4))
+"""
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, cwd=Path(__file__).parent, timeout=60
+    )
 
 
 def test_a_class_that_is_not_used_is_not_compiled() -> None:
