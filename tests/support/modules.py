@@ -6,7 +6,7 @@ from __future__ import annotations
 import gzip
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -69,14 +69,29 @@ def write_initrd(path: Path, kernel: Kernel, *names: str) -> list[str]:
 
     Returns them in the order in which they are to be loaded.
     """
+    order = _in_order(kernel, names)
+    _write(path, "mods", {name: kernel.modules[name]() for name in order})
+    return order
+
+
+def write_loading_initrd(path: Path, kernel: Kernel, *names: str) -> None:
+    """The same with the modules where the example's init loads them, as its fetch.sh does."""
+    order = enumerate(_in_order(kernel, names))
+    _write(path, "modules", {f"{number:02}": kernel.modules[name]() for number, name in order})
+
+
+def _write(path: Path, folder: str, modules: Mapping[str, bytes]) -> None:
     linux_images()
+    entries = [Entry(folder, DIRECTORY)]
+    entries += [Entry(f"{folder}/{name}.ko", FILE, data) for name, data in modules.items()]
+    more = gzip.compress(archive(entries), 1, mtime=0)
+    path.write_bytes((IMAGES / "initrd.img").read_bytes() + more)
+
+
+def _in_order(kernel: Kernel, names: Sequence[str]) -> list[str]:
     order: list[str] = []
     for name in names:
         _add(kernel, name, order)
-    entries = [Entry("mods", DIRECTORY)]
-    entries += [Entry(f"mods/{name}.ko", FILE, kernel.modules[name]()) for name in order]
-    more = gzip.compress(archive(entries), 1, mtime=0)
-    path.write_bytes((IMAGES / "initrd.img").read_bytes() + more)
     return order
 
 
