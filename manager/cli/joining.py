@@ -7,6 +7,7 @@ import base64
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from manager.cli.clients import await_end, connect
@@ -25,10 +26,14 @@ from manager.text.search import Search
 from manager.text.shown import loud
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from manager.client.beside import Beside
     from manager.client.client import Client, Message
     from manager.client.left import Left
     from manager.graph.nodes import Graph
+    from manager.state.situation import Situation
     from manager.vmm.launch import Readiness
 
 _PATIENCE = 5.0
@@ -82,6 +87,8 @@ def be_console(
 
 def say_running(graph: Graph) -> None:
     """Say so, and in what its machine file has changed since."""
+    from manager.cli.graphs import changed_since
+
     situation = look(MachinePaths.of(graph.name))
     name, record = situation.name, situation.last_run
     pid = f", pid {record.pid}" if record is not None and record.alive() else ""
@@ -89,7 +96,12 @@ def say_running(graph: Graph) -> None:
         f"{name} is already running{pid}; `vmmgr console {name}` takes you to it",
         file=sys.stderr,
     )
-    _say_what_changed(graph)
+    say_what_changed(
+        graph.source,
+        situation,
+        partial(changed_since, graph),
+        f"`vmmgr restart {graph.name}` boots it",
+    )
 
 
 def refuse_fresh(graph: Graph) -> WrongStateError:
@@ -100,23 +112,22 @@ def refuse_fresh(graph: Graph) -> WrongStateError:
     )
 
 
-def _say_what_changed(graph: Graph) -> None:
-    """Warn when the machine file, or a kernel, has changed since the machine was booted."""
-    from manager.cli.graphs import changed_since
-
-    name = graph.name
+def say_what_changed(
+    file: Path, situation: Situation, changed: Callable[[Client], list[str]], remedy: str
+) -> None:
+    """Warn when a file, or what it names, has `changed` since what runs was booted from it."""
     try:
-        with connect(look(MachinePaths.of(name)), timeout=_PATIENCE) as client:
-            lines = changed_since(graph, client)
+        with connect(situation, timeout=_PATIENCE) as client:
+            lines = changed(client)
     except UntrustedError:
         raise
     except VmmgrError:
         return  # it is starting, ending or busy; that it runs is said
     if lines:
         print(
-            f"{graph.source} has changed since {name} was booted:",
+            f"{file} has changed since {situation.name} was booted:",
             *lines,
-            f"   = help: `vmmgr restart {name}` boots it as the file is now",
+            f"   = help: {remedy} as the file is now",
             sep="\n",
             file=sys.stderr,
         )

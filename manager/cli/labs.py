@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.arguments import is_file
 from manager.cli.audience import Background, Foreground, error_of, tell
-from manager.cli.clients import ask, connect
+from manager.cli.clients import ask
 from manager.cli.lab_files import load
 from manager.cli.loudness import detail
 from manager.cli.output import print_json
 from manager.client.left import farewell
-from manager.client.peer import UntrustedError
 from manager.client.reports import follow
-from manager.errors import HostError, UsageError, VmmgrError, WrongStateError
+from manager.errors import HostError, UsageError, WrongStateError
 from manager.state.paths import MachinePaths
 from manager.state.situation import Situation, look
 from manager.text.columns import columns
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from manager.cli.targets import Target
     from manager.graph.lab import Lab
 
-_PATIENCE = 5.0
-"""Seconds in which a running lab says what it was made of."""
 _ALONE = ("wait_for", "fail_on", "timeout", "watch", "raw")
 """Options of `up` that are about the one console of a machine."""
 
@@ -53,8 +51,16 @@ def up(args: argparse.Namespace, target: Target, *, alone: bool) -> int:
             raise WrongStateError(
                 f"{lab.name} is already running", help=f"end it with `vmmgr down {lab.name}`"
             )
+        from manager.cli.joining import say_what_changed
+        from manager.cli.lab_graphs import changed_since
+
         print(f"{lab.name} is already running", file=sys.stderr)
-        _say_what_changed(lab, situation)
+        say_what_changed(
+            lab.source,
+            situation,
+            partial(changed_since, lab),
+            f"`vmmgr down {lab.name}` and `vmmgr up` boot it",
+        )
         return 0
     if args.dry_run:
         what = f"would {'resume' if resume else 'boot'} the lab {lab.name}"
@@ -71,27 +77,6 @@ def up(args: argparse.Namespace, target: Target, *, alone: bool) -> int:
         waits=args.detach and not resume and any(one.ready for one in lab.members.values()),
     )
     return start(launch, "resumed" if resume else "is up", as_json=args.json)
-
-
-def _say_what_changed(lab: Lab, situation: Situation) -> None:
-    """Warn when the lab file, or what it names, has changed since the lab was booted."""
-    from manager.cli.lab_graphs import changed_since
-
-    try:
-        with connect(situation, timeout=_PATIENCE) as client:
-            lines = changed_since(lab, client)
-    except UntrustedError:
-        raise
-    except VmmgrError:
-        return  # it is starting, ending or busy; that it runs is said
-    if lines:
-        print(
-            f"{lab.source} has changed since {lab.name} was booted:",
-            *lines,
-            f"   = help: `vmmgr down {lab.name}` and `vmmgr up` boot it as the file is now",
-            sep="\n",
-            file=sys.stderr,
-        )
 
 
 def resume(args: argparse.Namespace, situation: Situation) -> int:
