@@ -45,6 +45,12 @@ PAYLOAD_VERSION, PREFERRED_VERSION, ENTRY_64_VERSION = 0x208, 0x20A, 0x20C
 UNPACKED_RATIO = 4
 """How much more than its file a kernel of an old protocol needs."""
 RSI = 6
+TEXT_SCREEN = struct.pack("<BBHHBBBBHHBBH", 0, 0, 0, 0, 3, 80, 0, 0, 3, 0, 25, 1, 16)
+"""`screen_info` at the start of boot_params: cursor, memory, page, mode, columns, flags, unused,
+EGA's switches, unused, lines, whether it is a VGA, points of a character.
+
+Source: Linux, include/uapi/linux/screen_info.h.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +229,19 @@ class _Setup:
         return Kernel(self.header, elf.Executable(bits, entry, (segment,)))
 
 
-def load(kernel: Kernel, initrd: bytes, text: str, memory: Memory, rsdp: int = 0) -> CpuState:
+def load(
+    kernel: Kernel,
+    initrd: bytes,
+    text: str,
+    memory: Memory,
+    rsdp: int = 0,
+    *,
+    has_screen: bool = False,
+) -> CpuState:
     """Put everything into RAM and return the CPU state at the entry. Raises BootImageError.
 
-    `text` is the command line, `rsdp` the address of the ACPI root pointer, 0 for none.
+    `text` is the command line, `rsdp` the address of the ACPI root pointer, 0 for none;
+    `has_screen` says that a VGA is in text mode 3.
     """
     put(kernel, text, memory)
 
@@ -234,6 +249,8 @@ def load(kernel: Kernel, initrd: bytes, text: str, memory: Memory, rsdp: int = 0
     params[SETUP_HEADER : SETUP_HEADER + len(kernel.header)] = kernel.header
     params[LOADER_TYPE] = LOADER_UNDEFINED
     params[LOAD_FLAGS] |= LOADED_HIGH
+    if has_screen:
+        params[: len(TEXT_SCREEN)] = TEXT_SCREEN
     struct.pack_into("<Q", params, ACPI_RSDP, rsdp)
     _place_command_line(text, params, memory)
     if initrd:

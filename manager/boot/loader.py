@@ -51,22 +51,23 @@ class Protocol(StrEnum):
     MULTIBOOT2 = "multiboot2"
 
 
-def load(boot: Boot, memory: Memory, rsdp: int = 0) -> CpuState:
+def load(boot: Boot, memory: Memory, rsdp: int = 0, *, has_screen: bool = False) -> CpuState:
     """Load what `boot` names. Raises BootImageError naming the file and what is wrong with it.
 
     `rsdp` is the address of the ACPI root pointer; with 0 it is looked for in BIOS memory.
+    `has_screen` says that a VGA shows a text mode, 80x25: Linux has to be told.
     """
     match boot:
         case KernelBoot():
             e820.write_bios_data(memory)
-            return _kernel(boot, memory, rsdp or e820.find_rsdp(memory))
+            return _kernel(boot, memory, rsdp or e820.find_rsdp(memory), has_screen)
         case ImageBoot():
             return _image(boot, memory)
         case FirmwareBoot():
             return CpuState.at_reset()  # its ROM is at the reset vector already
 
 
-def _kernel(boot: KernelBoot, memory: Memory, rsdp: int) -> CpuState:
+def _kernel(boot: KernelBoot, memory: Memory, rsdp: int, has_screen: bool) -> CpuState:
     image = read(boot.kernel, files.KERNEL)
     modules = _modules(boot, memory)
     try:
@@ -83,7 +84,10 @@ def _kernel(boot: KernelBoot, memory: Memory, rsdp: int) -> CpuState:
                 executable = pvh.parse(linux.vmlinux(image))
                 return pvh.load(executable, modules, boot.cmdline, memory, rsdp)
             case _:
-                return _linux(image, protocol, boot, modules, memory, rsdp)
+                require_fit(boot, protocol)
+                kernel = linux.parse(image, 64 if protocol is Protocol.LINUX64 else 32)
+                initrd = modules[0].data if modules else b""
+                return linux.load(kernel, initrd, boot.cmdline, memory, rsdp, has_screen=has_screen)
     except BootImageError as error:
         raise named_after(boot.kernel, error) from error
 
@@ -189,20 +193,6 @@ def require_fit(boot: KernelBoot, protocol: Protocol) -> None:
             help="set `initrd`; modules are for multiboot and PVH",
             key="modules",
         )
-
-
-def _linux(
-    image: bytes,
-    protocol: Protocol,
-    boot: KernelBoot,
-    modules: list[Module],
-    memory: Memory,
-    rsdp: int,
-) -> CpuState:
-    require_fit(boot, protocol)
-    kernel = linux.parse(image, 64 if protocol is Protocol.LINUX64 else 32)
-    initrd = modules[0].data if modules else b""
-    return linux.load(kernel, initrd, boot.cmdline, memory, rsdp)
 
 
 def _image(boot: ImageBoot, memory: Memory) -> CpuState:

@@ -458,7 +458,8 @@ class Machine:
         if (vga := self._board.vga) is not None:
             vga.start_text_mode()
         tables = firmware_tables.place(self.graph, self.memory)
-        first, other = loader.load(self.graph.boot, self.memory, tables.rsdp), CpuState.at_reset()
+        first = loader.load(self.graph.boot, self.memory, tables.rsdp, has_screen=vga is not None)
+        other = CpuState.at_reset()
         for cpu in (first, other):
             mtrr.program(cpu.msr)
         self._cpus.reset(first, other)
