@@ -46,11 +46,8 @@ UNPACKED_RATIO = 4
 """How much more than its file a kernel of an old protocol needs."""
 RSI = 6
 TEXT_SCREEN = struct.pack("<BBHHBBBBHHBBH", 0, 0, 0, 0, 3, 80, 0, 0, 3, 0, 25, 1, 16)
-"""`screen_info` at the start of boot_params: cursor, memory, page, mode, columns, flags, unused,
-EGA's switches, unused, lines, whether it is a VGA, points of a character.
-
-Source: Linux, include/uapi/linux/screen_info.h.
-"""
+"""`screen_info` (Linux, include/uapi/linux/screen_info.h): cursor, memory, page, mode, columns,
+flags, unused, EGA's switches, unused, lines, whether it is a VGA, points of a character."""
 
 
 @dataclass(frozen=True, slots=True)
