@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import importlib
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import ours, qemu
+from benchmarks import initrds, ours, qemu
 from benchmarks.contest import Figures, contests
 from benchmarks.linux_boot import KERNEL, LONGEST
 from benchmarks.process import Child
@@ -237,8 +236,7 @@ def _speeds(kind: str, effort: Effort) -> list[Row]:
     rows = []
     found = contests(list(units), "", contestants, effort.rounds, more_is_better=True)
     for row in found:
-        unit = units[row.contest][1]
-        rows.append(Row(row.contest, row.contestant, unit, row.values, True, row.absent))
+        rows.append(row.of_unit(units[row.contest][1]))
     return rows
 
 
@@ -270,16 +268,9 @@ def _initrd(modules: Sequence[Path], pieces: int, requests: int) -> bytes:
     initramfs = importlib.import_module("initramfs")
     entry = initramfs.Entry
 
-    with tempfile.TemporaryDirectory() as folder:
-        source, unlinked, program = (Path(folder) / name for name in ("a.s", "a.o", "a"))
-        head = ".intel_syntax noprefix\n.globl _start\n"
-        source.write_text(head + _INIT.format(pieces=pieces, random=requests))
-        try:
-            subprocess.run(["as", "--64", "-o", unlinked, source], check=True)
-            subprocess.run(["ld", "-o", program, unlinked], check=True)
-        except FileNotFoundError as error:
-            raise AbsentError(f"{error.filename} is not installed") from None
-        entries = [entry("dev", 0o040755), entry("init", 0o100755, program.read_bytes())]
+    head = ".intel_syntax noprefix\n.globl _start\n"
+    program = initrds.assembled(head + _INIT.format(pieces=pieces, random=requests))
+    entries = [entry("dev", 0o040755), entry("init", 0o100755, program)]
     entries += [entry(f"{n}.ko", 0o100644, path.read_bytes()) for n, path in enumerate(modules)]
     entries += [entry("dev/console", 0o020600, device=(5, 1))]
     return gzip.compress(initramfs.archive(entries), 1, mtime=0)

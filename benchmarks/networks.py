@@ -8,18 +8,15 @@ they are two processes with a socket between them, which have a CPU of the host 
 from __future__ import annotations
 
 import contextlib
-import gzip
-import importlib
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import ours, qemu
+from benchmarks import initrds, ours, qemu
 from benchmarks.contest import Figures, contests
 from benchmarks.linux_boot import KERNEL
 from benchmarks.process import Child, output_of
@@ -36,15 +33,7 @@ FRAMES = 20_000
 LONGEST = 300.0
 BEGIN, MIDDLE, END = b"[begin]", b"[middle]", b"[end]"
 
-_INIT = """#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc; mount -t devtmpfs dev /dev; mount -t sysfs sys /sys
-exec </dev/console >/dev/console 2>&1
-for module in /modules/*.ko; do insmod $module; done
-ip addr add $address dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2
-{part}
-sleep 1000000
+_PART = """ip addr add $address dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2
 """
 _SERVER = "nc -l -p 77 >/dev/null; sleep 1000000"
 _CLIENT = """until ping -c1 -W1 10.0.2.16 >/dev/null; do :; done
@@ -151,7 +140,7 @@ def _between(effort: Effort) -> list[Row]:
     notes = {VMMGR: "a lab of one process; latency 1 ms", qemu.TCG: "two processes at once"}
     found = contests([tcp, flood], "", contestants, effort.rounds, more_is_better=True, notes=notes)
     units = {tcp: "MiB/s", flood: "frames/s"}
-    return [_with_unit(row, units[row.contest]) for row in found]
+    return [row.of_unit(units[row.contest]) for row in found]
 
 
 _Pair = Callable[[Path], contextlib.AbstractContextManager[Child]]
@@ -314,30 +303,6 @@ def _write_initrd(path: Path, part: str, frames: int = 1) -> None:
 
     Raises AbsentError.
     """
-    for needed in (KERNEL, INITRD):
-        if not needed.exists():
-            raise AbsentError(f"{needed.name} is missing; examples/linux/fetch.sh gets it")
-    sys.path.append(str(KERNEL.parent.parent.parent / "examples" / "linux"))
-    initramfs = importlib.import_module("initramfs")
-    entries = [
-        initramfs.Entry("bench", 0o100755, _INIT.format(part=part).encode()),
-        initramfs.Entry("flood", 0o100755, _assembled(_FLOOD.format(frames=frames))),
-    ]
-    more = gzip.compress(initramfs.archive(entries), 1, mtime=0)
-    path.write_bytes(INITRD.read_bytes() + more)
-
-
-def _assembled(source: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        text, unlinked, program = (Path(folder) / name for name in ("a.s", "a.o", "a"))
-        text.write_text(source)
-        try:
-            subprocess.run(["as", "--64", "-o", unlinked, text], check=True)
-            subprocess.run(["ld", "-o", program, unlinked], check=True)
-        except FileNotFoundError as error:
-            raise AbsentError(f"{error.filename} is not installed") from None
-        return program.read_bytes()
-
-
-def _with_unit(row: Row, unit: str) -> Row:
-    return Row(row.contest, row.contestant, unit, row.values, True, row.absent, row.note)
+    initrds.require((KERNEL, INITRD), "examples/linux/fetch.sh")
+    flood = initrds.assembled(_FLOOD.format(frames=frames))
+    initrds.write(path, INITRD, _PART + part, {"flood": flood})

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 VMMGR = "vmmgr"
 """The contestant that all others are compared with."""
@@ -31,6 +31,10 @@ class Row:
     """Why there are no values."""
     note: str = ""
     """What a reader must know to judge the figure."""
+
+    def of_unit(self, unit: str) -> Row:
+        """The same in that unit."""
+        return replace(self, unit=unit)
 
     @property
     def median(self) -> float:
