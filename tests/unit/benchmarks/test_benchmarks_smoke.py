@@ -7,6 +7,7 @@ import json
 from xml.etree import ElementTree
 
 import pytest
+from support.modules import complete, write_loading_initrd
 from support.needs import needs
 
 from benchmarks import __main__ as command
@@ -22,6 +23,7 @@ from benchmarks import (
     qemu,
     report,
     resume,
+    shares,
 )
 from benchmarks.contest import contest, contests
 from benchmarks.row import VMMGR, AbsentError, Effort, Row, advantage
@@ -99,12 +101,27 @@ def test_the_boot_of_linux_says_how_to_get_a_missing_kernel(monkeypatch, tmp_pat
     assert all("fetch.sh" in row.absent for row in rows)
 
 
-def test_networks_say_how_to_get_a_missing_kernel(monkeypatch, tmp_path):
-    monkeypatch.setattr(networks, "KERNEL", tmp_path / "vmlinuz")
+@pytest.mark.parametrize("module", [networks, shares])
+def test_benchmarks_of_drivers_say_how_to_get_a_missing_kernel(module, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "KERNEL", tmp_path / "vmlinuz")
 
-    rows = sane(networks.measure(TINY))
+    rows = sane(module.measure(TINY))
 
     assert all("fetch.sh" in row.absent for row in rows)
+
+
+def test_a_share_is_walked_and_read_and_a_missing_qemu_told(monkeypatch, tmp_path, without_qemu):
+    kernel, initrd = complete(), tmp_path / "initrd.img"
+    write_loading_initrd(initrd, kernel, "virtio_pci", "9pnet_virtio", "9p")
+    monkeypatch.setattr(shares, "KERNEL", kernel.image)
+    monkeypatch.setattr(shares, "INITRD", initrd)
+
+    rows = sane(shares.measure(TINY))
+
+    assert [(row.contestant, row.unit) for row in rows if row.values] == [
+        (VMMGR, "files/s"), (VMMGR, "MiB/s"),
+    ]  # fmt: skip
+    assert all("not installed" in row.absent for row in rows if row.absent)
 
 
 @needs_assembler
