@@ -60,14 +60,14 @@ for package in "$work"/*.deb; do
         "sha256 $(sha256sum "$package" | cut -d ' ' -f 1)"
 done | tee "$work/versions.txt"
 
-# Of the kernel package the kernel, and the modules of virtio disks and network cards.
+# Of the kernel package the kernel, and the modules of virtio disks, network cards and consoles.
 kernel_path=./boot/vmlinuz-${kernel#linux-image-}
 kernel_path=${kernel_path%-unsigned}
 dpkg-deb --fsys-tarfile "$work/$kernel"_*.deb | tar -x -O -f - "$kernel_path" >"$work/vmlinuz"
 dpkg-deb --fsys-tarfile "$work"/busybox-static_*.deb | tar -x -O -f - ./bin/busybox >"$work/busybox"
 mkdir "$work/tree" "$work/modules"
 dpkg-deb --fsys-tarfile "$work/$kernel"_*.deb | tar -x -C "$work/tree" -f - --wildcards \
-    '*/drivers/virtio/virtio*.ko' '*/drivers/block/virtio_blk.ko' \
+    '*/drivers/virtio/virtio*.ko' '*/drivers/block/virtio_blk.ko' '*/drivers/char/virtio_console.ko' \
     '*/drivers/net/virtio_net.ko' '*/drivers/net/net_failover.ko' '*/net/core/failover.ko' ||
     fail "$kernel has no such modules"
 find "$work/tree" -name '*.ko' -exec mv {} "$work/modules" \;

@@ -7,11 +7,13 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from support.modules import complete, write_loading_initrd
+from support.linux import linux_images
+from support.modules import cloud, complete, write_loading_initrd
 from support.needs import needs
 
 from benchmarks import __main__ as command
 from benchmarks import (
+    consoles,
     disks,
     earlier,
     guests,
@@ -101,7 +103,7 @@ def test_the_boot_of_linux_says_how_to_get_a_missing_kernel(monkeypatch, tmp_pat
     assert all("fetch.sh" in row.absent for row in rows)
 
 
-@pytest.mark.parametrize("module", [networks, shares])
+@pytest.mark.parametrize("module", [consoles, networks, shares])
 def test_benchmarks_of_drivers_say_how_to_get_a_missing_kernel(module, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "KERNEL", tmp_path / "vmlinuz")
 
@@ -121,6 +123,20 @@ def test_a_share_is_walked_and_read_and_a_missing_qemu_told(monkeypatch, tmp_pat
     assert [(row.contestant, row.unit) for row in rows if row.values] == [
         (VMMGR, "files/s"), (VMMGR, "MiB/s"),
     ]  # fmt: skip
+    assert all("not installed" in row.absent for row in rows if row.absent)
+
+
+def test_each_kind_of_port_is_written_and_read(monkeypatch, tmp_path, without_qemu):
+    kernel = cloud()
+    linux_images()
+    for name in consoles.DRIVERS:
+        (tmp_path / f"{name}.ko").write_bytes(kernel.modules[name]())
+    monkeypatch.setattr(consoles, "KERNEL", kernel.image)
+    monkeypatch.setattr(consoles, "MODULES", tmp_path)
+
+    rows = sane(consoles.measure(TINY))
+
+    assert sum(bool(row.values) for row in rows) == 2 * len(consoles.PORTS)
     assert all("not installed" in row.absent for row in rows if row.absent)
 
 
@@ -260,7 +276,7 @@ def test_the_command_measures_what_is_named_and_writes_both_files(
 
 def test_an_unknown_name_is_a_usage_error(capsys):
     assert command.main(["nonsense"]) == 2
-    assert "there are: disks, earlier, efficiency" in capsys.readouterr().err
+    assert "there are: consoles, disks, earlier" in capsys.readouterr().err
 
 
 def test_the_picture_has_a_bar_on_the_right_side_for_each_peer():
