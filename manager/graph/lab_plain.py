@@ -93,7 +93,7 @@ def _link(machines: Mapping[str, Graph], name: str, plain: dict[str, Any]) -> Li
     ranges = {"latency": LATENCIES, "bandwidth": BANDWIDTHS, "seed": SEEDS, "loss": (0, LOSS_UNIT)}
     _require(f"link {name}", plain, ranges)
     ends = cards_on(machines, name)
-    if not 0 < len(ends) <= MOST_CARDS:
+    if len(ends) > MOST_CARDS:
         raise GraphFormatError(f"link {name} has {len(ends)} cards")
     path = Path(capture) if capture is not None else None
     return LinkSpec(name, ends, capture=path, **plain)

@@ -111,7 +111,7 @@ class Link:
         ports: Sequence[str],
         tap: Callable[[int, bytes], object] | None = None,
     ) -> None:
-        if not 0 < len(ports) <= MOST_CARDS:
+        if len(ports) > MOST_CARDS:
             raise ValueError(f"a link cannot have {len(ports)} cards")
         self.spec = spec
         self.ports = tuple(ports)
@@ -202,7 +202,7 @@ class Link:
         flying, arriving = list(_unpacked(state.flying)), list(_unpacked(state.arriving))
         learned = dict(_LEARNED.iter_unpack(state.learned))
         known = {port for _, port, _ in (*flying, *arriving)} | set(learned.values())
-        if max(known, default=0) >= len(self.ports):
+        if max(known, default=-1) >= len(self.ports):
             raise RecordError(f"link {self.spec.name}: it has no card {max(known)}")
         self._asked_until = state.asked_until
         self._cables = [clone(cable) for cable in state.ports[: len(self.ports)]]

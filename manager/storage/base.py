@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from manager import files
-from manager.errors import HostError
+from manager.storage.absent import unopened
 
 BLOCK = 4096
 """Bytes of a block: the unit in which layers keep what was written."""
@@ -72,7 +72,7 @@ class RawImage:
             self._fd = files.open_regular(path)
             self.size = os.lseek(self._fd, 0, os.SEEK_END)
         except OSError as error:
-            raise HostError(f"disk image {path}: {error.strerror}") from error
+            raise unopened(path, error) from error
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes at `offset`. Raises OSError, EIO if the file has become shorter."""

@@ -19,6 +19,7 @@ from blake3 import blake3
 from manager import files
 from manager.errors import HostError, UsageError
 from manager.storage import tools
+from manager.storage.absent import unopened
 from manager.storage.base import SECTOR, RawImage
 from manager.storage.build import FIXED_TIME, build
 from manager.storage.tree import digest, entries
@@ -152,7 +153,7 @@ def _look(path: Path) -> tuple[bytes, int]:
         finally:
             os.close(fd)
     except OSError as error:
-        raise HostError(f"disk image {path}: {error.strerror}") from error
+        raise unopened(path, error) from error
 
 
 # -- qcow2 --------------------------------------------------------------------------------------

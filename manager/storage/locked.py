@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from manager.errors import HostError, WrongStateError
+from manager.storage.absent import unopened
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -32,9 +33,12 @@ class ImageLock:
         try:
             self._fd = os.open(path, flags)
         except OSError as error:
-            reason = f"it cannot be written: {error.strerror}" if to_write else error.strerror
-            help = 'mode = "overlay" leaves it as it is' if to_write else None
-            raise HostError(f"disk image {path}: {reason}", help=help) from error
+            if not to_write or isinstance(error, FileNotFoundError):
+                raise unopened(path, error) from error
+            raise HostError(
+                f"disk image {path}: it cannot be written: {error.strerror}",
+                help='mode = "overlay" leaves it as it is',
+            ) from error
         try:
             fcntl.flock(self._fd, (fcntl.LOCK_EX if to_write else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except OSError as error:
