@@ -146,6 +146,7 @@ if THOROUGH:
         assert {"lan", "client at its end", "server at its end"} <= sent
 
     def test_fifty_suspends_leave_the_lab_as_it_is(vmmgr: Vmmgr, lab: Path) -> None:
-        said = vmmgr("verify", lab, "--points", "50", "--seed", "1", "--until", "2200ms").stdout
+        points = ("--points", "50", "--seed", "1", "--until", "2200ms")
+        said = vmmgr("verify", lab, *points, timeout=850).stdout
 
         assert "50 points held" in said
