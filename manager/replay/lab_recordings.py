@@ -14,6 +14,7 @@ from manager.lazy import dataclass
 from manager.replay import recordings
 from manager.replay.checks import OF_ITSELF, end_of
 from manager.replay.log import Log, read
+from manager.replay.replay import StateGoneError
 from manager.snapshot.store import Store
 
 if TYPE_CHECKING:
@@ -133,10 +134,7 @@ def _start(
             found = store.open_at(store.own / number)
             if {name: machine.id.hex() for name, machine in found.machines.items()} == wanted:
                 return found
-    raise SnapshotMismatchError(
-        f"{store.own}: the state of {store.name} that the recording begins with is gone",
-        help="replay `--from` a snapshot of it that was made later",
-    )
+    raise StateGoneError(str(store.own))
 
 
 def together() -> str:

@@ -67,10 +67,23 @@ def machine_at_start(header: Header) -> Machine:
     return restored(graph, _start_snapshot(header.start.path, header.start.snapshot))
 
 
+class StateGoneError(SnapshotMismatchError):
+    """A recording begins with a state that was powered off or removed since."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where}: the state that the recording begins with is gone",
+            help="replay `--from` a snapshot that was made later; what is saved, imported or "
+            "restored under a TAG stays when the machine is powered off",
+        )
+
+
 def _start_snapshot(path: str, id: str) -> Snapshot:
     """What a log begins with. Raises VmmgrError unless it is still there."""
     from manager.snapshot.read import open_snapshot
 
+    if not Path(path).exists():
+        raise StateGoneError(path)
     opened = open_snapshot(Path(path))
     if opened.id.hex() != id:
         raise SnapshotMismatchError(

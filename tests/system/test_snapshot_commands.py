@@ -60,6 +60,24 @@ def test_a_clone_and_an_import_run_beside_the_original(vmmgr: Vmmgr) -> None:
     vmmgr("down", "hello")
 
 
+def test_what_was_run_from_an_import_is_replayed_while_its_beginning_is_kept(vmmgr: Vmmgr) -> None:
+    vmmgr("up", HELLO, "-d", "--wait-for", "> $")
+    vmmgr("suspend", "hello")
+    archive = vmmgr.home / "hello.vmms.tar.zst"
+    vmmgr("snapshot", "export", "hello", archive)
+    for name, tag in (("gone", ()), ("kept", ("start",))):
+        vmmgr("snapshot", "import", archive, name, *tag)
+        if tag:
+            vmmgr("snapshot", "restore", name, *tag)
+        vmmgr("resume", name, "-d")
+        vmmgr("down", name)
+
+    told = vmmgr("replay", "gone", status=5).stderr
+    assert "the state that the recording begins with is gone" in told
+    assert "under a TAG stays" in told
+    assert "the same" in vmmgr("replay", "kept").stderr
+
+
 def test_show_config_of_a_snapshot_is_a_file_that_resumes_it(vmmgr: Vmmgr) -> None:
     vmmgr("up", HELLO, "-d", "--wait-for", "> $")
     vmmgr("suspend", "hello")
