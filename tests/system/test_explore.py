@@ -117,6 +117,31 @@ def test_all_seeds_in_a_table_and_the_same_again(vmmgr: Vmmgr, tmp_path: Path) -
     assert sum(one[-1]["counts"].values()) == 7
 
 
+def test_shards_have_all_seeds_among_them_and_none_twice(vmmgr: Vmmgr, tmp_path: Path) -> None:
+    file = races.machine_file(tmp_path, "missing-lock")
+    seeds = ("--seeds", "3-9,20", "--keep-going", "--jobs", "1")
+
+    tried = [
+        [
+            line["seed"]
+            for line in explored(vmmgr, file, *seeds, "--shard", f"{number}/3", status=0)
+            if "seed" in line
+        ]
+        for number in (1, 2, 3)
+    ]
+    few = vmmgr("explore", file, "--seeds", "4", "--shard", "2/2", *races.WANTED).stderr
+
+    assert tried == [[3, 6, 9], [4, 7], [5, 8, 20]]
+    assert few == "0 of 0 seeds: there are none in this shard\n"
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/", "-1/2", "1/2/3", "a/b"])
+def test_a_shard_that_is_none_is_refused(vmmgr: Vmmgr, shard: str) -> None:
+    said = vmmgr("explore", "x.toml", "--seeds", "1", f"--shard={shard}", status=2).stderr
+
+    assert f"argument --shard: {shard!r}" in said
+
+
 def test_no_failure_is_0(vmmgr: Vmmgr, tmp_path: Path) -> None:
     file = races.machine_file(tmp_path, "missing-lock")
 

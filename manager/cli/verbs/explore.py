@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from manager import scratch
 from manager.cli.arguments import add_jobs, add_settings, duration
 from manager.cli.script import add_junit, add_steps
+from manager.cli.shards import add_shard
 from manager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         required=True,
         help="which: 1-1000, or 7, or several of them with commas",
     )
+    add_shard(parser, "the seeds")
     add_steps(parser)
     parser.add_argument(
         "--max-time",
@@ -112,6 +114,10 @@ def run(args: argparse.Namespace) -> int:
     from manager.cli import lab_files
     from manager.cli.explorable import OfLab, OfMachine
 
+    args.seeds = tuple(part for item in args.seeds if (part := args.shard.part(item)))
+    if not args.seeds:
+        print("0 of 0 seeds: there are none in this shard", file=sys.stderr)
+        return ExitCode.OK
     return _run(args, OfLab(args) if lab_files.is_lab(args.file) else OfMachine(args))
 
 
@@ -123,7 +129,7 @@ def _run(args: argparse.Namespace, explored: Explorable) -> int:
     from manager.replay.seeds import Task
 
     journal = Journal(journal_path(explored), goes_on=args.resume)
-    total = sum(item.stop - item.start for item in args.seeds)
+    total = sum(-(-(item.stop - item.start) // item.step) for item in args.seeds)
     junit = None
     if args.junit is not None:
         from manager.cli.junit import Report as JunitReport
@@ -187,6 +193,6 @@ def _untried(args: argparse.Namespace, journal: Journal, report: Report) -> Iter
     return (
         seed
         for item in args.seeds
-        for seed in range(item.start, min(item.stop, limit))
+        for seed in range(item.start, min(item.stop, limit), item.step)
         if seed not in journal.known
     )
