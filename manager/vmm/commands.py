@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from manager.client.protocol import ATTACHED_EVENTS, EVENTS, PROTOCOL_VERSION, UnknownCommandError
 from manager.errors import UsageError
 from manager.version import __version__
-from manager.vmm import hands, screens, shares
+from manager.vmm import screens, shares
 from manager.vmm.attachments import MODES
 from manager.vmm.command import Argument, C, Call, Command
 from manager.vmm.status import status_of
@@ -166,11 +166,15 @@ def _screenshot(call: Call) -> dict[str, Any]:
 
 
 def _keys(call: Call) -> dict[str, Any]:
+    from manager.vmm import hands
+
     hands.keys(call.running, call.arguments)
     return {}
 
 
 def _mouse(call: Call) -> dict[str, Any]:
+    from manager.vmm import hands
+
     hands.mouse(call.running, call.arguments)
     return {}
 

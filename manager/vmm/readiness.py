@@ -39,8 +39,12 @@ def expect(
 ) -> Expectation:
     """Begin to wait for what a port prints; see Expectation. `budget` is ns of virtual time."""
     from manager.machine.expectation import Expectation
-    from manager.machine.keystrokes import press
     from manager.text.search import Search
+
+    def press(events: bytes) -> None:
+        from manager.machine import keystrokes
+
+        keystrokes.press(running.machine, events)
 
     expectation = Expectation(
         running.machine.clock,
@@ -50,7 +54,7 @@ def expect(
         fail_on=Search(fail_on) if fail_on is not None else None,
         budget=budget,
         screen=lambda: running.machine.screen_text(),
-        press=lambda events: press(running.machine, events),
+        press=press,
     )
     running.waiting.begin(expectation)
     return expectation

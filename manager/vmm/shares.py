@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from manager.devices.claims import SHARES
 from manager.errors import HostError, UsageError, WrongStateError
 from manager.vmm.command import Argument, Call, Command
-from manager.vmm.copying import Copying
 
 if TYPE_CHECKING:
     from manager.graph.nodes import DiskSource
@@ -94,6 +93,7 @@ def _read(call: Call) -> dict[str, Any]:
 
 def _write(call: Call) -> dict[str, Any]:
     from manager.storage.share.changes import packed
+    from manager.vmm.copying import Copying
 
     source, running = _source(call), call.running
     if source.mode == "read-only":
