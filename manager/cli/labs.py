@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manager.cli.arguments import is_file
 from manager.cli.audience import Background, Foreground, error_of, tell
 from manager.cli.clients import ask
 from manager.cli.lab_files import load
 from manager.cli.loudness import detail
+from manager.cli.origins import origin, require_name, unmade
 from manager.cli.output import print_json
 from manager.client.left import farewell
 from manager.client.reports import follow
@@ -84,21 +84,16 @@ def resume(args: argparse.Namespace, situation: Situation) -> int:
     from manager.state.lab import verify_lab
 
     situation.require_saved()
-    record = situation.last_run
+    record, file = situation.last_run, origin(situation, args.name)
     if args.verify:
         verify_lab(situation.paths)
-    file = Path(args.name) if is_file(args.name) else Path(record.file) if record else None
     settings: list[str] = [*record.given] if record is not None else []
     if file is not None and file.exists():
         lab = load(file, settings)
     else:
         settings = [f"name={situation.name}"]
         lab = _as_saved(situation, file)
-    if lab.name != situation.name:
-        raise WrongStateError(
-            f"{file} is of the lab {lab.name!r} by now, not {situation.name!r}",
-            help="give the lab its name back, or discard its state",
-        )
+    require_name(situation, file, lab.name)
     launch = LabLaunch(
         lab,
         settings=settings,
@@ -119,11 +114,8 @@ def _as_saved(situation: Situation, file: Path | None) -> Lab:
     try:
         lab = from_plain(open_lab(situation.paths).record.config, situation.name)
     except GraphFormatError as error:
-        gone = f"there is no lab file {file} any more" if file else "its record is lost"
-        raise UsageError(
-            f"{situation.name}: {gone}, and its saved configuration cannot be read: {error}",
-            help="name it where it is now: `vmmgr resume FILE`",
-        ) from None
+        why = f"its saved configuration cannot be read: {error}"
+        raise unmade(situation, file, why) from None
     links = dict(lab.links)
     for name, link in links.items():
         if link.capture is not None and not link.capture.parent.is_dir():

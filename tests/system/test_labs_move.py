@@ -115,6 +115,21 @@ def test_a_clone_runs_beside_its_original(vmmgr: Vmmgr, saved: Path) -> None:
     assert states(vmmgr)["duo"] == "running"
 
 
+def test_a_file_that_is_named_for_a_resume_has_to_be_there(
+    vmmgr: Vmmgr, saved: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "duo"
+    shutil.copytree(saved.parent, here)
+    vmmgr("up", here / "duo.toml", "-d", "--set", "name=third")
+    vmmgr("suspend", "third")
+    shutil.rmtree(here)
+
+    said = vmmgr("resume", here / "duo.toml", "-d", status=2).stderr
+
+    assert f"third: there is no lab file {here / 'duo.toml'}" in said
+    assert states(vmmgr)["third"] == "suspended"
+
+
 def test_a_lab_is_compared_with_its_file(vmmgr: Vmmgr, saved: Path) -> None:
     other = ("--set", "machines.asks.memory.size=2M")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from manager.cli.arguments import add_escape, add_on_term, at_terminal
 from manager.cli.guest_output import add_raw
-from manager.errors import SnapshotCorruptError, UsageError, WrongStateError
+from manager.errors import SnapshotCorruptError
 
 if TYPE_CHECKING:
     from manager.graph.nodes import Graph
@@ -45,9 +45,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb."""
-    from manager.cli import labs
-    from manager.cli.arguments import find, is_file, load
+    from manager.cli.arguments import find, load
     from manager.cli.audience import in_background, in_foreground, on_terminal
+    from manager.cli.origins import origin, require_name
     from manager.cli.starts import start_of
     from manager.state.paths import require_no_lab
     from manager.vmm.launch import Launch
@@ -55,12 +55,11 @@ def run(args: argparse.Namespace) -> int:
     situation = find(args.name)
     require_no_lab(situation.paths, "resume")
     if situation.paths.is_lab:
+        from manager.cli import labs
+
         return labs.resume(args, situation)
     situation.require_saved()
-    record = situation.last_run
-    file = Path(args.name) if is_file(args.name) else Path(record.file) if record else None
-    if file is not None and is_file(args.name) and not file.exists():
-        raise UsageError(f"{situation.name}: there is no machine file {file}")
+    record, file = situation.last_run, origin(situation, args.name)
     if args.verify and situation.saved is not None:
         from manager.snapshot.read import verify_snapshot
 
@@ -80,11 +79,7 @@ def run(args: argparse.Namespace) -> int:
         raw=args.raw,
         on_term=args.on_term,
     )
-    if launch.graph.name != situation.name:
-        raise WrongStateError(
-            f"{file} is of the machine {launch.graph.name!r} by now, not {situation.name!r}",
-            help="give the machine its name back, or discard its state",
-        )
+    require_name(situation, file, launch.graph.name)
     if not args.detach and not at_terminal(launch.graph):
         return in_foreground(launch)
     start = start_of(launch, "resumed", attended=not args.detach)
@@ -98,14 +93,11 @@ def _as_saved(situation: Situation, file: Path | None) -> Graph:
     from dataclasses import replace
 
     from manager.cli.graphs import of_snapshot
+    from manager.cli.origins import unmade
     from manager.state.saved import open_saved
 
     opened = open_saved(situation.paths)
     try:
         return replace(of_snapshot(opened), name=situation.name)
     except SnapshotCorruptError as error:
-        gone = f"there is no machine file {file} any more" if file else "its record is lost"
-        raise UsageError(
-            f"{situation.name}: {gone}, and {error.message}",
-            help="name it where it is now: `vmmgr resume FILE`",
-        ) from None
+        raise unmade(situation, file, error.message) from None
